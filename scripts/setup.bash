@@ -15,7 +15,7 @@ case ":${PATH}:" in
   *) export PATH="${_gsc_venv}/bin:${PATH}" ;;
 esac
 
-# The wheels are in use when the virtual environment has them; its stamp says which it was made for.
+# The wheels are in use when the virtual environment has them.
 if [ -d "${_gsc_venv}/share/ament_cmake" ]; then
   # Where their libraries are is known to a hook that the wheels install, which restarts Python with
   # the right LD_LIBRARY_PATH. Ask it once, and spare every later start the restart.
@@ -24,7 +24,6 @@ if [ -d "${_gsc_venv}/share/ament_cmake" ]; then
   export LD_LIBRARY_PATH
   export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
   export AMENT_PREFIX_PATH="${_gsc_venv}" CMAKE_PREFIX_PATH="${_gsc_venv}"
-  export ROS_DISTRO=jazzy ROS_VERSION=2 ROS_PYTHON_VERSION=3
 fi
 
 if [ -f "${_gsc_root}/install/local_setup.bash" ]; then
@@ -34,6 +33,12 @@ if [ -f "${_gsc_root}/install/local_setup.bash" ]; then
   [ -z "${_gsc_nounset}" ] || set -u
   unset _gsc_nounset
 fi
+
+# The command `gsc`, and the nodes that `ros2 run gsc_ros` would find.
+case ":${PATH}:" in
+  *":${_gsc_root}/install/gsc_ros/lib/gsc_ros:"*) ;;
+  *) export PATH="${PATH}:${_gsc_root}/install/gsc_ros/lib/gsc_ros" ;;
+esac
 
 case ":${PYTHONPATH:-}:" in
   ":${_gsc_root}:"*) ;;

@@ -1,0 +1,223 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Export a trained structure model to a profile that the codec runs without torch.
+
+A profile directory holds ``analysis.onnx``, ``synthesis.onnx``, ``tables.npz`` and
+``manifest.json``; :mod:`gsc_ros.codec.profile` describes them. Graph weights are stored as float16
+and cast to float32 when a session is made: half the bytes, the same speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+import hashlib
+import json
+from pathlib import Path
+
+from gsc_ros.codec.packet import LATENT_CHANNELS, LAYERS
+from gsc_ros.codec.profile import (
+    ANALYSIS_FILE,
+    FILES,
+    FORMAT,
+    MANIFEST_FILE,
+    SYNTHESIS_FILE,
+    TABLES_FILE,
+)
+from gsc_ros.training.model import Analysis, STRIDE, StructureModel, Synthesis
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper, TensorProto
+import torch
+from torch import nn, Tensor
+
+WORK_SCALE = 4
+OPSET = 18
+SYMBOL_MAX = 127
+MIN_HALF_ELEMENTS = 256
+"""Smaller weights (biases) stay float32: they cost nothing."""
+
+
+class ExportError(ValueError):
+    """The model cannot become a profile; the message says why."""
+
+
+@dataclass(frozen=True)
+class ManifestFields:
+    """What only the exporter knows about a profile; ``training`` is free JSON for the reader."""
+
+    name: str
+    quantizers: int
+    default_quantizer: int
+    symbol_max: int
+    training: dict[str, object]
+
+
+class UnfoldedAnalysis(nn.Module):
+    """
+    The analysis transform with pixel unshuffling folded into its first convolution.
+
+    A 3x3 convolution over 4x4 blocks of pixels is a 12x12 convolution of stride 4: the same
+    numbers in one node of the graph.
+    """
+
+    def __init__(self, analysis: Analysis) -> None:
+        super().__init__()
+        unshuffle, first, *rest = analysis.layers
+        block = unshuffle.downscale_factor
+        width = first.out_channels
+        self.first = nn.Conv2d(3, width, 3 * block, stride=block, padding=block)
+        weight = first.weight.detach().reshape(width, 3, block, block, 3, 3)
+        weight = weight.permute(0, 1, 4, 2, 5, 3).reshape(width, 3, 3 * block, 3 * block)
+        self.first.weight = nn.Parameter(weight)
+        self.first.bias = nn.Parameter(first.bias.detach())
+        self.rest = nn.Sequential(*rest)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map [B, 3, h, w] in [0, 1] to y [B, C, h/8, w/8]."""
+        return self.rest(self.first(image * 2 - 1))
+
+
+def reorder(model: StructureModel, order: Sequence[int]) -> None:
+    """
+    Renumber the latent channels in place: channel ``i`` becomes what ``order[i]`` was.
+
+    :raises ExportError: when ``order`` is no permutation of the channels.
+    """
+    if sorted(order) != list(range(model.config.latent)):
+        raise ExportError('order is not a permutation of the channels')
+    index = torch.as_tensor(order)
+    last, first = model.g_a.layers[-1], model.g_s.layers[0]
+    with torch.no_grad():
+        last.weight.copy_(last.weight[index])
+        last.bias.copy_(last.bias[index])
+        first.weight.copy_(first.weight[:, index])
+        model.log_gain.copy_(model.log_gain[:, index])
+        for bottleneck in model.rate:
+            for parameter in bottleneck.parameters():
+                parameter.copy_(parameter[index])
+
+
+@torch.no_grad()
+def symbol_arrays(
+        model: StructureModel, images: Iterable[np.ndarray], symbol_max: int = SYMBOL_MAX
+        ) -> list[np.ndarray]:
+    """
+    Return the symbols of each image at every quantizer, int16 [Q, C, h/8, w/8].
+
+    :param images: uint8 [H, W, 3] RGB at work scale; cut to multiples of 8.
+    """
+    gains = model.gains[:, :, None, None]
+    result = []
+    for image in images:
+        height, width = (side // STRIDE * STRIDE for side in image.shape[:2])
+        batch = torch.from_numpy(np.ascontiguousarray(image[:height, :width]))
+        y = model.g_a(batch.permute(2, 0, 1)[None].float() / 255)
+        symbols = (y * gains).round().clamp(-symbol_max, symbol_max)
+        result.append(symbols.to(torch.int16).numpy())
+    return result
+
+
+def importance_order(symbols: Sequence[np.ndarray]) -> list[int]:
+    """
+    Return the order in which a profile numbers the channels.
+
+    Training with random prefixes has put the channels in order already; what is left is to move
+    those that never carry a symbol behind all others.
+
+    :param symbols: int16 [Q, C, h, w] of several images, see :func:`symbol_arrays`.
+    """
+    active = np.zeros(symbols[0].shape[1], bool)
+    for array in symbols:
+        active |= (array != 0).any(axis=(0, 2, 3))
+    return sorted(range(len(active)), key=lambda channel: (not active[channel], channel))
+
+
+def export_graphs(model: StructureModel, directory: Path) -> None:
+    """
+    Write ``analysis.onnx`` and ``synthesis.onnx``, for any image size in multiples of 8.
+
+    :raises ExportError: when the model has another number of latent channels than a packet.
+    """
+    if model.config.latent != LATENT_CHANNELS:
+        raise ExportError(
+            f'the model has {model.config.latent} latent channels, packets {LATENT_CHANNELS}')
+    directory.mkdir(parents=True, exist_ok=True)
+    model.eval()
+    rows = torch.export.Dim('rows', min=1, max=1024)
+    columns = torch.export.Dim('columns', min=1, max=1024)
+    write_graph(
+        UnfoldedAnalysis(model.g_a), torch.zeros(1, 3, 5 * STRIDE, 7 * STRIDE),
+        {2: STRIDE * rows, 3: STRIDE * columns}, ['image'], ['y'], directory / ANALYSIS_FILE)
+    write_graph(
+        model.g_s, torch.zeros(1, LATENT_CHANNELS, 5, 7), {2: rows, 3: columns},
+        ['y_hat'], ['image', 'error'], directory / SYNTHESIS_FILE)
+
+
+def write_graph(
+        module: Analysis | Synthesis | UnfoldedAnalysis, example: Tensor,
+        dynamic: dict[int, object], inputs: list[str], outputs: list[str], path: Path) -> None:
+    """Export one module to ONNX with float16 weights and nothing about this machine in it."""
+    program = torch.onnx.export(
+        module.eval(), (example,), input_names=inputs, output_names=outputs, opset_version=OPSET,
+        dynamo=True, external_data=False, dynamic_shapes=(dynamic,), verbose=False)
+    graph = halved(anonymous(program.model_proto))
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save_model(graph, path)
+
+
+def anonymous(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove the exporter's notes (stack traces with the paths of the machine) from a graph."""
+    model.doc_string = model.graph.doc_string = ''
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for item in [*model.graph.node, *model.graph.input, *model.graph.output,
+                 *model.graph.value_info, *model.graph.initializer]:
+        item.doc_string = ''
+        del item.metadata_props[:]
+    return model
+
+
+def halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store the large weights of a graph as float16 behind casts that the runtime folds away."""
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < MIN_HALF_ELEMENTS:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f'{name}_half'))
+        casts.append(helper.make_node('Cast', [f'{name}_half'], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def write_tables(directory: Path, tables: dict[str, np.ndarray]) -> None:
+    """Write ``tables.npz`` reproducibly: the same arrays give the same bytes."""
+    np.savez_compressed(directory / TABLES_FILE, **dict(sorted(tables.items())))
+
+
+def write_manifest(directory: Path, fields: ManifestFields) -> str:
+    """
+    Write ``manifest.json`` with the SHA-256 of every file of a profile.
+
+    :return: the content hash of the profile, 64 hexadecimal digits.
+    :raises ExportError: when a file of the profile is missing.
+    """
+    hashes = {}
+    for name in FILES:
+        try:
+            hashes[name] = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ExportError(f'{directory / name}: {error.strerror}') from error
+    text = json.dumps({
+        'format': FORMAT, 'name': fields.name, 'latent_channels': LATENT_CHANNELS,
+        'scale': WORK_SCALE, 'stride': STRIDE, 'layers': list(LAYERS),
+        'quantizers': fields.quantizers, 'default_quantizer': fields.default_quantizer,
+        'symbol_max': fields.symbol_max, 'precision': 16, 'files': hashes,
+        'training': fields.training}, indent=2) + '\n'
+    (directory / MANIFEST_FILE).write_text(text, encoding='utf-8')
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,77 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Start the rover's side, sender and bridge; with receiver:=true the ground side as well."""
+
+from launch import LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    SetEnvironmentVariable,
+)
+from launch.conditions import IfCondition
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe the nodes and their arguments."""
+    share = FindPackageShare('gsc_ros')
+    config = PathJoinSubstitution([share, 'config'])
+    lifecycle = {
+        'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
+        'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
+    }
+    return LaunchDescription([
+        DeclareLaunchArgument(
+            'namespace', default_value='',
+            description='Namespace of the nodes, and so of their topics'),
+        DeclareLaunchArgument(
+            'params_file', default_value=PathJoinSubstitution([config, 'rover.yaml']),
+            description='YAML file with the parameters of sender and bridge; what it gives wins '
+                        'over the link preset'),
+        DeclareLaunchArgument(
+            'link', default_value='plain',
+            choices=['plain', 'iridium', 'lora', 'modem900', 'acoustic', 'mars_relay'],
+            description='Link preset: a file of config/links without its .yaml'),
+        DeclareLaunchArgument(
+            'receiver', default_value='false', choices=['true', 'false'],
+            description='Start the ground side on this machine too'),
+        DeclareLaunchArgument(
+            'use_sim_time', default_value='false', choices=['true', 'false'],
+            description='Take the time from /clock'),
+        DeclareLaunchArgument(
+            'autostart', default_value='true', choices=['true', 'false'],
+            description='Configure and activate the nodes; otherwise they wait for their '
+                        'lifecycle services'),
+        DeclareLaunchArgument(
+            'log_level', default_value='info', choices=['debug', 'info', 'warn', 'error', 'fatal'],
+            description='Least severity that is logged'),
+        # Images are larger than the default shared-memory segment of Fast DDS.
+        SetEnvironmentVariable(
+            'FASTDDS_DEFAULT_PROFILES_FILE',
+            EnvironmentVariable(
+                'FASTDDS_DEFAULT_PROFILES_FILE',
+                default_value=PathJoinSubstitution([config, 'fastdds.xml']))),
+        Node(
+            package='gsc_ros', executable='sender', name='sender', output='screen',
+            namespace=LaunchConfiguration('namespace'),
+            parameters=[LaunchConfiguration('params_file'), lifecycle],
+            ros_arguments=['--log-level', LaunchConfiguration('log_level')]),
+        Node(
+            package='gsc_ros', executable='bridge', name='bridge', output='screen',
+            namespace=LaunchConfiguration('namespace'),
+            parameters=[
+                ParameterFile(
+                    [PathJoinSubstitution([config, 'links', LaunchConfiguration('link')]),
+                     '.yaml']),
+                LaunchConfiguration('params_file'),
+                lifecycle,
+            ],
+            ros_arguments=['--log-level', LaunchConfiguration('log_level')]),
+        # The arguments that both files declare reach the included one by their names.
+        IncludeLaunchDescription(
+            PathJoinSubstitution([share, 'launch', 'ground.launch.py']),
+            condition=IfCondition(LaunchConfiguration('receiver'))),
+    ])

@@ -1,6 +1,11 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Train models: ``gsc train structure --data DIR --output DIR``."""
+"""
+Train a structure model, and export it as a profile.
+
+    gsc train structure --data DIR --output DIR      train, writing checkpoints
+    gsc train export CHECKPOINT --data DIR --output DIR    fit the tables and write a profile
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,18 @@ import argparse
 from pathlib import Path
 import sys
 
+from gsc_ros.cli.error import DataError as CommandDataError
+from gsc_ros.cli.error import UsageError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``gsc train``."""
     kinds = parser.add_subparsers(dest='kind', required=True)
     add_structure_arguments(kinds.add_parser(
         'structure', help='train the structure codec',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter))
+    add_export_arguments(kinds.add_parser(
+        'export', help='write a profile from a checkpoint',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter))
 
 
@@ -48,54 +59,103 @@ def add_structure_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--threads', type=int, default=0, help='CPU threads, 0: as torch decides')
 
 
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``gsc train export``."""
+    parser.add_argument('checkpoint', type=Path, help='best.safetensors of a training')
+    parser.add_argument('--data', nargs='+', type=Path, required=True,
+                        help='the training data: the entropy model is fitted to it')
+    parser.add_argument('--output', type=Path, required=True, help='directory of the profile')
+    parser.add_argument('--name', default='tiny', help='name of the profile')
+    parser.add_argument('--quantizer', type=int, default=3, help='default quantizer')
+    parser.add_argument('--views', type=int, default=192, help='images to fit the tables on')
+    parser.add_argument('--hold-out', nargs='*', default=[], metavar='ARCHIVE',
+                        help='archives that were kept for validation')
+    parser.add_argument('--weights', type=Path, default=None,
+                        help='also write the renumbered weights here, to train on from')
+    parser.add_argument('--note', action='append', default=[], metavar='KEY=VALUE',
+                        help='an entry for the "training" part of the manifest')
+
+
 def run(args: argparse.Namespace) -> int:
-    """Train as told; return 0, or 1 when the data cannot be used."""
+    """Train or export; return 0, 1 when the data is bad, 2 when the call makes no sense."""
+    from gsc_ros.training.data import DataError
+    from gsc_ros.training.export import ExportError
+
     try:
-        from gsc_ros.training.data import DataError, load_archives, split_archives
-        from gsc_ros.training.model import StructureConfig
-        from gsc_ros.training.trainer import load_weights, StructureTrainer, TrainingSettings
-        import rich.progress
-        import torch
-    except ImportError as error:
-        print(f'gsc train needs the "train" extra ({error.name} is missing): '
-              'pip install gsc_ros[train]', file=sys.stderr)
-        return 1
+        return train_structure(args) if args.kind == 'structure' else export(args)
+    except (DataError, ExportError, OSError) as error:
+        raise CommandDataError(str(error)) from error
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def key_values(entries: list[str]) -> dict[str, str]:
+    """
+    Return KEY=VALUE words as a dictionary.
+
+    :raises UsageError: when a word has no ``=``.
+    """
+    wrong = [entry for entry in entries if '=' not in entry]
+    if wrong:
+        raise UsageError(f'{wrong[0]!r} is not of the form KEY=VALUE')
+    return dict(entry.split('=', 1) for entry in entries)
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write a profile from a checkpoint."""
+    from gsc_ros.training.data import load_archives, split_archives
+    from gsc_ros.training.export import export_profile, training_views
+    from gsc_ros.training.trainer import load_weights, save_weights
+
+    model = load_weights(args.checkpoint)
+    split = split_archives(load_archives(args.data), args.hold_out)
+    content = export_profile(
+        model, training_views(split, args.views), args.output, args.name, args.quantizer,
+        key_values(args.note))
+    if args.weights:
+        save_weights(model, args.weights)
+    print(f'{args.output}: profile {args.name}, {content[:16]}', file=sys.stderr)
+    return 0
+
+
+def train_structure(args: argparse.Namespace) -> int:
+    """Train, showing progress on stderr."""
+    from gsc_ros.training.data import load_archives, split_archives
+    from gsc_ros.training.model import StructureConfig
+    from gsc_ros.training.trainer import load_weights, StructureTrainer, TrainingSettings
+    import rich.console
+    import rich.progress
+    import torch
+
     if args.threads:
         torch.set_num_threads(args.threads)
-    try:
-        weights = {name: float(value) for name, value in
-                   (entry.split('=', 1) for entry in args.weight)}
-        settings = TrainingSettings(
-            steps=args.steps, minutes=args.minutes, batch=args.batch, crop=args.crop,
-            rate=args.rate, lambda_low=args.lambda_low, lambda_high=args.lambda_high,
-            seed=args.seed, precision=args.precision, save_minutes=args.save_minutes)
-    except ValueError as error:
-        print(f'gsc train: {error}', file=sys.stderr)
-        return 2
-    try:
-        split = split_archives(load_archives(args.data), args.hold_out)
-        for archive in split.training:
-            print(f'{archive.name}: {len(archive.images)} images', file=sys.stderr)
-        start = load_weights(args.start) if args.start else None
-        trainer = StructureTrainer(
-            split, settings, start.config if start else StructureConfig(), args.output, weights)
-        if start:
-            trainer.start_from(start)
-        if args.resume and not trainer.resume():
-            print(f'nothing to resume in {args.output}: starting afresh', file=sys.stderr)
-    except (DataError, ValueError, OSError) as error:
-        print(f'gsc train: {error}', file=sys.stderr)
-        return 1
+    weights = {name: float(value) for name, value in key_values(args.weight).items()}
+    settings = TrainingSettings(
+        steps=args.steps, minutes=args.minutes, batch=args.batch, crop=args.crop, rate=args.rate,
+        rate_warmup=0 if args.start else TrainingSettings.rate_warmup,
+        lambda_low=args.lambda_low, lambda_high=args.lambda_high, seed=args.seed,
+        precision=args.precision, save_minutes=args.save_minutes)
+    split = split_archives(load_archives(args.data), args.hold_out)
+    for archive in split.training:
+        print(f'{archive.name}: {len(archive.images)} images', file=sys.stderr)
+    start = load_weights(args.start) if args.start else None
+    trainer = StructureTrainer(
+        split, settings, start.config if start else StructureConfig(), args.output, weights)
+    if start:
+        trainer.start_from(start)
+    if args.resume and not trainer.resume():
+        print(f'nothing to resume in {args.output}: starting afresh', file=sys.stderr)
+    console = rich.console.Console(stderr=True)
     with rich.progress.Progress(
             *rich.progress.Progress.get_default_columns(),
-            rich.progress.TextColumn('{task.fields[figures]}'),
-            console=rich.console.Console(stderr=True)) as progress:
+            rich.progress.TextColumn('{task.fields[figures]}'), console=console,
+            disable=not console.is_terminal) as progress:
         task = progress.add_task('training', total=1.0, figures='')
 
         def report(trainer: StructureTrainer, figures: dict[str, float]) -> None:
             text = ' '.join(f'{name} {value:.4f}' for name, value in figures.items())
             progress.update(task, completed=trainer.progress(), figures=text)
-            if not progress.console.is_terminal:
+            if not console.is_terminal:
                 print(f'{trainer.step} {trainer.seconds:.0f}s {text}', file=sys.stderr, flush=True)
 
         result = trainer.run(report)

@@ -25,6 +25,8 @@ from gsc_ros.codec.profile import (
     SYNTHESIS_FILE,
     TABLES_FILE,
 )
+from gsc_ros.training.context_fit import fit_context
+from gsc_ros.training.data import CropSampler, Split
 from gsc_ros.training.model import Analysis, STRIDE, StructureModel, Synthesis
 import numpy as np
 import onnx
@@ -193,6 +195,47 @@ def halved(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return model
+
+
+def training_views(split: Split, count: int, side: int = 128, seed: int = 0) -> list[np.ndarray]:
+    """
+    Return augmented square views of the training images to fit the entropy model on.
+
+    :return: ``count`` arrays uint8 [side, side, 3] RGB at work scale.
+    """
+    batch = CropSampler(split.training, side).batch(count, np.random.default_rng(seed))
+    return list(np.round(batch.transpose(0, 2, 3, 1) * 255).astype(np.uint8))
+
+
+def observed_maximum(symbols: Sequence[np.ndarray]) -> int:
+    """Return the largest magnitude among the symbols, in 1..127: larger ones will be clipped."""
+    return int(np.clip(max(int(np.abs(array).max()) for array in symbols), 1, SYMBOL_MAX))
+
+
+def export_profile(
+        model: StructureModel, views: Sequence[np.ndarray], directory: Path, name: str,
+        default_quantizer: int, training: dict[str, object]) -> str:
+    """
+    Write a whole profile: graphs, gains, the fitted integer entropy model and the manifest.
+
+    The model's channels are renumbered in place by :func:`importance_order`.
+
+    :param views: uint8 [H, W, 3] RGB at work scale, from the training images.
+    :return: the content hash of the profile, 64 hexadecimal digits.
+    :raises ExportError: when the model cannot become a profile.
+    """
+    if not 0 <= default_quantizer < model.config.quantizers:
+        raise ExportError(f'quantizer {default_quantizer} is not in the model')
+    reorder(model, importance_order(symbol_arrays(model, views)))
+    export_graphs(model, directory)
+    symbols = symbol_arrays(model, views)
+    limit = observed_maximum(symbols)
+    fitted = fit_context(
+        [[array[level] for array in symbols] for level in range(model.config.quantizers)], limit)
+    gains = model.gains.detach().numpy().astype(np.float32)
+    write_tables(directory, {'gains': gains} | fitted)
+    return write_manifest(directory, ManifestFields(
+        name, model.config.quantizers, default_quantizer, limit, training))
 
 
 def write_tables(directory: Path, tables: dict[str, np.ndarray]) -> None:

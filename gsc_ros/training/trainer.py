@@ -207,7 +207,7 @@ class StructureTrainer:
         return 0.01 ** max(0.0, 1 - self.step / max(1, self.settings.rate_warmup))
 
     def loss(self, image: Tensor, level: Tensor, keep: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the objective and its parts, averaged over the batch."""
+        """Return what to minimise, and the objective and its parts averaged over the batch."""
         with self.accelerator.autocast():
             result = self.model(image, level, keep)
         pixels = image.shape[-1] * image.shape[-2]
@@ -219,8 +219,10 @@ class StructureTrainer:
         even = (self.lambdas.mean() / strength).sqrt()
         actual = (result.image.detach().clamp(0, 1) - image).abs().mean(dim=1, keepdim=True)
         error = (result.error - actual).square().mean() + (result.error - actual).abs().mean()
-        objective = (even * (strength * distortion + self.maturity() * rate)).mean()
-        return objective + error, {
+        trained = (even * (strength * distortion + self.maturity() * rate)).mean()
+        # What is compared between steps always counts the whole rate.
+        objective = (even * (strength * distortion + rate)).mean().detach()
+        return trained + error, {
             'objective': objective, 'rate': rate.mean(), 'mse': squared.mean(),
             'ms_ssim': similarity.mean(), 'error': error}
 
@@ -368,7 +370,7 @@ def save_weights(model: StructureModel, path: Path, half: bool = True) -> None:
     """
     tensors = {
         n: (v.half() if half and v.is_floating_point() else v).cpu().contiguous()
-        for n, v in model.state_dict().items() if v.numel()}
+        for n, v in model.state_dict().items()}
     size = sum(v.numel() * v.element_size() for v in tensors.values())
     if size > CHECKPOINT_LIMIT:
         raise ValueError(f'checkpoint of {size} bytes is over {CHECKPOINT_LIMIT}')
@@ -387,7 +389,8 @@ def load_weights(path: Path | str) -> StructureModel:
         raise ValueError(f'{path}: not a checkpoint of a structure model')
     model = StructureModel(StructureConfig.from_dict(json.loads(metadata['config'])))
     tensors = {n: v.float() if v.is_floating_point() else v for n, v in load_file(path).items()}
-    missing, unexpected = model.load_state_dict(tensors, strict=False)
-    if unexpected or any(not n.split('.')[-1].startswith('_') for n in missing):
-        raise ValueError(f'{path}: weights do not fit the configuration')
+    try:
+        model.load_state_dict(tensors)
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f'{path}: weights do not fit the configuration') from error
     return model.eval()

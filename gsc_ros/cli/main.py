@@ -13,12 +13,12 @@ Exit status: 0 fine, 1 the data is bad, 2 usage (or a missing optional dependenc
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 import importlib
 import os
 import sys
 from types import ModuleType
-from typing import Sequence
 
 from gsc_ros.cli.error import CommandError, UsageError
 
@@ -67,8 +67,9 @@ def _top_parser() -> argparse.ArgumentParser:
 
 
 # Modules that come with ROS 2 rather than from a package index.
-ROS_MODULES = frozenset({'rclpy', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'builtin_interfaces',
-                         'rosgraph_msgs', 'ament_index_python'})
+ROS_MODULES = frozenset({
+    'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'rclpy', 'rosgraph_msgs',
+    'sensor_msgs', 'std_msgs'})
 
 
 def _load(verb: Verb) -> ModuleType:

@@ -1,0 +1,115 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Encode an image to a .gsc packet, or every image of a folder to one packet each.
+
+    gsc encode photo.png -o photo.gsc --max-bytes 250
+    gsc encode drive/ -o packets/ --channels 16
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from gsc_ros.cli.error import DataError
+from gsc_ros.cli.number import bounded
+from gsc_ros.cli.picture import (
+    IMAGE_SUFFIXES,
+    Job,
+    PACKET_SUFFIX,
+    plan_jobs,
+    read_image,
+    write_bytes,
+)
+from gsc_ros.cli.progress import track
+from gsc_ros.codec.error import CodecError, ProfileError
+from gsc_ros.codec.frame import EncodedFrame, EncoderSettings, FrameEncoder
+from gsc_ros.codec.packet import LATENT_CHANNELS, MAX_QUANTIZERS
+from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.selection import Selection
+
+DEFAULTS = EncoderSettings()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `gsc encode`."""
+    parser.add_argument('image', type=Path, metavar='IMAGE', help='image file, or folder of images')
+    parser.add_argument('-o', '--output', type=Path, required=True, metavar='F.gsc',
+                        help='packet to write, or folder for packets')
+    parser.add_argument('--profile', default='tiny',
+                        help='name or folder of a profile (%(default)s)')
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument('--channels', type=bounded(int, 1, LATENT_CHANNELS), metavar='N',
+                      help=f'channels to send, 1..{LATENT_CHANNELS} ({DEFAULTS.channels})')
+    size.add_argument('--max-bytes', type=bounded(int, 1, 1 << 26), metavar='B',
+                      help='choose channels and quantizer so that no packet is larger')
+    parser.add_argument('--quantizer', type=bounded(int, 0, MAX_QUANTIZERS - 1), metavar='Q',
+                        help="quantizer step; higher is finer (the profile's default)")
+    parser.add_argument('--selection', choices=[item.value for item in Selection],
+                        default=DEFAULTS.selection.value,
+                        help="which channels: the profile's first ones, or those most like the "
+                        'image (%(default)s)')
+    parser.add_argument('--caption', default='', metavar='TEXT',
+                        help='text to send along; `none` for none')
+    parser.add_argument('--json', action='store_true', help='print one JSON object on stdout')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """
+    Encode as told.
+
+    :raises DataError: when an input cannot be read or coded, or an output not written.
+    """
+    jobs = plan_jobs(arguments.image, arguments.output, IMAGE_SUFFIXES, PACKET_SUFFIX)
+    settings = EncoderSettings(
+        # A byte limit chooses among all channels, whatever the default is.
+        channels=arguments.channels or (
+            LATENT_CHANNELS if arguments.max_bytes else DEFAULTS.channels),
+        quantizer=arguments.quantizer,
+        selection=Selection(arguments.selection),
+        max_bytes=arguments.max_bytes,
+        caption='' if arguments.caption == 'none' else arguments.caption)
+    try:
+        encoder = FrameEncoder(load_profile(arguments.profile))
+    except ProfileError as error:
+        raise DataError(str(error)) from error
+    results = [_encode(job, encoder, settings, arguments.profile)
+               for job in track(jobs, 'encoding')]
+    _print(results, folder=arguments.image.is_dir(), as_json=arguments.json)
+    return 0
+
+
+def _encode(job: Job, encoder: FrameEncoder, settings: EncoderSettings, profile: str) -> dict:
+    image = read_image(job.source)
+    try:
+        frame = encoder.encode(image, settings)
+    except CodecError as error:
+        raise DataError(f'{job.source}: {error}') from error
+    write_bytes(job.target, frame.payload)
+    return _result(job, frame, settings, profile)
+
+
+def _result(job: Job, frame: EncodedFrame, settings: EncoderSettings, profile: str) -> dict:
+    """Return the object that `--json` prints for one image."""
+    size = len(frame.payload)
+    return {
+        'input': str(job.source), 'output': str(job.target),
+        'bytes': size, 'bpp': 8 * size / (frame.width * frame.height),
+        'sections': frame.sections, 'channels': list(frame.channels),
+        'layer_ends': list(frame.layer_ends), 'quantizer': frame.quantizer,
+        'width': frame.width, 'height': frame.height, 'caption': settings.caption,
+        'encode_ms': frame.encode_ms, 'profile': profile,
+    }
+
+
+def _print(results: list[dict], folder: bool, as_json: bool) -> None:
+    if as_json:
+        total = {'images': len(results), 'bytes': sum(result['bytes'] for result in results),
+                 'results': results}
+        print(json.dumps(total if folder else results[0]))
+        return
+    for result in results:
+        print(f'{result["output"]}: {result["bytes"]} bytes, {result["bpp"]:.4f} bpp, '
+              f'{len(result["channels"])} channels, {result["encode_ms"]:.0f} ms')

@@ -1,0 +1,122 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images and packets as files: which ones a call means, and reading and writing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+from gsc_ros.cli.error import DataError, UsageError
+import numpy as np
+import numpy.typing as npt
+
+IMAGE_SUFFIXES = frozenset({
+    '.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp'})
+PACKET_SUFFIX = '.gsc'
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to read and the file to make of it."""
+
+    source: Path
+    target: Path
+
+
+def plan_jobs(source: Path, output: Path, suffixes: Iterable[str], target_suffix: str) -> list[Job]:
+    """
+    Pair inputs with outputs: a file with a file, or every file of a folder with one in a folder.
+
+    :param source: a file, or a folder of which the files with one of `suffixes` are taken.
+    :param output: where to write; a folder if `source` is one, and it may be one if not.
+    :param target_suffix: suffix of the files made in a folder.
+    :raises DataError: when there is nothing to read, or the folder cannot be made.
+    :raises UsageError: when a folder is to be written to a file.
+    """
+    if not source.exists():
+        raise DataError(f'{source}: no such file or folder')
+    if not source.is_dir():
+        target = output / f'{source.stem}{target_suffix}' if output.is_dir() else output
+        return [Job(source, target)]
+    wanted = frozenset(suffixes)
+    files = sorted(path for path in source.iterdir()
+                   if path.suffix.lower() in wanted and path.is_file())
+    if not files:
+        raise DataError(f'{source}: holds no {", ".join(sorted(wanted))} file')
+    if output.exists() and not output.is_dir():
+        raise UsageError(f'{output} is a file, but {source} is a folder: name a folder with -o')
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f'{output}: {error.strerror}') from error
+    return [Job(path, output / f'{path.stem}{target_suffix}') for path in files]
+
+
+def read_bytes(path: Path) -> bytes:
+    """
+    Return the content of a file.
+
+    :raises DataError: when it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f'{path}: {error.strerror}') from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """
+    Write a file.
+
+    :raises DataError: when it cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise DataError(f'{path}: {error.strerror}') from error
+
+
+def read_image(path: Path) -> npt.NDArray[np.uint8]:
+    """
+    Read a colour or gray picture, turned as its EXIF orientation says.
+
+    :return: uint8 [H, W, 3], RGB; gray as three equal channels, alpha dropped.
+    :raises DataError: when the file is no picture, or holds 16-bit gray, which is depth more
+        often than light and must not become a plausible picture.
+    """
+    content = np.frombuffer(read_bytes(path), np.uint8)
+    image = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    if image is None:
+        raise DataError(f'{path}: not a picture that OpenCV can read')
+    if image.dtype != np.uint8:
+        if image.ndim == 2:
+            raise DataError(f'{path}: {image.dtype} gray looks like depth, not like a picture; '
+                            'convert it to 8 bits if it is one')
+        image = _decode(content, cv2.IMREAD_COLOR)
+    code = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
+    return cv2.cvtColor(image, code)
+
+
+def _decode(content: npt.NDArray[np.uint8], flags: int) -> npt.NDArray | None:
+    try:
+        return cv2.imdecode(content, flags)
+    except cv2.error:  # an empty file, or a header that promises too much
+        return None
+
+
+def write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """
+    Write a picture in the format that the file name's suffix says.
+
+    :param image: uint8 [H, W, 3] RGB or [H, W].
+    :raises UsageError: when the suffix names no picture format.
+    :raises DataError: when the file cannot be written.
+    """
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise UsageError(f'{path}: the suffix must be one of {", ".join(sorted(IMAGE_SUFFIXES))}')
+    coloured = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, content = cv2.imencode(path.suffix, coloured)
+    write_bytes(path, content.tobytes())

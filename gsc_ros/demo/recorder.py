@@ -1,0 +1,163 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A node that listens to both ends of the graph and writes down what it sees.
+
+    <camera>/image_raw                    ──> sources
+    reconstructed/<camera>/{image, confidence, caption, status} ──> frames, joined by stamp
+    link_status, /diagnostics             ──> the last of each
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from gsc_ros.demo.recording import (
+    DiagnosticRecord,
+    FrameRecord,
+    LinkRecord,
+    Recording,
+    SectionBytes,
+    SourceRecord,
+    StoredImage,
+)
+from gsc_ros.msg import GscStatus, LinkStatus
+from gsc_ros.nodes import conversion
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+# Enough that a short stall of this process loses nothing; best effort takes what a reliable
+# publisher offers, too.
+SOURCE_QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
+RESULT_QOS = QoSProfile(depth=20)
+
+
+ERROR_LEVEL = int.from_bytes(DiagnosticStatus.ERROR, 'big')
+# Reconstructions whose topics may be incomplete before the oldest is given up.
+MAX_ARRIVING = 16
+
+
+@dataclass
+class _Arriving:
+    """A reconstruction of which some topics are still on their way; they come in any order."""
+
+    received_ns: int = 0
+    image: StoredImage | None = None
+    confidence: StoredImage | None = None
+    status: GscStatus | None = None
+
+
+class Recorder(Node):
+    """Node `demo_recorder`: fills a `Recording` while it is spun."""
+
+    def __init__(self, camera: str, recording: Recording, context: Context) -> None:
+        """
+        Subscribe to everything.
+
+        :param camera: name of the camera in the topics.
+        :param recording: filled as messages come.
+        """
+        super().__init__('demo_recorder', context=context)
+        self._recording = recording
+        self._arriving: dict[int, _Arriving] = {}
+        self._caption = ''
+        self.camera = camera
+        self.last_activity_s = time.monotonic()
+        # An error in a callback ends the run where it is spun: a full disk must not go unnoticed.
+        prefix = f'reconstructed/{camera}'
+        self.create_subscription(Image, f'{camera}/image_raw', self._take_source, SOURCE_QOS)
+        self.create_subscription(Image, f'{prefix}/image', self._take_image, RESULT_QOS)
+        self.create_subscription(Image, f'{prefix}/confidence', self._take_confidence, RESULT_QOS)
+        self.create_subscription(String, f'{prefix}/caption', self._take_caption, RESULT_QOS)
+        self.create_subscription(GscStatus, f'{prefix}/status', self._take_status, RESULT_QOS)
+        self.create_subscription(LinkStatus, 'link_status', self._take_link, RESULT_QOS)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics,
+                                 qos_profile_sensor_data)
+
+    def graph_is_connected(self) -> bool:
+        """Return whether bridge and receiver listen, and the sender waits for the camera."""
+        return (self.count_subscribers(f'{self.camera}/gsc') > 0
+                and self.count_subscribers(f'ground/{self.camera}/gsc') > 0
+                # The sender subscribes beside this node, and only once the bridge listens to it.
+                and self.count_subscribers(f'{self.camera}/image_raw') > 1
+                and self.count_publishers(f'reconstructed/{self.camera}/image') > 0)
+
+    def trouble(self) -> str | None:
+        """Return why a node cannot start, as it says on /diagnostics; None when all is well."""
+        return next((f'{record.name}: {record.message}'
+                     for record in self._recording.diagnostics.values()
+                     if record.name.endswith(': lifecycle') and record.level >= ERROR_LEVEL), None)
+
+    def _take_source(self, message: Image) -> None:
+        self.last_activity_s = time.monotonic()
+        picture = self._recording.store.add(conversion.to_rgb(message))
+        self._recording.sources.append(SourceRecord(_stamp_ns(message), picture))
+
+    def _take_image(self, message: Image) -> None:
+        received_ns = time.time_ns()
+        arriving = self._arriving_at(message)
+        arriving.received_ns = received_ns
+        arriving.image = self._recording.store.add(conversion.to_rgb(message))
+        self._complete(message)
+
+    def _take_confidence(self, message: Image) -> None:
+        arriving = self._arriving_at(message)
+        arriving.confidence = self._recording.store.add(conversion.to_rgb(message)[..., 0])
+        self._complete(message)
+
+    def _take_caption(self, message: String) -> None:
+        self._caption = message.data
+
+    def _take_status(self, status: GscStatus) -> None:
+        self._arriving_at(status).status = status
+        self._complete(status)
+
+    def _arriving_at(self, message: Image | GscStatus) -> _Arriving:
+        self.last_activity_s = time.monotonic()
+        if len(self._arriving) > MAX_ARRIVING:
+            del self._arriving[min(self._arriving)]
+        return self._arriving.setdefault(_stamp_ns(message), _Arriving())
+
+    def _complete(self, message: Image | GscStatus) -> None:
+        """Move a reconstruction to the recording once all of it is there."""
+        stamp_ns = _stamp_ns(message)
+        arriving = self._arriving[stamp_ns]
+        status = arriving.status
+        if arriving.image is None or arriving.confidence is None or status is None:
+            return
+        del self._arriving[stamp_ns]
+        self._recording.frames.append(FrameRecord(
+            stamp_ns=stamp_ns, received_ns=arriving.received_ns,
+            frame_id=status.header.frame_id, sequence=status.sequence,
+            image=arriving.image, confidence=arriving.confidence,
+            sections=SectionBytes(status.bytes_header, status.bytes_text,
+                                  status.bytes_channel_set, status.bytes_structure,
+                                  status.bytes_regions),
+            layers_received=status.layers_received, channels=len(status.channels),
+            mode=status.mode, profile=status.profile, caption=self._caption,
+            encode_ms=status.encode_ms, decode_ms=status.decode_ms))
+
+    def _take_link(self, status: LinkStatus) -> None:
+        dropped = {name.removeprefix('dropped_'): getattr(status, name)
+                   for name in status.get_fields_and_field_types() if name.startswith('dropped_')}
+        self._recording.link = LinkRecord(
+            budget_bps=status.budget_bps, burst_bits=status.burst_bits,
+            used_bps=status.used_bps, sent_messages=status.sent_messages,
+            sent_datagrams=status.sent_datagrams, sent_bits=status.sent_bits,
+            layers_shed=status.layers_shed, dropped=dropped)
+
+    def _take_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            level = int.from_bytes(status.level, 'big')
+            self._recording.diagnostics[status.name] = DiagnosticRecord(
+                status.name, level, status.message)
+
+
+def _stamp_ns(message: Image | GscStatus) -> int:
+    return Time.from_msg(message.header.stamp).nanoseconds

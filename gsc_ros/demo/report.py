@@ -1,0 +1,323 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A page about a run: one HTML file that needs nothing beside it and no network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+import math
+from pathlib import Path
+
+import cv2
+from gsc_ros.demo.picture import cost, fit, Triple
+from gsc_ros.demo.plot import chart, Limit, Series
+from gsc_ros.demo.recording import Image, Recording
+from gsc_ros.demo.score import ScoredFrame
+from gsc_ros.demo.summary import Statistic, Summary
+from gsc_ros.demo.video import Video
+from gsc_ros.link.audit import Departure
+import numpy as np
+
+# Larger videos are linked instead of embedded; browsers get slow with them.
+MAX_EMBEDDED_BYTES = 24 << 20
+PICTURE_WIDTH = 720
+JPEG_QUALITY = 88
+RATE_WINDOW_S = 1.0
+SECTION_COLOURS = (
+    ('header', 'var(--muted)'), ('text', 'var(--good)'), ('channel_set', 'var(--warm)'),
+    ('structure', 'var(--accent)'), ('regions', 'var(--bad)'))
+
+
+def write_report(path: Path, summary: Summary, recording: Recording,
+                 frames: Sequence[ScoredFrame], departures: Sequence[Departure],
+                 triples: Sequence[Triple], video: Video | None) -> None:
+    """
+    Write the page.
+
+    :param frames: all scored reconstructions, ordered by stamp.
+    :param departures: the bridge's trace.
+    :param triples: frames to show side by side.
+    :param video: embedded when it plays in browsers and is not too large, else linked.
+    :raises OSError: when the file cannot be written.
+    """
+    sections = (
+        _header(summary), _tiles(summary), _video(video), _gallery(triples),
+        _charts(summary, recording, frames, departures), _tables(summary, recording),
+        _frame_table(frames), _how(summary))
+    title = f'gsc demo: {summary.input}'
+    path.write_text(
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<style>{_STYLE}</style></head><body><main>{"".join(sections)}</main></body></html>\n',
+        encoding='utf-8')
+
+
+def _header(summary: Summary) -> str:
+    return (f'<header><p class="kicker">gsc_ros demo</p><h1>{summary.frames_received} frames over '
+            f'a {_kbit(summary.budget_bps)} kbit/s link</h1><p class="lead">Camera '
+            f'<code>{escape(summary.camera)}</code> replaying <code>{escape(summary.input)}</code>,'
+            f' {summary.width} × {summary.height} pixels at {summary.fps_in:.1f} frames per second '
+            f'for {summary.seconds:.1f} s, through sender, bridge and receiver on the real ROS 2 '
+            f'graph; {escape(summary.ending)}.</p></header>')
+
+
+def _tiles(summary: Summary) -> str:
+    share = summary.link_bps / summary.budget_bps if summary.budget_bps else 0
+    ratio = f'{summary.compression:,.0f} : 1' if summary.compression else '–'
+    held = 'held in every window' if summary.budget_holds else 'EXCEEDED'
+    tiles = (
+        ('Reconstructed', f'{summary.frames_received} of {summary.frames_in}',
+         f'frames, {summary.fps_received:.1f} per second', ''),
+        ('On the link', f'{summary.link_bytes:,}',
+         f'bytes with every header, {100 * share:.0f} % of the budget', ''),
+        ('Budget', f'{_kbit(summary.budget_bps)} kbit/s', held,
+         'good' if summary.budget_holds else 'bad'),
+        ('Packet', _value(summary.frame_bytes.median, '{:,.0f} bytes'),
+         f'median; {_value(summary.bpp.median, "{:.4f}")} bit per pixel, {ratio}', ''),
+        ('Latency', _value(summary.latency_ms.median, '{:.0f} ms'),
+         f'median; 95 % under {_value(summary.latency_ms.p95, "{:.0f} ms")}', ''),
+        ('PSNR', _value(summary.psnr_db.mean, '{:.2f} dB'), 'mean, against the source', ''),
+        ('MS-SSIM', _value(summary.ms_ssim.mean, '{:.3f}'), 'mean, against the source', ''),
+        ('Codec', _value(summary.encode_ms.median, '{:.0f} ms'),
+         f'to encode, {_value(summary.decode_ms.median, "{:.0f} ms")} to decode (medians)', ''),
+    )
+    return '<section class="tiles">' + ''.join(
+        f'<div class="tile {kind}"><h2>{escape(name)}</h2><strong>{escape(value)}</strong>'
+        f'<p>{escape(note)}</p></div>' for name, value, note, kind in tiles) + '</section>'
+
+
+def _video(video: Video | None) -> str:
+    if video is None:
+        return ''
+    name = escape(video.path.name)
+    if video.plays_in_browsers and video.path.stat().st_size <= MAX_EMBEDDED_BYTES:
+        data = base64.b64encode(video.path.read_bytes()).decode()
+        source = f'data:{video.media_type};base64,{data}'
+    else:
+        source = name
+    return (f'<section><h2>Original and reconstruction</h2><video controls muted loop autoplay '
+            f'playsinline src="{source}"></video><p class="note">Also as <a href="{name}">{name}'
+            '</a>.</p></section>')
+
+
+def _gallery(triples: Sequence[Triple]) -> str:
+    if not triples:
+        return '<section><h2>Pictures</h2><p class="empty">No frame arrived.</p></section>'
+    rows = ''.join(
+        '<div class="triple">'
+        + _figure(triple.original_or_blank, 'original', f'{triple.raw_bytes:,} bytes raw')
+        + _figure(triple.reconstruction, 'reconstruction', cost(triple.scored))
+        + _figure(triple.confidence, 'confidence',
+                  f'frame {triple.scored.frame.sequence}, {triple.scored.frame.channels} channels')
+        + '</div>' for triple in triples)
+    return ('<section><h2>Frame by frame</h2><p class="note">Confidence: bright where the decoder '
+            f'expects its picture to be right, dark where not.</p>{rows}</section>')
+
+
+def _figure(image: Image, name: str, note: str) -> str:
+    small = fit(image, min(PICTURE_WIDTH, image.shape[1]))
+    _, data = cv2.imencode('.jpg', cv2.cvtColor(small, cv2.COLOR_RGB2BGR),
+                           [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    encoded = base64.b64encode(data.tobytes()).decode()
+    return (f'<figure><img alt="{escape(name)}" src="data:image/jpeg;base64,{encoded}">'
+            f'<figcaption><b>{escape(name)}</b><span>{escape(note)}</span></figcaption></figure>')
+
+
+def _charts(summary: Summary, recording: Recording, frames: Sequence[ScoredFrame],
+            departures: Sequence[Departure]) -> str:
+    first_ns = min((source.stamp_ns for source in recording.sources),
+                   default=min((scored.frame.stamp_ns for scored in frames), default=0))
+    at = [(scored.frame.stamp_ns - first_ns) / 1e9 for scored in frames]
+    seconds = 'time of the original, s'
+    charts = (
+        ('Bytes of each packet', chart(_stacked(at, frames), seconds, 'bytes')),
+        ('Rate on the link', _rate_chart(summary, departures)),
+        ('Latency, original to reconstruction', chart(
+            [Series(at, [scored.frame.latency_ms for scored in frames], kind='dots')],
+            seconds, 'ms')),
+        ('Encoding and decoding', chart(
+            [Series(at, [scored.frame.encode_ms for scored in frames], 'encode'),
+             Series(at, [scored.frame.decode_ms for scored in frames], 'decode',
+                    colour='var(--warm)')], seconds, 'ms')),
+        ('PSNR', chart([Series(at, [scored.psnr_db for scored in frames])], seconds, 'dB',
+                       from_zero=False)),
+        ('MS-SSIM', chart([Series(at, [scored.ms_ssim for scored in frames])], seconds,
+                          'MS-SSIM', from_zero=False)),
+    )
+    return '<section><h2>Over time</h2><div class="charts">' + ''.join(
+        f'<div class="chart"><h3>{escape(title)}</h3>{svg}</div>' for title, svg in charts
+    ) + '</div></section>'
+
+
+def _stacked(at: Sequence[float], frames: Sequence[ScoredFrame]) -> list[Series]:
+    """Return the bytes by section as bars on top of each other: the tallest is drawn first."""
+    series = []
+    below = np.zeros(len(frames))
+    for name, colour in SECTION_COLOURS:
+        sizes = np.array([getattr(scored.frame.sections, name) for scored in frames])
+        if sizes.any():
+            below = below + sizes
+            series.append(Series(at, below.tolist(), name.replace('_', ' '), 'bars', colour))
+    return series[::-1]
+
+
+def _rate_chart(summary: Summary, departures: Sequence[Departure]) -> str:
+    """Draw the bits of the last second over time, beside the budget."""
+    if not departures:
+        return '<p class="empty">No data.</p>'
+    times_ns = np.array([departure.time_ns for departure in departures], np.int64)
+    times = (times_ns - times_ns[0]) / 1e9
+    total = np.concatenate([[0], np.cumsum([departure.bits for departure in departures])])
+    grid = np.linspace(0, times[-1], 240)
+    until = np.searchsorted(times, grid, 'right')
+    since = np.searchsorted(times, grid - RATE_WINDOW_S, 'right')
+    # Until a whole window has passed, what left is still divided by a whole window.
+    rate = (total[until] - total[since]) / RATE_WINDOW_S / 1000
+    budget = summary.budget_bps / 1000
+    return chart([Series(grid.tolist(), rate.tolist())], 'time on the link, s',
+                 f'kbit/s in the last {RATE_WINDOW_S:.0f} s', Limit(budget, 'budget'))
+
+
+def _tables(summary: Summary, recording: Recording) -> str:
+    figures = (
+        ('Packet size', 'bytes', summary.frame_bytes, '{:,.0f}'),
+        ('Rate', 'bit per pixel', summary.bpp, '{:.5f}'),
+        ('Latency', 'ms', summary.latency_ms, '{:.1f}'),
+        ('Encoding', 'ms', summary.encode_ms, '{:.1f}'),
+        ('Decoding', 'ms', summary.decode_ms, '{:.1f}'),
+        ('PSNR', 'dB', summary.psnr_db, '{:.2f}'),
+        ('MS-SSIM', '', summary.ms_ssim, '{:.4f}'))
+    counts = (
+        ('Originals on the image topic', f'{summary.frames_in:,}'),
+        ('Frames that left over the link', f'{summary.frames_sent:,}'),
+        ('Reconstructions that arrived', f'{summary.frames_received:,}'),
+        ('Matched with an original by exact stamp', f'{summary.frames_matched:,}'),
+        *((f'Dropped by the bridge: {reason.replace("_", " ")}', f'{count:,}')
+          for reason, count in summary.dropped.items() if count),
+        ('Layers cut off frames by the bridge', f'{summary.layers_shed:,}'),
+        ('Bytes of packets received', f'{summary.packet_bytes:,}'),
+        ('Bytes on the link, every header included', f'{summary.link_bytes:,}'),
+        ('Datagrams', f'{summary.link_datagrams:,}'),
+        ('Mean rate on the link, kbit/s', _kbit(summary.link_bps)),
+        ('Budget, kbit/s', _kbit(summary.budget_bps)),
+        ('Burst, bits', f'{summary.burst_bits:,}'),
+        ('Room left in the tightest window, bits',
+         _value(summary.budget_headroom_bits, '{:,.0f}')),
+        ('Loss set for the link, %', f'{100 * summary.loss:g}'),
+        ('One-way delay set for the link, ms', f'{summary.delay_ms:g}'))
+    nodes = [(record.name, record.message) for _, record in sorted(recording.diagnostics.items())]
+    return ('<section><h2>Figures</h2><div class="tables"><table><thead><tr><th>Per frame</th>'
+            '<th>mean</th><th>median</th><th>95 %</th><th>min</th><th>max</th></tr></thead><tbody>'
+            + ''.join(_statistic_row(*figure) for figure in figures)
+            + '</tbody></table>' + _pairs('The run', counts)
+            + _pairs('Last word on /diagnostics', nodes) + '</div></section>')
+
+
+def _statistic_row(name: str, unit: str, statistic: Statistic, form: str) -> str:
+    label = f'{name}, {unit}' if unit else name
+    values = (statistic.mean, statistic.median, statistic.p95, statistic.minimum,
+              statistic.maximum)
+    return f'<tr><td>{escape(label)}</td>' + ''.join(
+        f'<td>{_value(value, form)}</td>' for value in values) + '</tr>'
+
+
+def _pairs(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    body = ''.join(f'<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>'
+                   for name, value in rows)
+    return f'<table><thead><tr><th colspan="2">{escape(title)}</th></tr></thead>' \
+           f'<tbody>{body}</tbody></table>' if body else ''
+
+
+def _frame_table(frames: Sequence[ScoredFrame]) -> str:
+    names = ('frame', 'bytes', 'bpp', 'layers', 'channels', 'latency, ms', 'encode, ms',
+             'decode, ms', 'PSNR, dB', 'MS-SSIM')
+    rows = ''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in (
+        scored.frame.sequence, scored.frame.sections.total, f'{scored.frame.bpp:.5f}',
+        scored.frame.layers_received, scored.frame.channels,
+        _value(scored.frame.latency_ms, '{:.1f}'), _value(scored.frame.encode_ms, '{:.1f}'),
+        _value(scored.frame.decode_ms, '{:.1f}'), _value(scored.psnr_db, '{:.2f}'),
+        _value(scored.ms_ssim, '{:.4f}'))) + '</tr>' for scored in frames)
+    head = ''.join(f'<th>{name}</th>' for name in names)
+    return (f'<section><details><summary>Every frame</summary><table class="wide"><thead><tr>{head}'
+            f'</tr></thead><tbody>{rows}</tbody></table></details></section>')
+
+
+def _how(summary: Summary) -> str:
+    versions = ', '.join(f'{name} {version}' for name, version in summary.versions.items())
+    files = ''.join(f'<li><a href="{escape(name)}">{escape(name)}</a> – {escape(kind)}</li>'
+                    for kind, name in summary.files.items())
+    return ('<section><h2>How it was made</h2><pre>player ──image_raw──&gt; sender ──gsc──&gt; '
+            'bridge ══ link ══ bridge ──ground/gsc──&gt; receiver ──&gt; reconstructed/…</pre>'
+            f'<p>Command: <code>{escape(summary.command)}</code></p><p>Profile <code>'
+            f'{escape(summary.profile)}</code>, mode <code>{escape(summary.mode)}</code>. '
+            'PSNR is over all samples of the three colour channels; MS-SSIM is the mean over the '
+            f'channels.</p><p class="note">{escape(versions)}</p><ul>{files}</ul></section>')
+
+
+def _kbit(bps: float) -> str:
+    return f'{bps / 1000:,.3g}'
+
+
+def _value(value: float | None, form: str) -> str:
+    return '–' if value is None or not math.isfinite(value) else form.format(value)
+
+
+_STYLE = """
+:root { --page: #f5f6f8; --card: #fff; --ink: #1b1f27; --muted: #727b8a; --line: #e1e4ea;
+  --accent: #2463eb; --warm: #e07b1a; --good: #17854a; --bad: #c92f2f; color-scheme: light dark; }
+@media (prefers-color-scheme: dark) { :root { --page: #14161a; --card: #1d2026; --ink: #e8eaee;
+  --muted: #969eab; --line: #30353e; --accent: #6d9cff; --warm: #f2a154; --good: #4cc38a;
+  --bad: #ff7b72; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
+main { max-width: 1240px; margin: 0 auto; padding: 40px 24px 80px; }
+h1 { font-size: 34px; line-height: 1.15; margin: 0 0 10px; letter-spacing: -0.02em; }
+h2 { font-size: 20px; margin: 44px 0 12px; } h3 { font-size: 14px; margin: 0 0 6px; }
+.kicker { margin: 0 0 6px; color: var(--accent); font-weight: 600; }
+.lead { max-width: 860px; margin: 0; color: var(--muted); font-size: 16px; }
+.note, .empty { color: var(--muted); font-size: 13px; }
+code, pre { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, "Liberation Mono", monospace;
+  overflow-wrap: anywhere; }
+pre { padding: 14px 16px; background: var(--card); border: 1px solid var(--line);
+  border-radius: 10px; overflow-x: auto; }
+a { color: var(--accent); }
+.tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: 12px;
+  margin-top: 28px; }
+.tile, .chart, table { background: var(--card); border: 1px solid var(--line);
+  border-radius: 10px; }
+.tile { padding: 14px 16px; } .tile h2 { margin: 0; font-size: 13px; font-weight: 600;
+  color: var(--muted); }
+.tile strong { display: block; font-size: 25px; letter-spacing: -0.02em; margin: 2px 0; }
+.tile p { margin: 0; font-size: 13px; color: var(--muted); }
+.tile.good p { color: var(--good); } .tile.bad p { color: var(--bad); font-weight: 700; }
+video { width: 100%; max-width: 960px; display: block; margin: 0 auto; border-radius: 10px;
+  background: #000; }
+section > video + .note { text-align: center; }
+.triple { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 12px;
+  margin-bottom: 14px; }
+figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 6px; }
+figcaption { display: flex; justify-content: space-between; gap: 12px; font-size: 13px;
+  padding: 4px 2px; } figcaption span { color: var(--muted); }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 12px; }
+.chart { padding: 14px 16px; } svg { width: 100%; height: auto; display: block; }
+svg text { font-size: 11px; fill: var(--muted); } svg text.label { fill: var(--ink); }
+svg .grid { stroke: var(--line); } svg .axis { stroke: var(--muted); }
+svg line.limit { stroke: var(--bad); stroke-dasharray: 5 4; stroke-width: 1.5; }
+svg text.limit { fill: var(--bad); font-weight: 600; }
+.legend { display: flex; gap: 16px; font-size: 12px; color: var(--muted); }
+.legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px;
+  margin-right: 6px; }
+.tables { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 12px;
+  align-items: start; }
+table { width: 100%; border-collapse: separate; border-spacing: 0; font-size: 13.5px;
+  font-variant-numeric: tabular-nums; overflow: hidden; }
+th, td { padding: 6px 12px; text-align: right; border-top: 1px solid var(--line); }
+thead th { border-top: 0; color: var(--muted); font-weight: 600; }
+th:first-child, td:first-child { text-align: left; }
+summary { cursor: pointer; font-weight: 600; margin: 36px 0 12px; }
+@media (max-width: 900px) { .tiles { grid-template-columns: repeat(2, 1fr); }
+  .charts, .tables { grid-template-columns: 1fr; } }
+"""

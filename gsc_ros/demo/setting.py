@@ -1,0 +1,63 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a demo run is to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import os
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """
+    One run.
+
+    :param input: what `open_source` takes: `terrain`, a KITTI drive, a folder, a video or a bag.
+    :param output: folder for everything that the run leaves.
+    :param link_bps: hard budget of the link, in bit/s, every header included.
+    :param burst_bits: how many bits may leave at once; None for the bridge's default.
+    :param loss: share of datagrams that the link loses, 0..1.
+    :param delay_ms: one-way delay of the link in milliseconds.
+    :param fps: frames per second to replay with; None for the recorded rate.
+    :param seconds: longest time of replay.
+    :param frames: most frames to replay; None for all.
+    :param camera: name of the camera in the topics.
+    :param mode: how the receiver reconstructs.
+    :param profile: name or folder of the profile.
+    :param channels: most latent channels per frame; None for the sender's default.
+    :param quantizer: quantizer step; None for the profile's default.
+    :param max_bytes: most bytes per packet; None for no limit.
+    :param domain_id: ROS domain; None for a free one.
+    :param command: the command line, for the report.
+    """
+
+    input: str
+    output: Path
+    link_bps: int = 20_000
+    burst_bits: int | None = None
+    loss: float = 0.0
+    delay_ms: float = 0.0
+    fps: float | None = None
+    seconds: float = 60.0
+    frames: int | None = None
+    camera: str = 'front'
+    mode: str = 'structure'
+    profile: str = 'tiny'
+    channels: int | None = None
+    quantizer: int | None = None
+    max_bytes: int | None = None
+    domain_id: int | None = None
+    command: str = ''
+
+
+def default_input() -> str:
+    """
+    Return the first KITTI drive of the shared data if that is there, else `terrain`.
+
+    The data is looked for in $GSC_SHARED_DATA and in ../shared/data.
+    """
+    root = Path(os.environ.get('GSC_SHARED_DATA') or Path('..', 'shared', 'data'))
+    drives = sorted(path for path in root.glob('kitti/*/*_drive_*_sync') if path.is_dir())
+    return str(drives[0]) if drives else 'terrain'

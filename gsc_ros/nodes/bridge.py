@@ -1,0 +1,237 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Bridge: coded frames over a thin link, within its bit budget.
+
+    <camera>/gsc ────────────> rover's end ═══ simulated ═══ ground's end ──> <prefix>/<camera>/gsc
+    <camera>/gsc/camera_info ───'    '── hard budget           '─> <prefix>/<camera>/gsc/camera_info
+
+`link.endpoint` decides what leaves when; this node only gives it frames and the time.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+import sys
+import time
+
+from gsc_ros.codec import packet
+from gsc_ros.link.endpoint import Delivery, ReceivedCalibration, ReceivedFrame
+from gsc_ros.link.framing import CameraAnnounce
+from gsc_ros.link.scheduler import FrameMessage
+from gsc_ros.link.statistic import LinkStatistics
+from gsc_ros.msg import GscFrame, LinkStatus
+from gsc_ros.nodes import calibration, stamp
+from gsc_ros.nodes.admission import frame_defect
+from gsc_ros.nodes.diagnostic import Level, Report
+from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode, run
+from gsc_ros.nodes.pump import LinkPump
+from gsc_ros.nodes.qos import FRAME_QOS, GROUND_QOS, LATCHED_QOS
+from gsc_ros.nodes.schema import BridgeParameters
+from gsc_ros.nodes.trace import TraceFile
+from gsc_ros.nodes.transport import burst_bits, make_ends, policy
+from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
+from sensor_msgs.msg import CameraInfo
+
+STATUS_PERIOD_S = 1.0
+# Seconds without a frame after which the sender counts as silent.
+SILENCE_S = 5.0
+
+
+@dataclass
+class Camera:
+    """One camera of the bridge; its number is its place in the parameter `cameras`."""
+
+    name: str
+    number: int
+    frames: Publisher
+    calibrations: Publisher
+    subscriptions: list[Subscription] = field(default_factory=list)
+    calibration: bytes = b''
+    received: int = 0
+    invalid: int = 0
+    delivered: int = 0
+    reported_invalid: int = 0
+    last_frame_s: float = 0.0
+
+
+class Bridge(ManagedNode):
+    """Lifecycle node `bridge`."""
+
+    def __init__(self) -> None:
+        """Create the node with the process's ROS arguments."""
+        self._cameras: dict[str, Camera] = {}
+        self._pump: LinkPump | None = None
+        self._trace: TraceFile | None = None
+        self._timer: Timer | None = None
+        self._reported: LinkStatistics | None = None
+        super().__init__('bridge', BridgeParameters)
+
+    def configure(self) -> None:
+        """Make both ends of the link, and advertise what will arrive."""
+        settings = self.settings
+        if settings.trace_file:
+            self._trace = TraceFile(Path(settings.trace_file))
+        rover, ground = make_ends(
+            settings, time.monotonic_ns(), self._trace.write if self._trace else None)
+        self._pump = LinkPump(rover, ground, self._deliver, self._link_failed)
+        self._status = self.create_lifecycle_publisher(LinkStatus, 'link_status', 10)
+        for number, name in enumerate(settings.cameras):
+            topic = f'{settings.output_prefix}/{name}/gsc'
+            self._cameras[name] = Camera(
+                name, number, self.create_lifecycle_publisher(GscFrame, topic, GROUND_QOS),
+                self.create_lifecycle_publisher(CameraInfo, f'{topic}/camera_info', LATCHED_QOS))
+
+    def activate(self) -> None:
+        """Take frames and let the link run."""
+        for camera in self._cameras.values():
+            camera.last_frame_s = time.monotonic()
+            camera.subscriptions = [
+                self.create_subscription(
+                    GscFrame, f'{camera.name}/gsc',
+                    lambda frame, camera=camera: self._take_frame(camera, frame), FRAME_QOS),
+                self.create_subscription(
+                    CameraInfo, f'{camera.name}/gsc/camera_info',
+                    lambda info, camera=camera: self._take_calibration(camera, info), LATCHED_QOS)]
+        self._timer = self.create_timer(
+            STATUS_PERIOD_S, self._publish_status, clock=self.steady_clock)
+        self._pump.start()
+
+    def deactivate(self) -> None:
+        """Take no more frames and stop the link."""
+        for camera in self._cameras.values():
+            for subscription in camera.subscriptions:
+                self.destroy_subscription(subscription)
+            camera.subscriptions = []
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
+        if self._pump is not None:
+            self._pump.stop()
+
+    def cleanup(self) -> None:
+        """Forget the link and close its trace."""
+        for camera in self._cameras.values():
+            self.destroy_lifecycle_publisher(camera.frames)
+            self.destroy_lifecycle_publisher(camera.calibrations)
+        self._cameras.clear()
+        if self._pump is not None:
+            self.destroy_lifecycle_publisher(self._status)
+        self._pump = self._reported = None
+        if self._trace is not None:
+            self._trace.close()
+            self._trace = None
+
+    def settings_changed(self) -> None:
+        """Change budget and policy of the running link."""
+        if self._pump is None:
+            return
+        self._pump.use(lambda rover, now_ns: rover.set_rate(
+            self.settings.link_bps, now_ns, burst_bits(self.settings)))
+        for camera in self._cameras.values():
+            self._pump.use(lambda rover, _, camera=camera: rover.set_policy(
+                camera.number, policy(self.settings)))
+
+    def diagnose(self) -> Iterable[Report]:
+        """Yield one report for the link and one per camera."""
+        now, _ = self._pump.statistics()
+        before, self._reported = self._reported or now, now
+        lost_to_budget = now.dropped_superseded + now.dropped_expired > (
+            before.dropped_superseded + before.dropped_expired)
+        if now.dropped_too_large > before.dropped_too_large:
+            level, message = Level.ERROR, 'frames too large for the link'
+        elif lost_to_budget or now.layers_shed > before.layers_shed:
+            level, message = Level.WARN if lost_to_budget else Level.OK, 'link full'
+        elif now.sent_datagrams and not now.connected:
+            level, message = Level.WARN, 'far side not heard'
+        else:
+            level, message = Level.OK, 'carrying'
+        yield Report('link', level, message, asdict(now))
+        for camera in self._cameras.values():
+            yield self._diagnose_camera(camera)
+
+    def _diagnose_camera(self, camera: Camera) -> Report:
+        if camera.invalid > camera.reported_invalid:
+            level, message = Level.ERROR, 'invalid frames'
+        elif time.monotonic() - camera.last_frame_s > SILENCE_S:
+            known = camera.subscriptions[0].get_publisher_count() > 0
+            level, message = Level.WARN, 'no frames from the sender' if known else 'no sender'
+        else:
+            level, message = Level.OK, 'carrying'
+        camera.reported_invalid = camera.invalid
+        return Report(camera.name, level, message, {
+            'received': camera.received, 'invalid': camera.invalid,
+            'delivered': camera.delivered, 'calibration_bytes': len(camera.calibration)})
+
+    def _take_frame(self, camera: Camera, frame: GscFrame) -> None:
+        camera.received += 1
+        defect = frame_defect(frame, camera.name)
+        if defect is not None:
+            camera.invalid += 1
+            self.get_logger().error(
+                f'{camera.name}: invalid frame: {defect}', throttle_duration_sec=LOG_PERIOD_S)
+            return
+        camera.last_frame_s = time.monotonic()
+        payload, ends = bytes(frame.payload), tuple(frame.layer_ends)
+        announce = CameraAnnounce(
+            camera.number, camera.name, frame.header.frame_id, frame.priority, camera.calibration)
+        message = FrameMessage(
+            camera_id=camera.number, priority=frame.priority, sequence=frame.sequence,
+            session=frame.session, stamp_ns=stamp.to_ns(frame.header.stamp),
+            ends=ends, render=lambda layers: packet.cut(payload, layers, ends),
+            encode_ms=frame.encode_ms)
+        self._pump.use(lambda rover, _: rover.announce(announce))
+        self._pump.offer(message)
+
+    def _take_calibration(self, camera: Camera, info: CameraInfo) -> None:
+        try:
+            camera.calibration = calibration.pack(info)
+        except calibration.CalibrationError as error:
+            self.get_logger().error(f'{camera.name}: calibration cannot cross the link: {error}')
+
+    def _deliver(self, delivery: Delivery) -> None:
+        """Publish what has reached the ground, on the pump's thread."""
+        if isinstance(delivery, ReceivedFrame):
+            camera = self._cameras[delivery.camera]
+            frame = GscFrame(
+                sequence=delivery.sequence, session=delivery.session, camera=delivery.camera,
+                camera_id=delivery.camera_id, priority=delivery.priority,
+                layer_ends=[len(delivery.payload)], encode_ms=delivery.encode_ms,
+                payload=array('B', delivery.payload))
+            frame.header.stamp = stamp.from_ns(delivery.stamp_ns)
+            frame.header.frame_id = delivery.frame_id
+            camera.frames.publish(frame)
+            camera.delivered += 1
+        elif isinstance(delivery, ReceivedCalibration) and delivery.calibration:
+            info = calibration.unpack(delivery.calibration)
+            info.header.frame_id = delivery.frame_id
+            self._cameras[delivery.camera].calibrations.publish(info)
+
+    def _link_failed(self, error: Exception) -> None:
+        if self.context.ok():  # else the process ends, and nothing can be published
+            self.get_logger().error(f'link: {error!r}', throttle_duration_sec=LOG_PERIOD_S)
+
+    def _publish_status(self) -> None:
+        rover, ground = self._pump.statistics()
+        status = LinkStatus(transport=self.settings.transport)
+        status.header.stamp = self.get_clock().now().to_msg()
+        for name, value in asdict(rover).items():
+            if hasattr(status, name):  # the statistics hold more than the message
+                setattr(status, name, value)
+        status.delivered_messages = ground.received_frames
+        status.dropped_invalid += sum(camera.invalid for camera in self._cameras.values())
+        self._status.publish(status)
+
+
+def main() -> int:
+    """Run the node as a process."""
+    return run(Bridge)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

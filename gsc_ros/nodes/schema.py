@@ -1,0 +1,122 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of the nodes: names, defaults, descriptions, ranges. The only place for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gsc_ros.nodes.parameter import camera_list, group, parameter, topic_refusal
+
+
+@dataclass(frozen=True)
+class SenderParameters:
+    """Node-wide parameters; the coding ones hold for every camera that has none of its own."""
+
+    cameras: tuple[str, ...] = camera_list('Cameras to send; a name is the topic prefix.')
+    autostart: bool = parameter(True, 'Configure and activate by itself.', read_only=True)
+    profile: str = parameter('tiny', 'Name or directory of the codec profile.')
+    encoder_threads: int = parameter(1, 'CPU threads of the encoder.', minimum=1, maximum=64)
+    max_fps: float = parameter(
+        10.0, 'Frames per second of a camera, at most; 0 takes all.', minimum=0, maximum=1000,
+        live=True)
+    channels: int = parameter(
+        32, 'Latent channels to send, at most.', minimum=1, maximum=320, live=True)
+    quantizer: int = parameter(
+        -1, 'Quantizer step index, 0 the finest; -1 is the default of the profile.',
+        minimum=-1, maximum=15, live=True)
+    selection: str = parameter(
+        'ordered', 'How channels are chosen: by trained order, or by SSIM for each frame.',
+        choices=('ordered', 'ssim'), live=True)
+    max_bytes: int = parameter(
+        0, 'Bytes of a packet, at most; 0 is no limit.', minimum=0, maximum=65536, live=True)
+    max_width: int = parameter(
+        0, 'Wider images are scaled down to this width in pixels; 0 keeps them.',
+        minimum=0, maximum=8192, live=True)
+    caption: str = parameter('', 'Text to send with every frame.', live=True)
+
+
+@dataclass(frozen=True)
+class SenderCameraParameters:
+    """Parameters `<camera>.*`; -1 (and no caption) takes the node-wide value."""
+
+    transport: str = parameter(
+        'raw', 'Image topic: image_raw, or image_raw/compressed.', choices=('raw', 'compressed'))
+    priority: int = parameter(
+        128, 'Place in the queue of the link, 0 the most urgent.', minimum=0, maximum=255,
+        live=True)
+    max_fps: float = parameter(
+        -1.0, 'Frames per second, at most; 0 takes all.', minimum=-1, maximum=1000, live=True)
+    channels: int = parameter(-1, 'Channels, at most.', minimum=-1, maximum=320, live=True,
+                              check=lambda value: '0 channels show nothing' if not value else None)
+    quantizer: int = parameter(-1, 'Quantizer step index.', minimum=-1, maximum=15, live=True)
+    max_bytes: int = parameter(
+        -1, 'Bytes of a packet, at most; 0 is no limit.', minimum=-1, maximum=65536, live=True)
+    max_width: int = parameter(
+        -1, 'Width in pixels, at most; 0 keeps it.', minimum=-1, maximum=8192, live=True)
+    caption: str = parameter('', 'Text to send with every frame.', live=True)
+
+
+@dataclass(frozen=True)
+class SimParameters:
+    """Parameters `sim.*` of the bridge: the channel that the transport `sim` simulates."""
+
+    rate_bps: int = parameter(
+        0, 'Bits per second that the channel carries; 0 is link_bps.', minimum=0, maximum=10 ** 9)
+    delay_ms: float = parameter(
+        0.0, 'One-way delay in milliseconds.', minimum=0, maximum=3_600_000)
+    jitter_ms: float = parameter(
+        0.0, 'Further delay, uniform from 0 to this, in milliseconds.', minimum=0, maximum=60_000)
+    loss: float = parameter(0.0, 'Share of datagrams lost.', minimum=0, maximum=1)
+    seed: int = parameter(0, 'Seed of loss and jitter.', minimum=0, maximum=2 ** 31 - 1)
+
+
+@dataclass(frozen=True)
+class BridgeParameters:
+    """Parameters of the bridge."""
+
+    cameras: tuple[str, ...] = camera_list('Cameras to carry, as named in the sender.')
+    autostart: bool = parameter(True, 'Configure and activate by itself.', read_only=True)
+    link_bps: int = parameter(
+        20_000, 'Hard budget of the link in bits per second, every header included.',
+        minimum=10, maximum=10 ** 9, live=True)
+    burst_bits: int = parameter(
+        0, 'Bits that may leave at once after a pause; 0 is one second of link_bps, at least 4096.',
+        minimum=0, maximum=2 ** 31 - 1, live=True)
+    mtu: int = parameter(
+        256, 'Bytes of a datagram, at most.', minimum=32, maximum=1500)
+    target_fps: float = parameter(
+        0.0, 'Frames per second of a camera to share the budget among, shedding layers to get '
+        'there; 0 sends frames as they come.', minimum=0, maximum=1000, live=True)
+    min_layers: int = parameter(
+        1, 'Layers below which a frame is not cut.', minimum=1, maximum=32)
+    deadline_s: float = parameter(
+        10.0, 'Age in seconds at which a frame that waits is dropped.', minimum=0.01,
+        maximum=86_400)
+    announce_period_s: float = parameter(
+        10.0, 'Seconds between announcements of the cameras and their calibration.',
+        minimum=0.1, maximum=86_400)
+    output_prefix: str = parameter(
+        'ground', 'Topic prefix of what arrives on the far side.', constraint='a relative topic',
+        check=topic_refusal)
+    trace_file: str = parameter(
+        '', 'CSV file of every departure (time_ns, bits, kind), for audits; empty for none.')
+    transport: str = parameter('sim', 'What carries the datagrams.', choices=('sim',))
+    sim: SimParameters = group(SimParameters)
+
+
+@dataclass(frozen=True)
+class ReceiverParameters:
+    """Parameters of the receiver."""
+
+    cameras: tuple[str, ...] = camera_list('Cameras to reconstruct, as named in the sender.')
+    autostart: bool = parameter(True, 'Configure and activate by itself.', read_only=True)
+    input_prefix: str = parameter(
+        'ground', 'Topic prefix of the frames, as the output_prefix of the bridge.',
+        constraint='a relative topic', check=topic_refusal)
+    profile: str = parameter('tiny', 'Name or directory of the codec profile.')
+    mode: str = parameter('structure', 'How pictures are made.', choices=('structure',))
+    decoder_threads: int = parameter(1, 'CPU threads of the decoder.', minimum=1, maximum=64)
+    output_width: int = parameter(
+        0, 'Width in pixels of the published images; 0 is the width as coded.',
+        minimum=0, maximum=8192, live=True)

@@ -1,0 +1,332 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Frames to packets and back: what nodes and commands use.
+
+::
+
+    image ─> analysis ─> y ─> selection, quantizer ─> symbols ─> context model ─> packet
+    packet ─> context model ─> symbols ─> y_hat ─> synthesis ─> image, confidence
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import time
+
+from gsc_ros.codec import packet as wire
+from gsc_ros.codec import text
+from gsc_ros.codec.error import CodecError, PacketError, ProfileMismatchError
+from gsc_ros.codec.profile import Profile
+from gsc_ros.codec.selection import select_channels, Selection
+from gsc_ros.codec.structure import Analysis, check_image, dequantize, quantize, Synthesis
+import numpy as np
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """
+    What a frame may cost and how it is made.
+
+    :param channels: latent channels to send at most, 1..320.
+    :param quantizer: quantizer of the profile; None for its default. Ignored with ``max_bytes``.
+    :param selection: which channels to send.
+    :param max_bytes: a size the whole packet must not exceed; the encoder then chooses the
+        quantizer and how many of the channels to send. None for no limit.
+    :param caption: text sent along, up to 4094 bytes of UTF-8.
+    :param seed: seed for a generator at the receiver, 0..255.
+    """
+
+    channels: int = 32
+    quantizer: int | None = None
+    selection: Selection = Selection.ORDERED
+    max_bytes: int | None = None
+    caption: str = ''
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """
+    A frame ready to be sent.
+
+    :param payload: the packet.
+    :param layer_ends: strictly ascending lengths of every packet that ``packet.cut`` can make of
+        the payload; the last one is the payload's own.
+    :param sections: bytes of header, text, channel_set, structure and regions; they add up.
+    :param channels: the channels sent, ascending.
+    :param quantizer: the quantizer used.
+    :param width: image width in pixels.
+    :param height: image height in pixels.
+    :param encode_ms: wall-clock time of the encoding in milliseconds.
+    """
+
+    payload: bytes
+    layer_ends: tuple[int, ...]
+    sections: dict[str, int]
+    channels: tuple[int, ...]
+    quantizer: int
+    width: int
+    height: int
+    encode_ms: float
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """
+    A decoded frame.
+
+    :param image: uint8 ``[H, W, 3]`` RGB.
+    :param confidence: uint8 ``[H, W]``: 255 where no error is expected, 0 where the expected
+        absolute error is a quarter of full scale or more.
+    :param caption: text that came along.
+    :param channels: channels that were received, ascending.
+    :param layers: layers that were received.
+    :param sections: bytes of header, text, channel_set, structure and regions.
+    :param mode: how the image was made: ``structure``.
+    :param profile: name of the profile.
+    :param decode_ms: wall-clock time of the decoding in milliseconds.
+    """
+
+    image: np.ndarray
+    confidence: np.ndarray
+    caption: str
+    channels: tuple[int, ...]
+    layers: int
+    sections: dict[str, int]
+    mode: str
+    profile: str
+    decode_ms: float
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """
+    One way to send a frame.
+
+    :param quantizer: index of the quantizer.
+    :param channels: channels coded.
+    :param stream: their stream.
+    :param ends: stream bytes needed after each layer.
+    :param symbols: int16 ``[len(channels), h, w]``.
+    """
+
+    quantizer: int
+    channels: tuple[int, ...]
+    stream: bytes
+    ends: tuple[int, ...]
+    symbols: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """
+    A candidate cut to some of its layers.
+
+    :param candidate: the candidate.
+    :param layers: layers to send.
+    :param distortion: what is lost, in latent units.
+    """
+
+    candidate: _Candidate
+    layers: int
+    distortion: float
+
+
+class FrameEncoder:
+    """
+    Encodes frames.
+
+    Use one encoder from one thread at a time; any thread will do. Encoders share a profile freely.
+
+    :param profile: the profile.
+    :param threads: threads of the analysis graph.
+    :raises ProfileError: when a part of the profile cannot be used.
+    """
+
+    def __init__(self, profile: Profile, threads: int = 1):
+        self._profile = profile
+        self._analysis = Analysis(profile, threads)
+        self._analysis.load()
+        self._context = profile.context
+        self._gains = profile.gains
+
+    def encode(
+        self, image: np.ndarray, settings: EncoderSettings = EncoderSettings(),
+    ) -> EncodedFrame:
+        """
+        Encode one image.
+
+        :param image: uint8 ``[H, W, 3]`` RGB, 16..8192 pixels a side.
+        :param settings: how.
+        :raises CodecError: when the image or a setting is out of range, or not even one channel
+            fits ``max_bytes``.
+        """
+        start = time.perf_counter()
+        check_image(image)
+        quantizer = self._quantizer(settings)
+        work = self._analysis.reduce(image)
+        latent = self._analysis.transform(work)
+        channels = select_channels(settings.selection, settings.channels, latent, work)
+        height, width = image.shape[:2]
+        blank = wire.Packet(
+            profile_hash=self._profile.short_hash, width=width, height=height, channels=channels,
+            quantizer=quantizer, seed=settings.seed, text=text.compress(settings.caption))
+        if settings.max_bytes is None:
+            candidate = self._code(latent, channels, quantizer)
+            layers = len(candidate.ends)
+        else:
+            choice = self._fit(latent, channels, blank, settings.max_bytes)
+            candidate, layers = choice.candidate, choice.layers
+        return self._assemble(blank, candidate, layers, start)
+
+    def _quantizer(self, settings: EncoderSettings) -> int:
+        """Return the quantizer asked for."""
+        if settings.quantizer is None:
+            return self._profile.manifest.default_quantizer
+        if not 0 <= settings.quantizer < self._profile.manifest.quantizers:
+            raise CodecError(
+                f'quantizer {settings.quantizer} is not in '
+                f'0..{self._profile.manifest.quantizers - 1}')
+        return settings.quantizer
+
+    def _code(
+        self, latent: np.ndarray, channels: tuple[int, ...], quantizer: int,
+    ) -> _Candidate:
+        """Quantise and entropy-code the channels."""
+        rows = list(channels)
+        symbols = quantize(
+            latent[rows], self._gains[quantizer][rows], self._profile.manifest.symbol_max)
+        counts = wire.layer_counts(len(channels))
+        coded = self._context.encode(symbols, channels, quantizer, counts)
+        return _Candidate(quantizer, channels, coded.stream, coded.ends, symbols)
+
+    def _fit(
+        self, latent: np.ndarray, channels: tuple[int, ...], blank: wire.Packet, max_bytes: int,
+    ) -> _Choice:
+        """
+        Return the choice that loses least of those that fit.
+
+        The finest quantizer with which all channels fit is found by bisection; the finer ones
+        tried on the way are candidates too, with fewer channels.
+        """
+        order = np.argsort(self._gains.mean(axis=1), kind='stable')
+        best: _Choice | None = None
+        low, high = 0, len(order) - 1
+        while low <= high:
+            middle = (low + high + 1) // 2
+            candidate = self._code(latent, channels, int(order[middle]))
+            choice = self._cut_to_fit(latent, candidate, blank, max_bytes)
+            if choice is not None and (best is None or choice.distortion < best.distortion):
+                best = choice
+            if choice is not None and choice.layers == len(candidate.ends):
+                low = middle + 1
+            else:
+                high = middle - 1
+        if best is None:
+            raise CodecError(f'not even one channel fits {max_bytes} bytes')
+        return best
+
+    def _cut_to_fit(
+        self, latent: np.ndarray, candidate: _Candidate, blank: wire.Packet, max_bytes: int,
+    ) -> _Choice | None:
+        """Return as many layers of the candidate as fit, or None when not even one does."""
+        ends = _packet_ends(blank, candidate.channels, candidate.ends)
+        layers = sum(end <= max_bytes for end in ends)
+        if not layers:
+            return None
+        kept = wire.layer_counts(len(candidate.channels))[layers - 1]
+        rows = list(candidate.channels)
+        error = latent[rows].copy()
+        error[:kept] -= dequantize(
+            candidate.symbols[:kept], self._gains[candidate.quantizer][rows[:kept]])
+        # Steps of the default quantizer measure how much each channel matters.
+        weights = self._gains[self._profile.manifest.default_quantizer][rows]
+        error *= weights[:, None, None]
+        return _Choice(candidate, layers, float(np.square(error).sum()))
+
+    def _assemble(
+        self, blank: wire.Packet, candidate: _Candidate, layers: int, start: float,
+    ) -> EncodedFrame:
+        """Write the packet of the first layers of a candidate."""
+        counts = wire.layer_counts(len(candidate.channels))[:layers]
+        # A layer that needs no byte gets one, so that the ends ascend; zeros follow a stream.
+        stream_ends = candidate.ends[:layers]
+        stream = candidate.stream[:stream_ends[-1]].ljust(stream_ends[-1], b'\0')
+        packet = wire.Packet(**{
+            **vars(blank), 'channels': candidate.channels[:counts[-1]],
+            'quantizer': candidate.quantizer, 'stream': stream})
+        payload = wire.serialize(packet)
+        return EncodedFrame(
+            payload=payload, layer_ends=_packet_ends(blank, packet.channels, stream_ends),
+            sections=packet.section_sizes(), channels=packet.channels,
+            quantizer=packet.quantizer, width=packet.width, height=packet.height,
+            encode_ms=(time.perf_counter() - start) * 1e3)
+
+
+class FrameDecoder:
+    """
+    Decodes packets.
+
+    Use one decoder from one thread at a time; any thread will do. Decoders share a profile freely.
+
+    :param profile: the profile the packets were made with.
+    :param threads: threads of the synthesis graph.
+    :raises ProfileError: when a part of the profile cannot be used.
+    """
+
+    def __init__(self, profile: Profile, threads: int = 1):
+        self._profile = profile
+        self._synthesis = Synthesis(profile, threads)
+        self._synthesis.load()
+        self._context = profile.context
+
+    def decode(self, payload: bytes) -> Reconstruction:
+        """
+        Decode one packet.
+
+        :param payload: any bytes.
+        :raises PacketError: when it is not a whole, undamaged packet.
+        :raises ProfileMismatchError: when it was made with another profile.
+        """
+        start = time.perf_counter()
+        packet = wire.parse(payload)
+        caption = text.decompress(packet.text)
+        symbols = self.decode_symbols(packet)
+        picture = self._synthesis.render(
+            symbols, packet.channels, packet.quantizer, packet.height, packet.width)
+        return Reconstruction(
+            image=picture.image, confidence=picture.confidence, caption=caption,
+            channels=packet.channels, layers=len(wire.layer_counts(len(packet.channels))),
+            sections=packet.section_sizes(), mode='structure', profile=self._profile.name,
+            decode_ms=(time.perf_counter() - start) * 1e3)
+
+    def decode_symbols(self, packet: wire.Packet) -> np.ndarray:
+        """
+        Return the symbols of a packet, which are the same on every machine.
+
+        :return: int16 ``[len(packet.channels), h, w]``.
+        :raises PacketError: as :meth:`decode` does.
+        """
+        if packet.profile_hash != self._profile.short_hash:
+            raise ProfileMismatchError(
+                f'the packet was made with profile {packet.profile_hash:04x}, this is '
+                f'{self._profile.name} {self._profile.short_hash:04x}')
+        if packet.quantizer >= self._profile.manifest.quantizers:
+            raise PacketError(f'the profile has no quantizer {packet.quantizer}')
+        pitch = self._profile.pitch
+        return self._context.decode(
+            packet.stream, packet.channels, packet.quantizer,
+            -(-packet.height // pitch), -(-packet.width // pitch))
+
+
+def _packet_ends(
+    blank: wire.Packet, channels: tuple[int, ...], stream_ends: tuple[int, ...],
+) -> tuple[int, ...]:
+    """Return the packet length at the end of each layer."""
+    ends = []
+    for count, end in zip(wire.layer_counts(len(channels)), stream_ends):
+        head = wire.Packet(**{**vars(blank), 'channels': channels[:count], 'stream': b''})
+        ends.append(sum(head.section_sizes().values()) + end)
+    return tuple(ends)

@@ -1,0 +1,306 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The packet: the container that carries one frame over the link.
+
+This module is the specification of the bytes; ``docs/wire.md`` says the same in prose. All
+numbers are big endian::
+
+    byte  0      magic 0xA (high nibble), version 1 (low nibble)
+    byte  1      flags: bit 0 text, bit 1 explicit channel set, bits 2-7 zero
+    bytes 2-3    short hash of the profile that made the packet
+    bytes 4-8    width - 1 (13 bits), height - 1 (13), channel count (9), quantizer (4), zero (1)
+    byte  9      seed
+    bytes 10-11  CRC-16/CCITT of the whole packet with these two bytes zero
+    then, by importance:
+      text         (flag bit 0)  varint length, 1..4095, and that many bytes (see codec.text)
+      channel set  (flag bit 1)  combinatorial rank of the channel set, in the fewest bytes
+      structure                  the rest: one range-coded stream; zeros follow where it ends
+
+Channels are coded in ascending order and in groups, the *layers*. A packet may be shortened after
+any layer with :func:`cut`; what comes out is a complete packet with fewer channels.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+import math
+
+from gsc_ros.codec.error import CodecError, PacketError
+
+MAGIC = 0xA
+VERSION = 1
+HEADER_BYTES = 12
+CRC_OFFSET = 10
+CRC_INITIAL = 0xFFFF
+
+FLAG_TEXT = 0x01
+FLAG_CHANNEL_SET = 0x02
+FLAG_REGIONS = 0x04  # assigned, but not defined in version 1: packets with it are refused
+KNOWN_FLAGS = FLAG_TEXT | FLAG_CHANNEL_SET
+
+SIZE_BITS = 13
+COUNT_BITS = 9
+QUANTIZER_BITS = 4
+MIN_SIDE = 16
+MAX_SIDE = 1 << SIZE_BITS
+LATENT_CHANNELS = 320
+MAX_QUANTIZERS = 1 << QUANTIZER_BITS
+MAX_TEXT_BYTES = 4095
+MAX_PACKET_BYTES = 1 << 26
+
+# Channel counts after which a packet may be cut. Part of the wire format: cut() and the decoder
+# must agree on them without reading a profile.
+LAYERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
+
+SECTIONS = ('header', 'text', 'channel_set', 'structure', 'regions')
+
+
+@dataclass(frozen=True)
+class Packet:
+    """
+    The content of one packet.
+
+    :param profile_hash: short hash of the profile, 0..65535.
+    :param width: image width in pixels, 16..8192.
+    :param height: image height in pixels, 16..8192.
+    :param channels: the latent channels the stream holds, ascending, in 0..319, 1..320 of them.
+    :param quantizer: index of the quantizer in the profile, 0..15.
+    :param seed: seed of a generator at the receiver, 0..255.
+    :param text: coded caption, at most 4095 bytes; empty for none.
+    :param stream: range-coded symbols of the channels.
+    """
+
+    profile_hash: int
+    width: int
+    height: int
+    channels: tuple[int, ...]
+    quantizer: int
+    seed: int = 0
+    text: bytes = b''
+    stream: bytes = b''
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the channels are not simply the first ones and must be named in the packet."""
+        return self.channels[-1] != len(self.channels) - 1
+
+    def section_sizes(self) -> dict[str, int]:
+        """Return the bytes of each section of :data:`SECTIONS`; they add up to the packet."""
+        text = len(_varint(len(self.text))) + len(self.text) if self.text else 0
+        explicit = channel_set_bytes(len(self.channels)) if self.explicit else 0
+        return {
+            'header': HEADER_BYTES,
+            'text': text,
+            'channel_set': explicit,
+            'structure': len(self.stream),
+            'regions': 0,
+        }
+
+
+def layer_counts(channel_count: int) -> tuple[int, ...]:
+    """
+    Return the channel counts after which a packet of ``channel_count`` channels may be cut.
+
+    The last one is ``channel_count`` itself.
+    """
+    return tuple(count for count in LAYERS if count < channel_count) + (channel_count,)
+
+
+@lru_cache(maxsize=512)
+def channel_set_bytes(channel_count: int) -> int:
+    """Return the size of the explicit set of ``channel_count`` channels in bytes."""
+    return ((math.comb(LATENT_CHANNELS, channel_count) - 1).bit_length() + 7) // 8
+
+
+def rank_channels(channels: Sequence[int]) -> int:
+    """Return the rank of ascending ``channels`` among all sets of as many channels."""
+    return sum(math.comb(channel, index + 1) for index, channel in enumerate(channels))
+
+
+def unrank_channels(rank: int, channel_count: int) -> tuple[int, ...]:
+    """
+    Return the ascending set of ``channel_count`` channels with this rank.
+
+    :raises PacketError: when there is no such set.
+    """
+    if not 0 <= rank < math.comb(LATENT_CHANNELS, channel_count):
+        raise PacketError(f'there is no set of {channel_count} channels with the rank sent')
+    channels = []
+    channel = LATENT_CHANNELS - 1
+    for size in range(channel_count, 0, -1):
+        while math.comb(channel, size) > rank:
+            channel -= 1
+        rank -= math.comb(channel, size)
+        channels.append(channel)
+        channel -= 1
+    return tuple(reversed(channels))
+
+
+def serialize(packet: Packet) -> bytes:
+    """
+    Return the bytes of ``packet``.
+
+    :raises CodecError: when a field is out of range.
+    """
+    _validate(packet)
+    flags = (FLAG_TEXT if packet.text else 0) | (FLAG_CHANNEL_SET if packet.explicit else 0)
+    count = len(packet.channels)
+    fields = packet.width - 1
+    fields = fields << SIZE_BITS | (packet.height - 1)
+    fields = fields << COUNT_BITS | count
+    fields = fields << QUANTIZER_BITS | packet.quantizer
+    fields <<= 1
+    data = bytearray([MAGIC << 4 | VERSION, flags])
+    data += packet.profile_hash.to_bytes(2, 'big')
+    data += fields.to_bytes(5, 'big')
+    data.append(packet.seed)
+    data += b'\0\0'
+    if packet.text:
+        data += _varint(len(packet.text)) + packet.text
+    if packet.explicit:
+        data += rank_channels(packet.channels).to_bytes(channel_set_bytes(count), 'big')
+    data += packet.stream
+    if len(data) > MAX_PACKET_BYTES:
+        raise CodecError(f'a packet of {len(data)} bytes exceeds {MAX_PACKET_BYTES}')
+    data[CRC_OFFSET:HEADER_BYTES] = _checksum(data).to_bytes(2, 'big')
+    return bytes(data)
+
+
+def parse(payload: bytes) -> Packet:
+    """
+    Return the packet that ``payload`` holds.
+
+    Any byte string gives a packet or an error, in time and memory proportional to its length.
+
+    :raises PacketError: when the payload is not a whole, undamaged packet of this version.
+    """
+    data = bytes(payload)
+    if len(data) < HEADER_BYTES:
+        raise PacketError(f'{len(data)} bytes are too few for a packet')
+    if len(data) > MAX_PACKET_BYTES:
+        raise PacketError(f'{len(data)} bytes are too many for a packet')
+    if data[0] >> 4 != MAGIC:
+        raise PacketError('this is not a packet: wrong magic number')
+    if data[0] & 0xF != VERSION:
+        raise PacketError(f'packet version {data[0] & 0xF} is not supported, only {VERSION}')
+    if _checksum(data) != int.from_bytes(data[CRC_OFFSET:HEADER_BYTES], 'big'):
+        raise PacketError('the checksum does not match: damaged or truncated packet')
+    flags = data[1]
+    if flags & ~KNOWN_FLAGS:
+        raise PacketError(f'unknown flags 0x{flags & ~KNOWN_FLAGS:02x}')
+    fields = int.from_bytes(data[4:9], 'big')
+    if fields & 1:
+        raise PacketError('a reserved bit is set')
+    quantizer = fields >> 1 & (1 << QUANTIZER_BITS) - 1
+    count = fields >> 1 + QUANTIZER_BITS & (1 << COUNT_BITS) - 1
+    height = 1 + (fields >> 1 + QUANTIZER_BITS + COUNT_BITS & (1 << SIZE_BITS) - 1)
+    width = 1 + (fields >> 1 + QUANTIZER_BITS + COUNT_BITS + SIZE_BITS)
+    if min(width, height) < MIN_SIDE:
+        raise PacketError(f'an image of {width}x{height} is smaller than {MIN_SIDE} pixels')
+    if not 1 <= count <= LATENT_CHANNELS:
+        raise PacketError(f'{count} channels are not in 1..{LATENT_CHANNELS}')
+    offset = HEADER_BYTES
+    text = b''
+    if flags & FLAG_TEXT:
+        length, offset = _read_varint(data, offset)
+        text = data[offset:offset + length]
+        offset += length
+        if len(text) != length:
+            raise PacketError('the text section is truncated')
+    channels = tuple(range(count))
+    if flags & FLAG_CHANNEL_SET:
+        size = channel_set_bytes(count)
+        if len(data) < offset + size:
+            raise PacketError('the channel set is truncated')
+        explicit = unrank_channels(int.from_bytes(data[offset:offset + size], 'big'), count)
+        if explicit == channels:
+            raise PacketError('the first channels are named explicitly')
+        channels = explicit
+        offset += size
+    return Packet(
+        profile_hash=int.from_bytes(data[2:4], 'big'), width=width, height=height,
+        channels=channels, quantizer=quantizer, seed=data[9], text=text, stream=data[offset:])
+
+
+def cut(payload: bytes, layers: int, ends: Sequence[int]) -> bytes:
+    """
+    Return ``payload`` shortened to its first ``layers`` layers, as a complete packet.
+
+    :param payload: a packet, whole or already cut.
+    :param layers: layers to keep, 1..len(ends).
+    :param ends: ``EncodedFrame.layer_ends`` of the payload: the length of each possible result.
+        Of an already cut payload, the ends up to its own length.
+    :raises PacketError: when the payload is malformed or does not belong to ``ends``.
+    """
+    packet = parse(payload)
+    counts = layer_counts(len(packet.channels))
+    if len(counts) != len(ends) or ends[-1] != len(payload):
+        raise PacketError('the layer ends are not those of this packet')
+    if not 1 <= layers <= len(counts):
+        raise PacketError(f'{layers} layers are not in 1..{len(counts)}')
+    channels = packet.channels[:counts[layers - 1]]
+    shorter = Packet(
+        profile_hash=packet.profile_hash, width=packet.width, height=packet.height,
+        channels=channels, quantizer=packet.quantizer, seed=packet.seed, text=packet.text)
+    size = ends[layers - 1] - sum(shorter.section_sizes().values())
+    if not 0 <= size <= len(packet.stream):
+        raise PacketError('the layer ends are not those of this packet')
+    # A prefix of the stream is a stream of fewer channels, so only the head is written anew.
+    return serialize(Packet(**{**vars(shorter), 'stream': packet.stream[:size]}))
+
+
+def _validate(packet: Packet) -> None:
+    """Raise a CodecError when a field does not fit its place in the packet."""
+    for name, side in (('width', packet.width), ('height', packet.height)):
+        if not MIN_SIDE <= side <= MAX_SIDE:
+            raise CodecError(f'{name} {side} is not in {MIN_SIDE}..{MAX_SIDE}')
+    channels = packet.channels
+    if not 1 <= len(channels) <= LATENT_CHANNELS:
+        raise CodecError(f'{len(channels)} channels are not in 1..{LATENT_CHANNELS}')
+    if any(a >= b for a, b in zip(channels, channels[1:])):
+        raise CodecError('the channels are not ascending')
+    if channels[0] < 0 or channels[-1] >= LATENT_CHANNELS:
+        raise CodecError(f'a channel is not in 0..{LATENT_CHANNELS - 1}')
+    if not 0 <= packet.quantizer < MAX_QUANTIZERS:
+        raise CodecError(f'quantizer {packet.quantizer} is not in 0..{MAX_QUANTIZERS - 1}')
+    if not 0 <= packet.seed <= 0xFF:
+        raise CodecError(f'seed {packet.seed} is not in 0..255')
+    if not 0 <= packet.profile_hash <= 0xFFFF:
+        raise CodecError('the profile hash does not fit 16 bits')
+    if len(packet.text) > MAX_TEXT_BYTES:
+        raise CodecError(f'a text of {len(packet.text)} bytes exceeds {MAX_TEXT_BYTES}')
+
+
+def _checksum(data: bytes | bytearray) -> int:
+    """Return the CRC of a packet, its CRC field taken as zero."""
+    crc = binascii.crc_hqx(data[:CRC_OFFSET] + b'\0\0', CRC_INITIAL)
+    return binascii.crc_hqx(data[HEADER_BYTES:], crc)
+
+
+def _varint(value: int) -> bytes:
+    """Return ``value`` in groups of seven bits, least significant first."""
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_varint(data: bytes, offset: int) -> tuple[int, int]:
+    """Return a text length of one or two bytes in its shortest form, and the offset behind it."""
+    head = data[offset:offset + 2]
+    if not head or (head[0] >= 0x80 and len(head) < 2):
+        raise PacketError('the text length is truncated')
+    if head[0] < 0x80:
+        value, size = head[0], 1
+    else:
+        value, size = head[0] & 0x7F | head[1] << 7, 2
+    if not 1 <= value <= MAX_TEXT_BYTES or len(_varint(value)) != size:
+        raise PacketError('the text length is malformed')
+    return value, offset + size

@@ -1,0 +1,206 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Profiles: the trained models a packet is made and read with.
+
+A profile is a folder::
+
+    manifest.json    name, geometry, and the SHA-256 of every other file
+    analysis.onnx    image float32 [1, 3, h, w] in [0, 1] -> y float32 [1, 320, h/8, w/8]
+    synthesis.onnx   y_hat float32 [1, 320, h/8, w/8] -> image float32 [1, 3, h, w],
+                     error float32 [1, 1, h, w] (expected absolute error of a pixel)
+    tables.npz       gains float32 [Q, 320] and the integer entropy model (see codec.context)
+
+The hash of the manifest covers everything. Its first two bytes are in every packet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+import zipfile
+
+from gsc_ros.codec.context import ContextModel
+from gsc_ros.codec.error import ProfileError
+from gsc_ros.codec.packet import LATENT_CHANNELS, LAYERS, MAX_QUANTIZERS
+import numpy as np
+
+FORMAT = 1
+MANIFEST_FILE = 'manifest.json'
+ANALYSIS_FILE = 'analysis.onnx'
+SYNTHESIS_FILE = 'synthesis.onnx'
+TABLES_FILE = 'tables.npz'
+FILES = (ANALYSIS_FILE, SYNTHESIS_FILE, TABLES_FILE)
+MAX_SYMBOL = 127
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """
+    What a profile says about itself.
+
+    :param name: name of the profile.
+    :param scale: factor by which an image is reduced before the analysis.
+    :param stride: pixels of the reduced image per latent position.
+    :param quantizers: number of quantizers, 1..16.
+    :param default_quantizer: the one to use unless told otherwise.
+    :param symbol_max: symbols are in -symbol_max..symbol_max.
+    :param files: SHA-256 in hexadecimal by file name.
+    """
+
+    name: str
+    scale: int
+    stride: int
+    quantizers: int
+    default_quantizer: int
+    symbol_max: int
+    files: dict[str, str]
+
+
+class Profile:
+    """
+    A loaded and verified profile.
+
+    The graphs and tables are kept as the bytes that were verified. Immutable; may be shared by
+    any number of encoders, decoders and threads.
+    """
+
+    def __init__(self, manifest: Manifest, content_hash: bytes, contents: dict[str, bytes]):
+        self.manifest = manifest
+        self.content_hash = content_hash
+        self._contents = contents
+
+    @property
+    def name(self) -> str:
+        """Name of the profile."""
+        return self.manifest.name
+
+    @property
+    def short_hash(self) -> int:
+        """First 16 bits of the content hash, as packets carry it."""
+        return int.from_bytes(self.content_hash[:2], 'big')
+
+    @property
+    def pitch(self) -> int:
+        """Image pixels per latent position."""
+        return self.manifest.scale * self.manifest.stride
+
+    def graph(self, file_name: str) -> bytes:
+        """Return the verified ONNX graph ``file_name``."""
+        return self._contents[file_name]
+
+    @cached_property
+    def tables(self) -> dict[str, np.ndarray]:
+        """Return the arrays of tables.npz; they are never unpickled."""
+        try:
+            with np.load(io.BytesIO(self._contents[TABLES_FILE]), allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise ProfileError(f'{TABLES_FILE} of profile {self.name}: {error}') from error
+
+    @cached_property
+    def gains(self) -> np.ndarray:
+        """Symbols per unit of latent, float32 ``[Q, 320]``, all positive."""
+        gains = self.tables.get('gains')
+        shape = (self.manifest.quantizers, LATENT_CHANNELS)
+        if gains is None or gains.dtype != np.float32 or gains.shape != shape:
+            raise ProfileError(f'profile {self.name}: gains must be float32 {list(shape)}')
+        if not (np.isfinite(gains).all() and (gains > 0).all()):
+            raise ProfileError(f'profile {self.name}: gains must be positive')
+        return gains
+
+    @cached_property
+    def context(self) -> ContextModel:
+        """The integer entropy model."""
+        model = ContextModel.from_tables(self.tables)
+        if (model.quantizers, model.symbol_max) != (
+                self.manifest.quantizers, self.manifest.symbol_max):
+            raise ProfileError(f'profile {self.name}: the entropy model is of another geometry')
+        return model
+
+
+def builtin_profiles() -> tuple[str, ...]:
+    """Return the names of the profiles that came with the package."""
+    found = {path.parent.name for path in _data_folder().glob(f'*/{MANIFEST_FILE}')}
+    return tuple(sorted(found))
+
+
+def load_profile(name_or_path: str | Path = 'tiny') -> Profile:
+    """
+    Load a profile and verify every file of it.
+
+    :param name_or_path: the name of a profile that came with the package, or a folder.
+    :raises ProfileError: when it is missing, damaged, or of a newer format.
+    """
+    folder = Path(name_or_path)
+    if folder.name == str(name_or_path) and (_data_folder() / folder).is_dir():
+        folder = _data_folder() / folder
+    if not folder.is_dir():
+        raise ProfileError(
+            f'there is no profile {str(name_or_path)!r}: it is neither a folder nor one of '
+            f'{", ".join(builtin_profiles()) or "(none built in)"}')
+    text = _read(folder / MANIFEST_FILE)
+    manifest = _parse_manifest(text, folder / MANIFEST_FILE)
+    contents = {}
+    for file_name in FILES:
+        contents[file_name] = _read(folder / file_name)
+        if hashlib.sha256(contents[file_name]).hexdigest() != manifest.files[file_name]:
+            raise ProfileError(f'{folder / file_name} is not the file its manifest describes')
+    return Profile(manifest, hashlib.sha256(text).digest(), contents)
+
+
+def _data_folder() -> Path:
+    """Return the folder of the profiles beside this package."""
+    # Not resolved: a symlink install links single files, and the links lie beside each other.
+    return Path(__file__).parent.parent / 'profiles'
+
+
+def _read(path: Path) -> bytes:
+    """Return a file's content, or raise a ProfileError that names it."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ProfileError(f'cannot read {path}: {error.strerror}') from error
+
+
+def _parse_manifest(text: bytes, path: Path) -> Manifest:
+    """Return the manifest, all of its values checked."""
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        raise ProfileError(f'{path} is not JSON: {error}') from error
+    if not isinstance(fields, dict):
+        raise ProfileError(f'{path} is not a JSON object')
+    if _integer(fields, 'format', 1, 1 << 30, path) > FORMAT:
+        raise ProfileError(f'{path} has a newer format than this software understands')
+    name = fields.get('name')
+    if not isinstance(name, str) or not name:
+        raise ProfileError(f'{path}: name must be a string')
+    if fields.get('latent_channels') != LATENT_CHANNELS:
+        raise ProfileError(f'{path}: latent_channels must be {LATENT_CHANNELS}')
+    if fields.get('layers') != list(LAYERS):
+        raise ProfileError(f'{path}: layers must be those of the packet format')
+    files = fields.get('files')
+    if not isinstance(files, dict) or not all(isinstance(files.get(f), str) for f in FILES):
+        raise ProfileError(f'{path}: files must name {", ".join(FILES)} with their hashes')
+    quantizers = _integer(fields, 'quantizers', 1, MAX_QUANTIZERS, path)
+    return Manifest(
+        name=name, scale=_integer(fields, 'scale', 1, 64, path),
+        stride=_integer(fields, 'stride', 1, 64, path), quantizers=quantizers,
+        default_quantizer=_integer(fields, 'default_quantizer', 0, quantizers - 1, path),
+        symbol_max=_integer(fields, 'symbol_max', 1, MAX_SYMBOL, path),
+        files={file_name: files[file_name].lower() for file_name in FILES})
+
+
+def _integer(fields: dict[str, Any], key: str, low: int, high: int, path: Path) -> int:
+    """Return an integer of the manifest in its range."""
+    value = fields.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ProfileError(f'{path}: {key} must be an integer in {low}..{high}')
+    return value

@@ -1,0 +1,100 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which latent channels of a frame are sent."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import cv2
+from gsc_ros.codec.error import CodecError
+import numpy as np
+
+_WINDOW = (11, 11)
+_SIGMA = 1.5
+_C1 = 0.01 ** 2
+_C2 = 0.03 ** 2
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+class Selection(Enum):
+    """
+    How the channels are chosen.
+
+    ``ORDERED`` sends the first channels of the profile, which costs no index. ``SSIM`` sends those
+    that resemble the image most (GSC paper, y_sel in eq. 2), whose set is named in the packet.
+    """
+
+    ORDERED = 'ordered'
+    SSIM = 'ssim'
+
+
+def select_channels(
+    selection: Selection, count: int, latent: np.ndarray, image: np.ndarray,
+) -> tuple[int, ...]:
+    """
+    Return ``count`` channels of a latent, ascending.
+
+    :param selection: how to choose.
+    :param count: channels wanted, 1..C.
+    :param latent: float32 ``[C, h, w]``.
+    :param image: the picture the latent was made from, float32 ``[H, W, 3]`` RGB in [0, 1].
+    :raises CodecError: when ``count`` is out of range.
+    """
+    if not 1 <= count <= len(latent):
+        raise CodecError(f'{count} channels are not in 1..{len(latent)}')
+    if selection is Selection.ORDERED:
+        return tuple(range(count))
+    scores = score_channels(latent, image)
+    # A stable sort prefers the more important channel among equals.
+    best = np.argsort(-scores, kind='stable')[:count]
+    return tuple(int(channel) for channel in np.sort(best))
+
+
+def score_channels(latent: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """
+    Return how much each channel looks like the image.
+
+    The luma of the image is area-averaged to the grid of the latent; a channel is scaled to
+    [0, 1]. Its score is the larger SSIM of the channel and of its negative, as the sign of a
+    latent is arbitrary. A constant channel scores -1.
+
+    :param latent: float32 ``[C, h, w]``.
+    :param image: float32 ``[H, W, 3]`` RGB in [0, 1].
+    :return: float64 ``[C]`` in [-1, 1].
+    """
+    height, width = latent.shape[1:]
+    luma = cv2.resize(image @ _LUMA, (width, height), interpolation=cv2.INTER_AREA)
+    reference = luma.astype(np.float64)
+    scores = np.full(len(latent), -1.0)
+    for index, channel in enumerate(latent):
+        low, high = float(channel.min()), float(channel.max())
+        if high > low:
+            scaled = (channel.astype(np.float64) - low) / (high - low)
+            scores[index] = max(ssim(scaled, reference), ssim(1.0 - scaled, reference))
+    return scores
+
+
+def ssim(first: np.ndarray, second: np.ndarray) -> float:
+    """
+    Return the mean structural similarity of two maps.
+
+    An 11x11 Gaussian window of sigma 1.5, edges replicated so that maps smaller than the window
+    have a value too; data range 1.
+
+    :param first: float64 ``[h, w]`` in [0, 1].
+    :param second: float64 ``[h, w]`` in [0, 1].
+    """
+    mean_1, mean_2 = _blur(first), _blur(second)
+    variance_1 = _blur(first * first) - mean_1 * mean_1
+    variance_2 = _blur(second * second) - mean_2 * mean_2
+    covariance = _blur(first * second) - mean_1 * mean_2
+    luminance = (2 * mean_1 * mean_2 + _C1) / (mean_1 ** 2 + mean_2 ** 2 + _C1)
+    structure = (2 * covariance + _C2) / (variance_1 + variance_2 + _C2)
+    return float((luminance * structure).mean())
+
+
+def _blur(values: np.ndarray) -> np.ndarray:
+    """Return the local Gaussian average."""
+    return cv2.GaussianBlur(values, _WINDOW, _SIGMA, borderType=cv2.BORDER_REPLICATE)

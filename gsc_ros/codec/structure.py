@@ -1,0 +1,270 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The structure codec around its two graphs: image to latent, latent to image and confidence.
+
+::
+
+    image [H, W, 3] ─pad─> multiple of 32 ─area average/4─> work image ─analysis─> y [320, h, w]
+    y_hat [320, h, w] ─synthesis─> work image, error ─cubic x4─> crop ─> image, confidence
+
+Large images pass the graphs in tiles that overlap, so that memory does not grow with the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+from gsc_ros.codec.error import CodecError, ProfileError
+from gsc_ros.codec.packet import LATENT_CHANNELS, MAX_SIDE, MIN_SIDE
+from gsc_ros.codec.profile import ANALYSIS_FILE, Profile, SYNTHESIS_FILE
+import numpy as np
+import onnxruntime
+
+# An expected error of a quarter of full scale means no confidence at all.
+ERROR_OF_NO_CONFIDENCE = 0.25
+# Latent positions: the side of the tiles, what they see beyond it, and the largest whole image.
+TILE = 64
+HALO = 8
+WHOLE = 96 * 96
+
+
+@dataclass(frozen=True)
+class Picture:
+    """
+    The output of the synthesis.
+
+    :param image: uint8 ``[H, W, 3]`` RGB.
+    :param confidence: uint8 ``[H, W]``.
+    """
+
+    image: np.ndarray
+    confidence: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tile:
+    """
+    One tile along one axis, in latent positions.
+
+    :param start: first position that the graph sees.
+    :param stop: end of what it sees.
+    :param keep_start: first position that is kept.
+    :param keep_stop: end of what is kept.
+    """
+
+    start: int
+    stop: int
+    keep_start: int
+    keep_stop: int
+
+
+class Analysis:
+    """
+    Image to latent.
+
+    :param profile: the profile.
+    :param threads: threads of ONNX Runtime.
+    """
+
+    def __init__(self, profile: Profile, threads: int = 1):
+        self._profile = profile
+        self._threads = threads
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        return open_session(self._profile, ANALYSIS_FILE, self._threads)
+
+    def load(self) -> None:
+        """Create the session now rather than with the first image."""
+        assert self._session
+
+    def reduce(self, image: np.ndarray) -> np.ndarray:
+        """
+        Return the work image: padded by replicated edges, averaged down.
+
+        :param image: uint8 ``[H, W, 3]`` RGB.
+        :return: float32 ``[h * stride, w * stride, 3]`` in [0, 1].
+        """
+        scale, pitch = self._profile.manifest.scale, self._profile.pitch
+        height, width = image.shape[:2]
+        padded = cv2.copyMakeBorder(
+            image, 0, -height % pitch, 0, -width % pitch, cv2.BORDER_REPLICATE)
+        size = (padded.shape[1] // scale, padded.shape[0] // scale)
+        if scale == 1:
+            return padded.astype(np.float32) / 255
+        # Averaging before the conversion would round to 8 bits; strips bound the memory.
+        work = np.empty((size[1], size[0], 3), np.float32)
+        rows = 256
+        for top in range(0, size[1], rows):
+            strip = padded[top * scale:(top + rows) * scale].astype(np.float32)
+            work[top:top + rows] = cv2.resize(
+                strip, (size[0], len(strip) // scale), interpolation=cv2.INTER_AREA)
+        work /= 255
+        return work
+
+    def transform(self, work: np.ndarray) -> np.ndarray:
+        """
+        Return the latent of a work image.
+
+        :param work: float32 ``[h * stride, w * stride, 3]`` in [0, 1].
+        :return: float32 ``[320, h, w]``.
+        """
+        stride = self._profile.manifest.stride
+        height, width = work.shape[0] // stride, work.shape[1] // stride
+        planes = work.transpose(2, 0, 1)
+        latent = np.empty((LATENT_CHANNELS, height, width), np.float32)
+        for row, column in _tiles(height, width):
+            part = planes[:, row.start * stride:row.stop * stride,
+                          column.start * stride:column.stop * stride]
+            (y,) = self._session.run(['y'], {'image': np.ascontiguousarray(part)[None]})
+            latent[:, row.keep_start:row.keep_stop, column.keep_start:column.keep_stop] = y[
+                0, :, row.keep_start - row.start:row.keep_stop - row.start,
+                column.keep_start - column.start:column.keep_stop - column.start]
+        return latent
+
+
+class Synthesis:
+    """
+    Latent to image and confidence.
+
+    :param profile: the profile.
+    :param threads: threads of ONNX Runtime.
+    """
+
+    def __init__(self, profile: Profile, threads: int = 1):
+        self._profile = profile
+        self._threads = threads
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        return open_session(self._profile, SYNTHESIS_FILE, self._threads)
+
+    def load(self) -> None:
+        """Create the session now rather than with the first image."""
+        assert self._session
+
+    def render(
+        self, symbols: np.ndarray, channels: tuple[int, ...], quantizer: int,
+        height: int, width: int,
+    ) -> Picture:
+        """
+        Return the picture of a latent whose other channels are not known.
+
+        :param symbols: int16 ``[len(channels), h, w]``.
+        :param channels: the latent channels of the symbols.
+        :param quantizer: the quantizer they were made with.
+        :param height: image height in pixels.
+        :param width: image width in pixels.
+        """
+        stride, scale = self._profile.manifest.stride, self._profile.manifest.scale
+        gains = self._profile.gains[quantizer][list(channels)]
+        rows, columns = symbols.shape[1:]
+        image = np.empty((height, width, 3), np.uint8)
+        confidence = np.empty((height, width), np.uint8)
+        pitch = stride * scale
+        for row, column in _tiles(rows, columns):
+            part = symbols[:, row.start:row.stop, column.start:column.stop]
+            latent = np.zeros((1, LATENT_CHANNELS) + part.shape[1:], np.float32)
+            latent[0, list(channels)] = dequantize(part, gains)
+            planes, error = self._session.run(['image', 'error'], {'y_hat': latent})
+            picture = _enlarge(planes[0], error[0, 0], scale)
+            top, left = row.keep_start * pitch, column.keep_start * pitch
+            bottom = min(row.keep_stop * pitch, height)
+            right = min(column.keep_stop * pitch, width)
+            inside = np.s_[top - row.start * pitch:bottom - row.start * pitch,
+                           left - column.start * pitch:right - column.start * pitch]
+            image[top:bottom, left:right] = picture.image[inside]
+            confidence[top:bottom, left:right] = picture.confidence[inside]
+        return Picture(image, confidence)
+
+
+def quantize(latent: np.ndarray, gains: np.ndarray, symbol_max: int) -> np.ndarray:
+    """
+    Return the symbols of a latent.
+
+    :param latent: float32 ``[C, h, w]``.
+    :param gains: float32 ``[C]``, symbols per unit of latent.
+    :param symbol_max: largest magnitude of a symbol.
+    :return: int16 ``[C, h, w]``.
+    """
+    scaled = np.rint(latent * gains[:, None, None])
+    return np.clip(np.nan_to_num(scaled), -symbol_max, symbol_max).astype(np.int16)
+
+
+def dequantize(symbols: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """Return the float32 latent ``[C, h, w]`` that symbols stand for."""
+    return symbols.astype(np.float32) / gains[:, None, None]
+
+
+def check_image(image: np.ndarray) -> None:
+    """
+    Raise a CodecError unless ``image`` can be encoded.
+
+    :param image: should be uint8 ``[H, W, 3]`` with sides of 16..8192.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        raise CodecError('an image must be a uint8 array')
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise CodecError(f'an image must be [H, W, 3], not {list(image.shape)}')
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in image.shape[:2]):
+        raise CodecError(
+            f'an image of {image.shape[1]}x{image.shape[0]} is not within '
+            f'{MIN_SIDE}..{MAX_SIDE} pixels a side')
+
+
+def open_session(
+    profile: Profile, file_name: str, threads: int,
+) -> onnxruntime.InferenceSession:
+    """
+    Return an inference session of a graph of the profile, on the CPU.
+
+    :raises ProfileError: when the graph cannot be loaded.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # A robot has other things to do than to wait busily, and no memory to keep for the next call.
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    try:
+        return onnxruntime.InferenceSession(
+            profile.graph(file_name), options, providers=['CPUExecutionProvider'])
+    except Exception as error:  # ONNX Runtime raises bare exceptions of its own
+        raise ProfileError(f'{file_name} of profile {profile.name}: {error}') from error
+
+
+def _tiles(height: int, width: int) -> Iterator[tuple[Tile, Tile]]:
+    """Yield the tiles that a latent grid is processed in: one, unless it is large."""
+    if height * width <= WHOLE:
+        yield Tile(0, height, 0, height), Tile(0, width, 0, width)
+        return
+    for row in _split(height):
+        for column in _split(width):
+            yield row, column
+
+
+def _split(length: int) -> Iterator[Tile]:
+    """Yield the tiles along one axis."""
+    for start in range(0, length, TILE):
+        stop = min(start + TILE, length)
+        yield Tile(max(start - HALO, 0), min(stop + HALO, length), start, stop)
+
+
+def _enlarge(planes: np.ndarray, error: np.ndarray, scale: int) -> Picture:
+    """Return the picture of float32 ``[3, h, w]`` planes and their ``[h, w]`` error, enlarged."""
+    size = (planes.shape[2] * scale, planes.shape[1] * scale)
+    small = np.ascontiguousarray(np.clip(planes, 0, 1).transpose(1, 2, 0)) * np.float32(255)
+    large = cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)
+    certain = 255 * np.clip(1 - error / ERROR_OF_NO_CONFIDENCE, 0, 1)
+    certain = cv2.resize(certain.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    # convertScaleAbs and astype both wrap or fold; saturating is what is wanted.
+    image = np.clip(np.rint(large), 0, 255).astype(np.uint8)
+    confidence = np.clip(np.rint(certain), 0, 255).astype(np.uint8)
+    return Picture(image, confidence)

@@ -1,0 +1,387 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Fit the integer entropy model of :mod:`gsc_ros.codec.context` to symbols.
+
+The signed form is a ridge regression. The magnitude form is a generalised linear model with an
+identity link, fitted by Fisher scoring: the error of a prediction has about a geometric
+distribution of mean m, whose variance is m + m^2. Both are rounded to integers, and the frequency
+tables are then counted with the integer model itself, so that they make up for what the linear
+forms cannot say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from gsc_ros.codec.context import (
+    ContextModel,
+    ContextTables,
+    interlace,
+    NEIGHBORS,
+    NO_CHANNEL,
+    OFFSETS,
+    ONE,
+    PAD,
+    PASSES,
+    sum_around,
+)
+from gsc_ros.codec.entropy import TOTAL
+from gsc_ros.codec.packet import LATENT_CHANNELS
+import numpy as np
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """
+    Size and effort of the model.
+
+    :param signed_references: coded channels that predict a symbol.
+    :param magnitude_references: coded channels that predict a magnitude.
+    :param positions: latent positions used for the regressions, about.
+    :param crop: largest height and width of what is taken of one image for them.
+    :param counted: images of each quantizer that the frequencies are counted on.
+    :param rounds: rounds of Fisher scoring.
+    :param ridge: strength of the prior of the weights.
+    :param prior: symbols that the prior of a frequency table is worth.
+    :param seed: of the choice of images and crops.
+    """
+
+    signed_references: int = 8
+    magnitude_references: int = 16
+    positions: int = 24000
+    crop: tuple[int, int] = (12, 16)
+    counted: int = 24
+    rounds: int = 4
+    ridge: float = 4.0
+    prior: float = 30.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Data:
+    """
+    Symbols of many crops as inputs of the forms; P padded positions in all.
+
+    Inputs are relative to their means, and zero where there is no symbol.
+
+    :param symbols: float32 ``[C, P]``.
+    :param signed_mean: float64 ``[C]``.
+    :param magnitude_mean: float64 ``[C]``.
+    :param signed: float32 ``[C, P]``.
+    :param magnitude: float32 ``[C, P]``.
+    :param around: float32 ``[C, P]``, sum of the magnitudes of the four neighbours.
+    :param inside: int64 ``[n]``, where there are symbols.
+    :param centers: by pass, int64 ``[n]``, the places of its symbols.
+    :param neighbors: by pass, int64 ``[n, 4]``.
+    :param crops: by pass, int64 ``[n]``, the crop of each symbol.
+    :param sizes: number of crops.
+    """
+
+    symbols: np.ndarray
+    signed_mean: np.ndarray
+    magnitude_mean: np.ndarray
+    signed: np.ndarray
+    magnitude: np.ndarray
+    around: np.ndarray
+    inside: np.ndarray
+    centers: tuple[np.ndarray, ...]
+    neighbors: tuple[np.ndarray, ...]
+    crops: tuple[np.ndarray, ...]
+    sizes: int
+
+
+def fit_context(
+    symbols: Sequence[Sequence[np.ndarray]], symbol_max: int,
+    settings: FitSettings = FitSettings(),
+) -> dict[str, np.ndarray]:
+    """
+    Fit a model.
+
+    :param symbols: for each quantizer the symbols of many images, integers ``[320, h, w]``.
+    :param symbol_max: largest magnitude of a symbol, L.
+    :param settings: size and effort.
+    :return: the integer arrays of :class:`gsc_ros.codec.context.ContextTables`, by name.
+    """
+    rng = np.random.default_rng(settings.seed)
+    fitted = [_fit_quantizer(_gather(images, settings, rng), settings) for images in symbols]
+    stacked = {
+        name: np.stack([part[name] for part in fitted]) for name in fitted[0]}
+    threshold = _thresholds(symbol_max)
+    tables = ContextTables(
+        frequency=_frequencies(
+            np.zeros(((len(threshold) + 1) * OFFSETS, 2 * symbol_max + 1)), threshold, settings),
+        threshold=threshold, **stacked)
+    counts = _count(ContextModel(tables), symbols, settings, rng)
+    tables = replace(tables, frequency=_frequencies(counts, threshold, settings))
+    tables.validate()
+    return asdict(tables)
+
+
+def _gather(
+    images: Sequence[np.ndarray], settings: FitSettings, rng: np.random.Generator,
+) -> _Data:
+    """Return crops of the images, side by side in one padded row."""
+    parts, inside, grids = [], [], []
+    used = offset = 0
+    for index in rng.permutation(len(images)):
+        image = images[index]
+        height = min(image.shape[1], settings.crop[0])
+        width = min(image.shape[2], settings.crop[1])
+        top = rng.integers(image.shape[1] - height + 1)
+        left = rng.integers(image.shape[2] - width + 1)
+        crop = image[:, top:top + height, left:left + width].astype(np.float32)
+        padded = np.pad(crop, ((0, 0), (PAD, PAD), (PAD, PAD)))
+        parts.append(padded.reshape(len(crop), -1))
+        inside.append(np.pad(np.ones((height, width), bool), PAD).ravel())
+        grids.append((height, width, offset))
+        offset += parts[-1].shape[1]
+        used += height * width
+        if used >= settings.positions:
+            break
+    values = np.concatenate(parts, axis=1)
+    mask = np.concatenate(inside)
+    sizes = np.abs(values)
+    signed_mean = values[:, mask].mean(axis=1, dtype=np.float64)
+    magnitude_mean = sizes[:, mask].mean(axis=1, dtype=np.float64)
+    signed = (values - signed_mean[:, None].astype(np.float32)) * mask
+    magnitude = (sizes - magnitude_mean[:, None].astype(np.float32)) * mask
+    around = np.empty_like(magnitude)
+    for height, width, start in grids:
+        shape = (height + 2 * PAD, width + 2 * PAD)
+        stop = start + shape[0] * shape[1]
+        for channel in range(len(values)):
+            around[channel, start:stop] = sum_around(
+                magnitude[channel, start:stop].reshape(shape)).ravel()
+    centers, neighbors, crops = [], [], []
+    for index in range(PASSES):
+        grid_parts = [(interlace(h, w)[index], start) for h, w, start in grids]
+        centers.append(np.concatenate([part.padded + start for part, start in grid_parts]))
+        neighbors.append(np.concatenate([part.neighbors + start for part, start in grid_parts]))
+        crops.append(np.concatenate(
+            [np.full(len(part.padded), crop) for crop, (part, _) in enumerate(grid_parts)]))
+    return _Data(values, signed_mean, magnitude_mean, signed, magnitude, around,
+                 np.flatnonzero(mask), tuple(centers), tuple(neighbors), tuple(crops), len(grids))
+
+
+def _fit_quantizer(data: _Data, settings: FitSettings) -> dict[str, np.ndarray]:
+    """Return the integers of one quantizer, by their name in the tables."""
+    count = LATENT_CHANNELS
+    signed_reference = _references(data.signed[:, data.inside], settings.signed_references)
+    blurred = data.magnitude[:, data.inside] + 0.5 * data.around[:, data.inside]
+    magnitude_reference = _references(blurred, settings.magnitude_references)
+    out = {
+        'signed_mean': _fixed(data.signed_mean, np.int32),
+        'signed_reference': signed_reference,
+        'signed_weight': np.zeros(signed_reference.shape, np.int16),
+        'signed_neighbor': np.zeros((count, PASSES, NEIGHBORS), np.int16),
+        'magnitude_mean': _fixed(data.magnitude_mean, np.int32),
+        'magnitude_bias': np.zeros((count, PASSES), np.int32),
+        'magnitude_reference': magnitude_reference,
+        'magnitude_weight': np.zeros((count, 2, settings.magnitude_references), np.int16),
+        'magnitude_neighbor': np.zeros((count, PASSES, NEIGHBORS + 1), np.int16),
+    }
+    order = np.concatenate(data.centers)
+    bounds = np.cumsum([0] + [len(part) for part in data.centers])
+    for channel in range(count):
+        far = signed_reference[channel][signed_reference[channel] != NO_CHANNEL]
+        weights, error = _fit_signed(data, channel, far, order, bounds, settings)
+        out['signed_weight'][channel, :len(far)] = _fixed(weights[:len(far)], np.int16)
+        out['signed_neighbor'][channel] = _fixed(
+            weights[len(far):].reshape(PASSES, NEIGHBORS), np.int16)
+        far = magnitude_reference[channel][magnitude_reference[channel] != NO_CHANNEL]
+        bias, weights = _fit_magnitude(data, channel, far, order, bounds, error, settings)
+        out['magnitude_bias'][channel] = _fixed(bias, np.int32)
+        far_weights = weights[:2 * len(far)].reshape(2, len(far))
+        out['magnitude_weight'][channel, :, :len(far)] = _fixed(far_weights, np.int16)
+        out['magnitude_neighbor'][channel] = _fixed(
+            weights[2 * len(far):].reshape(PASSES, NEIGHBORS + 1), np.int16)
+    return out
+
+
+def _references(inputs: np.ndarray, count: int) -> np.ndarray:
+    """
+    Return for each channel the earlier ones that help most to predict it.
+
+    Those with the largest standardised weights in a regression on all earlier channels.
+
+    :param inputs: float32 ``[C, n]``, of mean zero.
+    :return: int16 ``[C, count]``, -1 where there are fewer.
+    """
+    covariance = (inputs @ inputs.T).astype(np.float64) / inputs.shape[1]
+    spread = np.sqrt(np.diag(covariance)) + 1e-9
+    correlation = covariance / spread[:, None] / spread
+    reference = np.full((len(inputs), count), NO_CHANNEL, np.int16)
+    for channel in range(1, len(inputs)):
+        system = correlation[:channel, :channel] + 0.02 * np.eye(channel)
+        weights = np.linalg.solve(system, correlation[:channel, channel])
+        best = np.argsort(-np.abs(weights), kind='stable')[:count]
+        reference[channel, :len(best)] = np.sort(best)
+    return reference
+
+
+def _fit_signed(
+    data: _Data, channel: int, far: np.ndarray, order: np.ndarray, bounds: np.ndarray,
+    settings: FitSettings,
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return the weights of the signed form, and how far off it is at each symbol in pass order.
+
+    Weights: of the far channels, then of the neighbours pass by pass.
+    """
+    target = data.signed[channel][order]
+    common = data.signed[far][:, order]
+    near = [data.signed[channel][part] for part in data.neighbors]
+    size = len(far) + PASSES * NEIGHBORS
+    gram, moment = np.zeros((size, size)), np.zeros(size)
+    for index in range(PASSES):
+        part = slice(bounds[index], bounds[index + 1])
+        places = np.r_[:len(far), len(far) + index * NEIGHBORS + np.arange(NEIGHBORS)]
+        inputs = np.concatenate([common[:, part], near[index].T])
+        gram[np.ix_(places, places)] += inputs @ inputs.T
+        moment[places] += inputs @ target[part]
+    power = np.diag(gram) + 1e-6
+    # Prior: standardised weights of the order of one, against the noise of the target.
+    noise = float(np.square(target).mean()) + 1e-9
+    solution = np.linalg.solve(
+        gram + np.diag(settings.ridge * power / len(order) + noise + 1e-6), moment)
+    solution = np.round(np.clip(solution, -7, 7) * ONE) / ONE
+    predicted = solution[:len(far)].astype(np.float32) @ common
+    for index in range(PASSES):
+        weights = solution[len(far) + index * NEIGHBORS:][:NEIGHBORS].astype(np.float32)
+        predicted[bounds[index]:bounds[index + 1]] += near[index] @ weights
+    return solution, np.abs(target - predicted)
+
+
+def _fit_magnitude(
+    data: _Data, channel: int, far: np.ndarray, order: np.ndarray, bounds: np.ndarray,
+    error: np.ndarray, settings: FitSettings,
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return bias by pass and weights of the magnitude form.
+
+    Weights: of the far channels, of what is around them, then pass by pass of the neighbours and
+    of the channel so far.
+    """
+    common = np.concatenate([data.magnitude[far][:, order], data.around[far][:, order]])
+    running = _running_means(data, channel)
+    shared = len(common)
+    own = NEIGHBORS + 2
+    blocks = []
+    for index in range(PASSES):
+        near = data.magnitude[channel][data.neighbors[index]].T
+        ones = np.ones((1, near.shape[1]), np.float32)
+        blocks.append(np.concatenate([
+            common[:, bounds[index]:bounds[index + 1]], near, running[index][None], ones]))
+    size = shared + PASSES * own
+    floor = max(1.0 / ONE, 0.02 * float(error.mean()))
+    average = max(float(error.mean()), floor)
+    solution = np.zeros(size)
+    solution[shared + own - 1::own] = average
+    prior = solution.copy()
+    powers = np.zeros(size)
+    places = [
+        np.r_[:shared, shared + index * own + np.arange(own)] for index in range(PASSES)]
+    for index in range(PASSES):
+        powers[places[index]] += np.square(blocks[index]).sum(axis=1) / len(order)
+    # Prior: a standardised input changes the magnitude by the order of its average.
+    penalty = settings.ridge * powers / (average * (average + 1)) + 1e-6
+    for _ in range(settings.rounds):
+        gram, moment = np.zeros((size, size)), np.zeros(size)
+        for index, block in enumerate(blocks):
+            expected = np.maximum(solution[places[index]].astype(np.float32) @ block, floor)
+            weight = 1 / (expected * (1 + expected))
+            weighted = block * weight
+            gram[np.ix_(places[index], places[index])] += weighted @ block.T
+            moment[places[index]] += weighted @ error[bounds[index]:bounds[index + 1]]
+        solution = np.linalg.solve(gram + np.diag(penalty), moment + penalty * prior)
+    own_weights = solution[shared:].reshape(PASSES, own)
+    return own_weights[:, -1], np.concatenate([solution[:shared], own_weights[:, :-1].ravel()])
+
+
+def _running_means(data: _Data, channel: int) -> list[np.ndarray]:
+    """Return by pass, for each symbol, the mean magnitude in its crop's earlier passes."""
+    total, count = np.zeros(data.sizes), np.zeros(data.sizes)
+    means = []
+    for index in range(PASSES):
+        crops = data.crops[index]
+        mean = np.where(count > 0, total / np.maximum(count, 1), 0)
+        means.append(mean[crops].astype(np.float32))
+        total += np.bincount(
+            crops, data.magnitude[channel][data.centers[index]], minlength=data.sizes)
+        count += np.bincount(crops, minlength=data.sizes)
+    return means
+
+
+def _fixed(values: np.ndarray, dtype: type) -> np.ndarray:
+    """Return values as integers with the model's fractional bits, saturated."""
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(np.asarray(values) * ONE), limits.min, limits.max).astype(dtype)
+
+
+def _thresholds(symbol_max: int) -> np.ndarray:
+    """Return the magnitudes at which the scale steps up: two in an octave."""
+    steps = np.arange(2, 2 * np.log2(symbol_max * ONE))
+    return np.unique(np.rint(2 ** (steps / 2))).astype(np.int32)
+
+
+def _count(
+    model: ContextModel, symbols: Sequence[Sequence[np.ndarray]], settings: FitSettings,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return how often each table codes each residual; every fourth image with a few channels."""
+    total: np.ndarray | int = 0
+    for quantizer, images in enumerate(symbols):
+        chosen = rng.permutation(len(images))[:settings.counted]
+        for turn, index in enumerate(chosen):
+            channels = np.arange(LATENT_CHANNELS)
+            if turn % 4 == 3:
+                channels = np.sort(rng.choice(LATENT_CHANNELS, 32, replace=False))
+            total = total + model.count(images[index][channels], channels, quantizer)
+    return np.asarray(total)
+
+
+def _frequencies(
+    counts: np.ndarray, threshold: np.ndarray, settings: FitSettings,
+) -> np.ndarray:
+    """
+    Return integer tables from counts, smoothed towards discretised Laplace distributions.
+
+    :param counts: ``[S * 5, 2 L + 1]``.
+    """
+    size = counts.shape[1]
+    residual = np.arange(size) - size // 2
+    edges = np.concatenate([[threshold[0] / 2], threshold, [threshold[-1] * 2]]) / ONE
+    frequencies = np.zeros(counts.shape, np.uint32)
+    for row, count in enumerate(counts):
+        scale, step = divmod(row, OFFSETS)
+        offset = step / (2 * (OFFSETS - 1))
+        group = counts[scale * OFFSETS:(scale + 1) * OFFSETS]
+        magnitude = np.sqrt(edges[scale] * edges[scale + 1])
+        seen = group.sum()
+        magnitude = (magnitude * 20 + (group * np.abs(residual)).sum()) / (20 + seen)
+        shape = _laplace(residual - offset, max(magnitude, 1e-5))
+        count = count + count[::-1] if step == 0 else count
+        probability = count + settings.prior * shape
+        frequencies[row] = _round_frequencies(probability / probability.sum())
+    return frequencies
+
+
+def _laplace(distance: np.ndarray, magnitude: float) -> np.ndarray:
+    """Return the masses of unit cells at these distances from the centre, summing to one."""
+    # The mean magnitude is the sum of exp(-rate (k - 1/2)) over k > 0, 1 / (2 sinh(rate / 2)).
+    rate = 2 * np.arcsinh(0.5 / magnitude)
+    middle = np.clip(distance, -0.5, 0.5)
+    inner = 1 - 0.5 * (np.exp(-rate * (middle + 0.5)) + np.exp(rate * (middle - 0.5)))
+    outer = 0.5 * np.exp(-rate * (np.abs(distance) - 0.5)) * -np.expm1(-rate)
+    mass = np.where(np.abs(distance) > 0.5, outer, inner)
+    return mass / mass.sum()
+
+
+def _round_frequencies(probability: np.ndarray) -> np.ndarray:
+    """Return integers of at least one that sum to 2**24."""
+    frequency = 1 + np.floor(probability * (TOTAL - len(probability))).astype(np.int64)
+    frequency[np.argmax(frequency)] += TOTAL - frequency.sum()
+    return frequency

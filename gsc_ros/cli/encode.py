@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     size.add_argument('--max-bytes', type=bounded(int, 1, 1 << 26), metavar='B',
                       help='choose channels and quantizer so that no packet is larger')
     parser.add_argument('--quantizer', type=bounded(int, 0, MAX_QUANTIZERS - 1), metavar='Q',
-                        help="quantizer step; higher is finer (the profile's default)")
+                        help='quantizer of the profile (its default); not with --max-bytes')
     parser.add_argument('--selection', choices=[item.value for item in Selection],
                         default=DEFAULTS.selection.value,
                         help="which channels: the profile's first ones, or those most like the "
@@ -72,11 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
         max_bytes=arguments.max_bytes,
         caption='' if arguments.caption == 'none' else arguments.caption)
     try:
-        encoder = FrameEncoder(load_profile(arguments.profile))
+        profile = load_profile(arguments.profile)
+        encoder = FrameEncoder(profile)
     except ProfileError as error:
         raise DataError(str(error)) from error
-    results = [_encode(job, encoder, settings, arguments.profile)
-               for job in track(jobs, 'encoding')]
+    results = [_encode(job, encoder, settings, profile.name) for job in track(jobs, 'encoding')]
     _print(results, folder=arguments.image.is_dir(), as_json=arguments.json)
     return 0
 

@@ -4,6 +4,7 @@
 Show what a .gsc packet holds. It is checked, but not decoded: no profile is needed.
 
     gsc info photo.gsc
+    gsc info photo.gsc --layers      # also the bytes of each layer, for which it is parsed whole
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ from pathlib import Path
 
 from gsc_ros.cli.error import DataError
 from gsc_ros.codec import text
-from gsc_ros.codec.error import CodecError
+from gsc_ros.codec.error import CodecError, ProfileMismatchError
 from gsc_ros.codec.packet import layer_counts, parse, VERSION
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `gsc info`."""
     parser.add_argument('packet', type=Path, metavar='F.gsc', help='packet to look at')
+    parser.add_argument('--layers', action='store_true',
+                        help='measure the layers of the structure stream; needs the profile')
+    parser.add_argument('--profile', default='tiny',
+                        help='name or folder of the profile for --layers (%(default)s)')
     parser.add_argument('--json', action='store_true', help='print one JSON object on stdout')
 
 
@@ -33,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         payload = arguments.packet.read_bytes()
         description = describe(payload)
+        if arguments.layers:
+            description['structure_layers'] = measure_layers(payload, arguments.profile)
     except OSError as error:
         raise DataError(f'{arguments.packet}: {error.strerror}') from error
     except CodecError as error:
@@ -62,6 +69,28 @@ def describe(payload: bytes) -> dict:
     }
 
 
+def measure_layers(payload: bytes, profile_name: str) -> list[int]:
+    """
+    Return the bytes that each layer adds to the structure stream, most important first.
+
+    A packet does not say where its layers end: its symbols are decoded and coded again.
+
+    :raises CodecError: when the packet is damaged, or the profile missing or another one.
+    """
+    # Imported here: without --layers, nothing of the models is needed.
+    from gsc_ros.codec.profile import load_profile
+    packet, profile = parse(payload), load_profile(profile_name)
+    if packet.profile_hash != profile.short_hash:
+        raise ProfileMismatchError(f'the packet was made with profile {packet.profile_hash:04x}, '
+                                   f'{profile_name} is {profile.short_hash:04x}')
+    height, width = -(-packet.height // profile.pitch), -(-packet.width // profile.pitch)
+    symbols = profile.context.decode(
+        packet.stream, packet.channels, packet.quantizer, height, width)
+    ends = profile.context.encode(
+        symbols, packet.channels, packet.quantizer, layer_counts(len(packet.channels))).ends
+    return [end - start for start, end in zip((0, *ends), ends)]
+
+
 def _table(path: Path, description: dict) -> str:
     channels = description['channels']
     named = f'0..{channels[-1]}' if len(channels) == channels[-1] + 1 else ' '.join(
@@ -76,5 +105,9 @@ def _table(path: Path, description: dict) -> str:
         ('profile', f'hash {description["profile_hash"]}...'),
         ('caption', description['caption'] or '(none)'),
     ]
-    rows += [(f'  {name}', f'{size} bytes') for name, size in description['sections'].items()]
+    for name, size in description['sections'].items():
+        rows.append((f'  {name}', f'{size} bytes'))
+        if name == 'structure' and 'structure_layers' in description:
+            layers = zip(layer_counts(len(channels)), description['structure_layers'])
+            rows += [(f'    to {count} ch.', f'{layer} bytes') for count, layer in layers]
     return '\n'.join([str(path), *(f'  {name:<14} {value}' for name, value in rows)])

@@ -1,0 +1,77 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`gsc decode` by what it does."""
+
+from command_line import call, HEIGHT, WIDTH, write_picture
+import cv2
+import pytest
+
+
+@pytest.fixture(name='packet')
+def fixture_packet(capsys, tmp_path):
+    """Return the path of a packet of a picture, with a caption."""
+    picture = write_picture(tmp_path / 'picture.png')
+    call(capsys, 'encode', picture, '-o', tmp_path / 'picture.gsc', '--caption', 'Fels, grün')
+    return tmp_path / 'picture.gsc'
+
+
+def test_a_packet_becomes_a_picture_like_the_original(capsys, tmp_path, packet):
+    done = call(capsys, 'decode', packet, '-o', tmp_path / 'back.png')
+    assert done.status == 0, done.err
+    original = cv2.imread(str(tmp_path / 'picture.png'))
+    back = cv2.imread(str(tmp_path / 'back.png'))
+    assert back.shape == original.shape
+    # Colours in the right order and the right way up; how good the codec is, others test.
+    flipped = cv2.PSNR(original, back[::-1])
+    assert cv2.PSNR(original, back) > max(15, flipped, cv2.PSNR(original, back[..., ::-1]))
+
+
+def test_json_is_one_object_with_the_promised_fields(capsys, tmp_path, packet):
+    shown = call(capsys, 'decode', packet, '-o', tmp_path / 'back.png', '--json').json
+    assert (shown['width'], shown['height']) == (WIDTH, HEIGHT)
+    assert shown['mode'] == 'structure'
+    assert shown['decode_ms'] > 0
+    assert shown['caption'] == 'Fels, grün'
+    assert shown['profile'] == 'tiny'
+    assert shown['bytes'] == packet.stat().st_size
+    assert 0 <= shown['confidence'] <= 1
+
+
+@pytest.mark.parametrize('suffix', ('.png', '.jpg', '.webp', '.bmp'))
+def test_the_suffix_says_the_format(capsys, tmp_path, packet, suffix):
+    done = call(capsys, 'decode', packet, '-o', tmp_path / f'back{suffix}')
+    assert done.status == 0
+    assert cv2.imread(str(tmp_path / f'back{suffix}')).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_an_unknown_suffix_is_a_usage_error(capsys, tmp_path, packet):
+    done = call(capsys, 'decode', packet, '-o', tmp_path / 'back.xyz')
+    assert done.status == 2
+    assert 'back.xyz' in done.err
+
+
+def test_a_folder_of_packets_becomes_a_folder_of_pictures(capsys, tmp_path, packet):
+    (tmp_path / 'in').mkdir()
+    for name in ('a.gsc', 'b.gsc'):
+        (tmp_path / 'in' / name).write_bytes(packet.read_bytes())
+    done = call(capsys, 'decode', tmp_path / 'in', '-o', tmp_path / 'out', '--json')
+    assert done.json['packets'] == 2
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.png', 'b.png']
+
+
+@pytest.mark.parametrize('damage', (
+    lambda data: b'', lambda data: data[:-3], lambda data: data[:5],
+    lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda data: b'P' + data[1:]))
+def test_a_damaged_packet_is_bad_data(capsys, tmp_path, packet, damage):
+    packet.write_bytes(damage(packet.read_bytes()))
+    done = call(capsys, 'decode', packet, '-o', tmp_path / 'back.png')
+    assert done.status == 1
+    assert done.err.startswith(f'gsc decode: error: {packet}: ')
+    assert done.out == ''
+    assert not (tmp_path / 'back.png').exists()
+
+
+def test_a_missing_packet_is_bad_data(capsys, tmp_path):
+    done = call(capsys, 'decode', tmp_path / 'gone.gsc', '-o', tmp_path / 'back.png')
+    assert done.status == 1
+    assert 'gone.gsc: no such file' in done.err

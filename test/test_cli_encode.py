@@ -1,0 +1,139 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`gsc encode` by what it does."""
+
+from command_line import call, HEIGHT, WIDTH, write_picture
+import cv2
+from gsc_ros.codec.packet import parse
+import numpy as np
+import pytest
+
+
+@pytest.fixture(name='picture')
+def fixture_picture(tmp_path):
+    """Return the path of a picture."""
+    return write_picture(tmp_path / 'picture.png')
+
+
+def test_an_image_becomes_a_packet(capsys, tmp_path, picture):
+    packet = tmp_path / 'picture.gsc'
+    done = call(capsys, 'encode', picture, '-o', packet)
+    assert done.status == 0
+    parsed = parse(packet.read_bytes())
+    assert (parsed.width, parsed.height) == (WIDTH, HEIGHT)
+    assert f'{packet}: {packet.stat().st_size} bytes' in done.out
+
+
+def test_json_is_one_object_with_the_promised_fields(capsys, tmp_path, picture):
+    packet = tmp_path / 'picture.gsc'
+    shown = call(capsys, 'encode', picture, '-o', packet, '--caption', 'a wall', '--json').json
+    size = packet.stat().st_size
+    assert shown['bytes'] == size == sum(shown['sections'].values())
+    assert shown['bpp'] == pytest.approx(8 * size / (WIDTH * HEIGHT))
+    assert set(shown['sections']) == {'header', 'text', 'channel_set', 'structure', 'regions'}
+    assert shown['channels'] == list(parse(packet.read_bytes()).channels)
+    assert shown['caption'] == 'a wall'
+    assert shown['encode_ms'] > 0
+    assert shown['profile'] == 'tiny'
+
+
+def test_as_many_channels_are_sent_as_asked_for(capsys, tmp_path, picture):
+    shown = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--channels', 5,
+                 '--json').json
+    assert shown['channels'] == [0, 1, 2, 3, 4]
+
+
+def test_a_byte_limit_is_never_passed(capsys, tmp_path, picture):
+    sizes = [call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--max-bytes', limit,
+                  '--json').json['bytes'] for limit in (60, 120, 400)]
+    assert all(size <= limit for size, limit in zip(sizes, (60, 120, 400)))
+    assert sizes[2] > sizes[0]
+
+
+def test_a_byte_limit_that_nothing_fits_into_is_told_with_the_file(capsys, tmp_path, picture):
+    done = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--max-bytes', 12)
+    assert done.status == 1
+    assert str(picture) in done.err
+    assert not (tmp_path / 'a.gsc').exists()
+
+
+def test_channels_may_be_chosen_by_likeness(capsys, tmp_path, picture):
+    shown = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--channels', 4,
+                 '--selection', 'ssim', '--json').json
+    assert len(shown['channels']) == 4
+    assert shown['sections']['channel_set'] > 0 or shown['channels'] == [0, 1, 2, 3]
+
+
+def test_caption_none_sends_no_text(capsys, tmp_path, picture):
+    shown = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--caption', 'none',
+                 '--json').json
+    assert shown['caption'] == ''
+    assert shown['sections']['text'] == 0
+
+
+def test_gray_and_alpha_become_rgb(capsys, tmp_path):
+    gray = np.full((40, 50), 90, np.uint8)
+    cv2.imwrite(str(tmp_path / 'gray.png'), gray)
+    cv2.imwrite(str(tmp_path / 'alpha.png'), np.dstack([gray] * 4))
+    for name in ('gray', 'alpha'):
+        done = call(capsys, 'encode', tmp_path / f'{name}.png', '-o', tmp_path / f'{name}.gsc')
+        assert done.status == 0, done.err
+    assert (tmp_path / 'gray.gsc').read_bytes() == (tmp_path / 'alpha.gsc').read_bytes()
+
+
+def test_depth_is_refused_with_the_reason(capsys, tmp_path):
+    cv2.imwrite(str(tmp_path / 'depth.png'), np.full((40, 50), 9000, np.uint16))
+    done = call(capsys, 'encode', tmp_path / 'depth.png', '-o', tmp_path / 'a.gsc')
+    assert done.status == 1
+    assert 'looks like depth' in done.err
+
+
+def test_a_folder_becomes_a_folder_of_packets(capsys, tmp_path):
+    (tmp_path / 'in').mkdir()
+    for seed, name in enumerate(('b.png', 'a.jpg', 'c.WEBP')):
+        write_picture(tmp_path / 'in' / name.lower(), seed).rename(tmp_path / 'in' / name)
+    (tmp_path / 'in' / 'notes.txt').write_text('no picture')
+    done = call(capsys, 'encode', tmp_path / 'in', '-o', tmp_path / 'out', '--json')
+    assert done.status == 0, done.err
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        'a.gsc', 'b.gsc', 'c.gsc']
+    assert done.json['images'] == 3
+    assert done.json['bytes'] == sum(path.stat().st_size for path in (tmp_path / 'out').iterdir())
+
+
+@pytest.mark.parametrize('content', (b'', b'not a picture', b'\x89PNG\r\n\x1a\n' + bytes(40)))
+def test_what_is_no_picture_is_bad_data(capsys, tmp_path, content):
+    (tmp_path / 'bad.png').write_bytes(content)
+    done = call(capsys, 'encode', tmp_path / 'bad.png', '-o', tmp_path / 'a.gsc')
+    assert done.status == 1
+    assert 'bad.png: not a picture' in done.err
+    assert done.out == ''
+
+
+def test_missing_and_empty_inputs_are_bad_data(capsys, tmp_path):
+    done = call(capsys, 'encode', tmp_path / 'gone.png', '-o', tmp_path / 'a.gsc')
+    assert (done.status, 'gone.png: no such file' in done.err) == (1, True)
+    (tmp_path / 'empty').mkdir()
+    done = call(capsys, 'encode', tmp_path / 'empty', '-o', tmp_path / 'out')
+    assert (done.status, 'empty: holds no' in done.err) == (1, True)
+
+
+def test_an_output_that_cannot_be_written_is_named(capsys, tmp_path, picture):
+    done = call(capsys, 'encode', picture, '-o', tmp_path / 'gone' / 'a.gsc')
+    assert done.status == 1
+    assert 'gone/a.gsc: No such file or directory' in done.err
+
+
+@pytest.mark.parametrize('words', (
+    ('--channels', '0'), ('--channels', '321'), ('--channels', 'many'), ('--max-bytes', '0'),
+    ('--quantizer', '-1'), ('--selection', 'best'), ('--channels', '4', '--max-bytes', '90')))
+def test_arguments_out_of_range_are_usage_errors(capsys, tmp_path, picture, words):
+    done = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', *words)
+    assert done.status == 2
+    assert 'usage: gsc encode' in done.err
+
+
+def test_an_unknown_profile_is_told(capsys, tmp_path, picture):
+    done = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--profile', 'huge')
+    assert done.status == 1
+    assert 'huge' in done.err

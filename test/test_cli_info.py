@@ -1,0 +1,88 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`gsc info` by what it does."""
+
+import subprocess
+import sys
+import time
+
+from command_line import call, HEIGHT, WIDTH
+from gsc_ros.codec import text
+from gsc_ros.codec.packet import Packet, serialize
+import pytest
+
+PACKET = Packet(profile_hash=0xBEEF, width=WIDTH, height=HEIGHT, channels=(3, 5, 8), quantizer=2,
+                seed=7, text=text.compress('a rover, a rock'), stream=bytes(range(50)))
+
+
+@pytest.fixture(name='packet')
+def fixture_packet(tmp_path):
+    """Return the path of a well-formed packet that no profile has made."""
+    path = tmp_path / 'a.gsc'
+    path.write_bytes(serialize(PACKET))
+    return path
+
+
+def test_json_says_all_that_the_packet_says(capsys, packet):
+    shown = call(capsys, 'info', packet, '--json').json
+    assert shown['bytes'] == packet.stat().st_size == sum(shown['sections'].values())
+    assert shown['sections'] == PACKET.section_sizes()
+    assert (shown['width'], shown['height']) == (WIDTH, HEIGHT)
+    assert shown['channels'] == [3, 5, 8]
+    assert shown['layers'] == 3
+    assert (shown['quantizer'], shown['seed']) == (2, 7)
+    assert shown['caption'] == 'a rover, a rock'
+    assert shown['profile_hash'] == 'beef'
+
+
+def test_people_get_a_line_per_section(capsys, packet):
+    done = call(capsys, 'info', packet)
+    assert done.status == 0
+    for name, size in PACKET.section_sizes().items():
+        assert any(line.split()[:2] == [name, str(size)] for line in done.out.splitlines())
+
+
+def test_no_profile_is_needed_and_the_start_is_fast(packet):
+    code = ('import sys; from gsc_ros.cli.main import main; main(sys.argv[1:])\n'
+            'assert not {"onnxruntime", "constriction", "rclpy"} & set(sys.modules)')
+    subprocess.run([sys.executable, '-c', code, 'info', packet], check=True,
+                   stdout=subprocess.DEVNULL)
+    start = time.monotonic()
+    subprocess.run([sys.executable, '-m', 'gsc_ros.cli.main', 'info', packet], check=True,
+                   stdout=subprocess.DEVNULL)
+    assert time.monotonic() - start < 2  # 0.1 s on an idle machine
+
+
+def test_layers_are_measured_with_the_profile_of_the_packet(capsys, tmp_path):
+    from command_line import write_picture
+    picture = write_picture(tmp_path / 'picture.png')
+    encoded = call(capsys, 'encode', picture, '-o', tmp_path / 'b.gsc', '--channels', 8,
+                   '--json').json
+    shown = call(capsys, 'info', tmp_path / 'b.gsc', '--layers', '--json').json
+    measured = shown['structure_layers']
+    assert len(measured) == shown['layers'] == 6  # 1, 2, 3, 4, 6 and 8 channels
+    assert sum(measured) == shown['sections']['structure']
+    ends = [end - 12 for end in encoded['layer_ends']]
+    assert measured == [end - start for start, end in zip([0, *ends], ends)]
+
+
+def test_layers_of_another_profile_are_not_guessed(capsys, packet):
+    done = call(capsys, 'info', packet, '--layers')
+    assert done.status == 1
+    assert 'beef' in done.err
+
+
+@pytest.mark.parametrize('content', (b'', b'GSC', bytes(100), serialize(PACKET)[:-1]))
+def test_what_is_no_packet_is_bad_data(capsys, tmp_path, content):
+    (tmp_path / 'bad.gsc').write_bytes(content)
+    done = call(capsys, 'info', tmp_path / 'bad.gsc')
+    assert done.status == 1
+    assert done.err.startswith(f'gsc info: error: {tmp_path / "bad.gsc"}: ')
+    assert done.out == ''
+
+
+def test_a_missing_file_is_bad_data(capsys, tmp_path):
+    done = call(capsys, 'info', tmp_path / 'gone.gsc', '--json')
+    assert done.status == 1
+    assert 'gone.gsc: No such file' in done.err
+    assert done.out == ''

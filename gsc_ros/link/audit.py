@@ -96,7 +96,8 @@ def verify_budget(
             step = pending.pop(0)
             moment = max(last, step.time_ns)
             backlog = max(0, backlog - rate_bps * (moment - last))
-            backlog = max(0, backlog + (step.burst_bits - burst_bits) * NS_PER_S)
+            if count:
+                backlog = max(0, backlog + (step.burst_bits - burst_bits) * NS_PER_S)
             rate_bps, burst_bits, last = step.rate_bps, step.burst_bits, moment
         backlog -= rate_bps * (now - last)
         if backlog <= 0:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import heapq
 from random import Random
 from typing import Protocol
@@ -91,6 +91,10 @@ class Channel:
     def ready_ns(self, now_ns: int) -> int:
         """Return the time from which `send` takes a datagram; ``now_ns`` when it does now."""
         return max(now_ns, self._busy_until_ns - self._config.backlog_ns)
+
+    def set_rate(self, rate_bps: int) -> None:
+        """Change the serialisation rate for the datagrams to come; 0 means infinitely fast."""
+        self._config = replace(self._config, rate_bps=rate_bps)
 
     def send(self, datagram: bytes, size_bits: int, now_ns: int) -> bool:
         """

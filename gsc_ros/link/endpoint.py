@@ -513,7 +513,8 @@ class Endpoint:
         while True:
             candidate = self._scheduler.select(now_ns)
             if candidate is None:
-                return now_ns + self._config.heartbeat_period_ns
+                wait_ns = self._scheduler.background_wait_ns(now_ns)
+                return now_ns + (wait_ns or self._config.heartbeat_period_ns)
             wait_ns = self._bucket.wait_ns(candidate.bits, now_ns)
             if wait_ns:
                 return now_ns + wait_ns

@@ -161,8 +161,8 @@ class ControlMessage:
     A message of the control class, of one or more datagrams.
 
     :param kind: its name in the trace.
-    :param rank: PROMPT and BACKGROUND keep to the reserved share while frames wait; URGENT, what
-        a camera's frames must wait for, does not.
+    :param rank: PROMPT keeps to the reserved share while frames wait, BACKGROUND always; URGENT,
+        what a camera's frames must wait for, does not.
     :param sizes: bits on the wire of each datagram.
     :param build: called with a datagram's index and the time when it leaves; returns its bytes.
     :param on_sent: called with the time once the last datagram has left.
@@ -426,7 +426,7 @@ class Scheduler:
 
     def select(self, now_ns: int) -> Candidate | None:
         """
-        Return what would leave next, or None when nothing waits.
+        Return what would leave next, or None when nothing waits but for its share.
 
         Nothing changes by asking, but that expired frames are given up.
         """
@@ -441,9 +441,15 @@ class Scheduler:
             if candidate is None:
                 continue
             in_share = self._share.wait_ns(candidate.bits, now_ns) == 0
-            if camera is None or rank is ControlRank.URGENT or in_share:
+            idle = camera is None and rank is ControlRank.PROMPT
+            if in_share or idle or rank is ControlRank.URGENT:
                 return candidate
         return None if camera is None else self._frame_candidate(camera, now_ns)
+
+    def background_wait_ns(self, now_ns: int) -> int | None:
+        """Return how long until the reserved share lets a background message go on, or None."""
+        candidate = self._control_candidate(ControlRank.BACKGROUND)
+        return None if candidate is None else self._share.wait_ns(candidate.bits, now_ns)
 
     def open(self, candidate: Candidate, now_ns: int) -> bytes | None:
         """
@@ -506,7 +512,8 @@ class Scheduler:
         return max(0, min(spans)) * self._rate // NS_PER_S
 
     def _quantum_bits(self, camera: _Camera, now_ns: int) -> int:
-        active = [c for c in self._cameras.values() if c is camera or c.active(now_ns)]
+        active = [
+            c for c in self._cameras.values() if c is camera or (c.active(now_ns) and not c.held)]
         floors = {c.camera_id: c.floor_bits * NS_PER_S // c.frame_ns for c in active}
         spare = self._frame_bps(now_ns) - sum(floors.values())
         for priority in sorted({c.priority for c in active}):

@@ -44,6 +44,10 @@ class SimTransport:
         """Return the bits added to each datagram on the wire."""
         return self._overhead_bits
 
+    def set_rate(self, rate_bps: int) -> None:
+        """Change the rate of the outgoing channel in bit/s; 0 means infinitely fast."""
+        self._outgoing.set_rate(rate_bps)
+
     def ready_ns(self, now_ns: int) -> int:
         """Return the time from which the next datagram is taken."""
         return self._outgoing.ready_ns(now_ns)

@@ -1,0 +1,243 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import random
+
+from gsc_ros.link.framing import (
+    Announcement,
+    CameraAnnounce,
+    FrameFramer,
+    FrameHeader,
+    FramingError,
+    MAX_ANNOUNCEMENT_BYTES,
+    parse,
+    Part,
+)
+from gsc_ros.link.reassembly import FrameArrival, Reassembler, ReassemblyLimits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import pytest
+
+S = 1_000_000_000
+STAMP = 1_750_000_000_123_456_789
+
+
+class Pair:
+    """A framer and the reassembler that takes what it makes."""
+
+    def __init__(self, mtu=64, limits=None, base_sequence=0):
+        self.framer = FrameFramer(mtu)
+        self.reassembler = Reassembler(limits or ReassemblyLimits())
+        self.announcement = self.make_announcement(base_sequence=base_sequence)
+
+    @staticmethod
+    def make_announcement(camera_id=0, session=1, base_sequence=0, calibration=b'c' * 100):
+        camera = CameraAnnounce(camera_id, 'front', 'optical', 0, calibration)
+        return Announcement(camera, session, base_sequence, STAMP)
+
+    def announce(self, announcement=None):
+        announcement = announcement or self.announcement
+        self.announcement = announcement
+        datagrams = self.framer.cut_announcement(
+            announcement.camera.camera_id, announcement.pack())
+        return self.take(datagrams)
+
+    def cut(self, sequence, payload=b'p' * 150, stamp_ns=None, camera_id=0):
+        header = FrameHeader(camera_id, sequence, STAMP if stamp_ns is None else stamp_ns, 10.0)
+        return self.framer.cut_frame(header, self.announcement, payload)
+
+    def take(self, datagrams, now_ns=0):
+        arrivals = [self.reassembler.accept(parse(d), now_ns) for d in datagrams]
+        return [arrival for arrival in arrivals if arrival is not None]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(32, 300), st.binary(min_size=1, max_size=600),
+    st.integers(-(1 << 63), (1 << 63) - 1), st.randoms(use_true_random=False))
+def test_a_frame_is_whole_again_in_any_order_with_any_duplicates(mtu, payload, stamp, shuffler):
+    pair = Pair(mtu)
+    pair.announce()
+    datagrams = pair.cut(77, payload, stamp)
+    mixed = datagrams + shuffler.choices(datagrams, k=3)
+    shuffler.shuffle(mixed)
+    [arrival] = pair.take(mixed)
+    assert arrival.payload == payload
+    assert arrival.header.stamp_ns == stamp
+    assert arrival.header.sequence == 77
+    assert pair.reassembler.counter.duplicates == 3
+    assert pair.reassembler.held_bytes == 0
+
+
+def test_the_stamp_is_exact_near_the_base_and_far_from_it():
+    pair = Pair()
+    pair.announce()
+    for sequence, offset in enumerate((0, 1, -1, (1 << 47) - 1, 1 << 47, -(1 << 47), 1 << 60)):
+        [arrival] = pair.take(pair.cut(sequence, stamp_ns=STAMP + offset))
+        assert arrival.header.stamp_ns == STAMP + offset
+
+
+def test_an_announcement_is_handed_on_once_however_often_it_is_repeated():
+    pair = Pair()
+    assert pair.announce() == [pair.announcement]
+    assert pair.announce() == []
+
+
+def test_a_changed_announcement_is_handed_on_and_frames_of_the_old_one_still_are():
+    pair = Pair()
+    old = pair.announcement
+    pair.announce()
+    late = pair.cut(0)
+    new = pair.make_announcement(calibration=b'other')
+    assert pair.announce(new) == [new]
+    [arrival] = pair.take(late)
+    assert arrival.announcement == old
+    [arrival] = pair.take(pair.cut(1))
+    assert arrival.announcement == new
+
+
+def test_frames_of_a_camera_that_was_not_announced_are_counted_dropped_and_asked_for():
+    pair = Pair()
+    assert pair.take(pair.cut(0)) == []
+    assert pair.reassembler.counter.unannounced == 1
+    assert pair.reassembler.held_bytes == 0
+    assert pair.reassembler.take_wanted(8) == (0,)
+    assert pair.reassembler.take_wanted(8) == ()
+    pair.announce()
+    assert len(pair.take(pair.cut(1))) == 1
+
+
+def test_frames_that_refer_to_another_announcement_are_counted_and_dropped():
+    pair = Pair()
+    pair.announce()
+    pair.announcement = pair.make_announcement(calibration=b'never sent')
+    assert pair.take(pair.cut(0)) == []
+    assert pair.reassembler.counter.unannounced == 1
+    assert pair.reassembler.counter.duplicates == 0
+    assert pair.reassembler.held_bytes == 0
+
+
+def test_a_finished_frame_that_comes_again_is_a_duplicate():
+    pair = Pair()
+    pair.announce()
+    datagrams = pair.cut(0)
+    assert len(pair.take(datagrams)) == 1
+    assert pair.take(datagrams) == []
+    assert pair.reassembler.counter.duplicates == len(datagrams)
+
+
+def test_sequence_numbers_go_on_over_both_wraps():
+    start = (1 << 32) - 70_000
+    pair = Pair(base_sequence=start)
+    pair.announce()
+    for step in range(0, 140_000, 1000):
+        sequence = (start + step) % (1 << 32)
+        [arrival] = pair.take(pair.cut(sequence))
+        assert arrival.header.sequence == sequence
+
+
+def test_the_full_sequence_number_returns_after_an_outage_of_any_length():
+    pair = Pair()
+    pair.announce()
+    pair.take(pair.cut(0))
+    far = 1_000_000
+    for step in range(16):
+        arrivals = pair.take(pair.cut(far + step))
+    assert arrivals[0].header.sequence == far + 15
+
+
+def test_a_new_session_starts_anew_and_mixes_with_nothing_of_the_old_one():
+    pair = Pair()
+    pair.announce()
+    old = pair.cut(5, b'o' * 150)
+    pair.take(old[:2])
+    pair.announce(pair.make_announcement(session=2, base_sequence=5))
+    [arrival] = pair.take(pair.cut(5, b'n' * 150))
+    assert arrival.payload == b'n' * 150
+    assert arrival.announcement.session == 2
+    assert pair.reassembler.counter.incomplete == 1
+
+
+def test_a_frame_that_stays_incomplete_is_given_up_after_the_timeout():
+    pair = Pair(limits=ReassemblyLimits(timeout_ns=S))
+    pair.announce()
+    pair.take(pair.cut(0)[:-1], 0)
+    pair.reassembler.expire(S)
+    assert pair.reassembler.held_bytes > 0
+    pair.reassembler.expire(S + 1)
+    assert pair.reassembler.held_bytes == 0
+    assert pair.reassembler.counter.incomplete == 1
+
+
+def test_memory_stays_bounded_and_the_oldest_goes_first():
+    limits = ReassemblyLimits(camera_bytes=2000, total_bytes=3000)
+    pair = Pair(limits=limits)
+    pair.announce()
+    for sequence in range(100):
+        pair.take(pair.cut(sequence, bytes(500))[:-1])
+        assert pair.reassembler.held_bytes <= 2000
+    assert pair.reassembler.counter.incomplete >= 97
+    assert len(pair.take(pair.cut(99, bytes(500))[-1:])) == 1
+
+
+def test_all_cameras_together_stay_bounded_too():
+    limits = ReassemblyLimits(camera_bytes=2000, total_bytes=3000)
+    pair = Pair(limits=limits)
+    for camera_id in range(20):
+        pair.announce(pair.make_announcement(camera_id))
+        pair.take(pair.cut(0, bytes(500), camera_id=camera_id)[:-1])
+        assert pair.reassembler.held_bytes <= 3000
+
+
+def test_an_announcement_that_never_ends_is_given_up():
+    pair = Pair(mtu=1500)
+    for index in range(5):
+        part = Part(parse(b'\x50\x00\x00\x00\x00').kind, 0, 1, index, 0, bytes(1400))
+        assert pair.reassembler.accept(part, 0) is None
+        assert pair.reassembler.held_bytes <= MAX_ANNOUNCEMENT_BYTES + 128 * 5
+    assert pair.reassembler.counter.malformed == 1
+
+
+def test_contradictory_fragments_are_given_up():
+    pair = Pair()
+    pair.announce()
+    datagrams = pair.cut(0)
+    truncated = bytearray(datagrams[1])
+    truncated[0] |= 1
+    assert pair.take([datagrams[2], bytes(truncated)]) == []
+    assert pair.reassembler.counter.malformed == 1
+    assert pair.reassembler.held_bytes == 0
+
+
+def test_damaged_truncated_and_random_datagrams_never_raise_and_never_exceed_the_bounds():
+    chance = random.Random(7)
+    limits = ReassemblyLimits(camera_bytes=4000, total_bytes=8000)
+    pair = Pair(mtu=48, limits=limits)
+    pair.announce()
+    understood = 0
+    for round_ in range(4000):
+        for datagram in pair.cut(round_, chance.randbytes(100)):
+            damaged = bytearray(datagram)
+            for _ in range(chance.randrange(3)):
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+            cut = bytes(damaged[:chance.randrange(len(damaged) + 1)])
+            for hostile in (cut, chance.randbytes(chance.randrange(48))):
+                try:
+                    part = parse(hostile)
+                except FramingError:
+                    continue
+                if isinstance(part, Part):
+                    understood += 1
+                    pair.reassembler.accept(part, round_)
+            assert pair.reassembler.held_bytes <= 8000
+    assert understood > 4000
+    pair.announce(pair.make_announcement(session=2))
+    [arrival] = pair.take(pair.cut(5, b'still alive'))
+    assert isinstance(arrival, FrameArrival)
+
+
+@pytest.mark.parametrize('limits', [{'camera_bytes': 0}, {'total_bytes': 0}, {'timeout_ns': 0}])
+def test_limits_of_nothing_are_refused(limits):
+    with pytest.raises(ValueError):
+        ReassemblyLimits(**limits)

@@ -32,7 +32,7 @@ from gsc_ros.nodes.pump import LinkPump
 from gsc_ros.nodes.qos import FRAME_QOS, GROUND_QOS, LATCHED_QOS
 from gsc_ros.nodes.schema import BridgeParameters
 from gsc_ros.nodes.trace import TraceFile
-from gsc_ros.nodes.transport import burst_bits, make_ends, policy
+from gsc_ros.nodes.transport import SimulatedLink
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -77,9 +77,10 @@ class Bridge(ManagedNode):
         settings = self.settings
         if settings.trace_file:
             self._trace = TraceFile(Path(settings.trace_file))
-        rover, ground = make_ends(
+        self._link = SimulatedLink(
             settings, time.monotonic_ns(), self._trace.write if self._trace else None)
-        self._pump = LinkPump(rover, ground, self._deliver, self._link_failed)
+        self._pump = LinkPump(
+            self._link.rover, self._link.ground, self._deliver, self._link_failed)
         self._status = self.create_lifecycle_publisher(LinkStatus, 'link_status', 10)
         for number, name in enumerate(settings.cameras):
             topic = f'{settings.output_prefix}/{name}/gsc'
@@ -129,13 +130,8 @@ class Bridge(ManagedNode):
 
     def settings_changed(self) -> None:
         """Change budget and policy of the running link."""
-        if self._pump is None:
-            return
-        self._pump.use(lambda rover, now_ns: rover.set_rate(
-            self.settings.link_bps, now_ns, burst_bits(self.settings)))
-        for camera in self._cameras.values():
-            self._pump.use(lambda rover, _, camera=camera: rover.set_policy(
-                camera.number, policy(self.settings)))
+        if self._pump is not None:
+            self._pump.use(lambda _, now_ns: self._link.change(self.settings, now_ns))
 
     def diagnose(self) -> Iterable[Report]:
         """Yield one report for the link and one per camera."""

@@ -20,37 +20,51 @@ RETURN_SHARE = 10
 MIN_RETURN_BPS = 200
 
 
-def make_ends(
-    settings: BridgeParameters, now_ns: int, trace: Callable[[Departure], None] | None,
-) -> tuple[Endpoint, Endpoint]:
-    """
-    Return the rover's and the ground's end of a simulated link.
+class SimulatedLink:
+    """The rover's and the ground's end of a link, joined by a channel model in this process."""
 
-    :param now_ns: time of the steady clock.
-    :param trace: called with every departure from the rover.
-    """
-    sim = settings.sim
-    path = {'delay_ns': round(sim.delay_ms * 1e6), 'jitter_ns': round(sim.jitter_ms * 1e6),
-            'loss': sim.loss}
-    rover_side, ground_side = connect(
-        ChannelConfig(rate_bps=sim.rate_bps or settings.link_bps, seed=sim.seed, **path),
-        ChannelConfig(seed=sim.seed + 1, **path), settings.mtu)
-    rover = EndpointConfig(
-        rate_bps=settings.link_bps, burst_bits=burst_bits(settings), policy=policy(settings),
-        session=secrets.randbelow(2 ** 16), expiry_ns=round(settings.deadline_s * 1e9),
-        announce_period_ns=round(settings.announce_period_s * 1e9))
-    ground = EndpointConfig(
-        rate_bps=max(settings.link_bps // RETURN_SHARE, MIN_RETURN_BPS),
-        session=secrets.randbelow(2 ** 16))
-    return Endpoint(rover, rover_side, now_ns, trace), Endpoint(ground, ground_side, now_ns)
+    def __init__(self, settings: BridgeParameters, now_ns: int,
+                 trace: Callable[[Departure], None] | None) -> None:
+        """
+        Make both ends.
+
+        :param now_ns: time of the steady clock.
+        :param trace: called with every departure from the rover.
+        """
+        sim = settings.sim
+        path = {'delay_ns': round(sim.delay_ms * 1e6), 'jitter_ns': round(sim.jitter_ms * 1e6),
+                'loss': sim.loss}
+        self._rover_side, ground_side = connect(
+            ChannelConfig(rate_bps=_channel_bps(settings), seed=sim.seed, **path),
+            ChannelConfig(seed=sim.seed + 1, **path), settings.mtu)
+        rover = EndpointConfig(
+            rate_bps=settings.link_bps, burst_bits=_burst_bits(settings),
+            policy=_policy(settings), session=secrets.randbelow(2 ** 16),
+            expiry_ns=round(settings.deadline_s * 1e9),
+            announce_period_ns=round(settings.announce_period_s * 1e9))
+        ground = EndpointConfig(
+            rate_bps=max(settings.link_bps // RETURN_SHARE, MIN_RETURN_BPS),
+            session=secrets.randbelow(2 ** 16))
+        self.rover = Endpoint(rover, self._rover_side, now_ns, trace)
+        self.ground = Endpoint(ground, ground_side, now_ns)
+
+    def change(self, settings: BridgeParameters, now_ns: int) -> None:
+        """Take over the live parameters: the budget, and how frames are cut to it."""
+        self.rover.set_rate(settings.link_bps, now_ns, _burst_bits(settings))
+        self._rover_side.set_rate(_channel_bps(settings))
+        for number in range(len(settings.cameras)):
+            self.rover.set_policy(number, _policy(settings))
 
 
-def burst_bits(settings: BridgeParameters) -> int:
+def _channel_bps(settings: BridgeParameters) -> int:
+    return settings.sim.rate_bps or settings.link_bps
+
+
+def _burst_bits(settings: BridgeParameters) -> int:
     """Return the burst in bits; it must hold two full datagrams for anything to be sent."""
     wanted = settings.burst_bits or max(settings.link_bps, MIN_BURST_BITS)
     return max(wanted, 2 * 8 * settings.mtu)
 
 
-def policy(settings: BridgeParameters) -> CameraPolicy:
-    """Return how frames of every camera are treated."""
+def _policy(settings: BridgeParameters) -> CameraPolicy:
     return CameraPolicy(target_fps=settings.target_fps, min_layers=settings.min_layers)

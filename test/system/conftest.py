@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import os
 from pathlib import Path
 import signal
+from typing import Any
 
 from graph import free_domain, NodeProcess, Probe, REPOSITORY
 import pytest
@@ -27,10 +28,10 @@ class World:
         self.probe = Probe(self.domain)
         self.processes: list[NodeProcess] = []
 
-    def start(self, name: str, node_name: str | None = None, **parameters: object) -> NodeProcess:
+    def start(self, name: str, **options: Any) -> NodeProcess:
         """Start a node; see NodeProcess."""
         log = self.folder / f'{len(self.processes)}_{name}.log'
-        process = NodeProcess(name, log, self.domain, node_name, **parameters)
+        process = NodeProcess(name, log, self.domain, **options)
         self.processes.append(process)
         return process
 

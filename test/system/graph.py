@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import os
 from pathlib import Path
 import signal
@@ -74,17 +74,20 @@ class NodeProcess:
     """One of the real nodes in a process of its own."""
 
     def __init__(self, name: str, log: Path, domain: int, node_name: str | None = None,
-                 **parameters: Any) -> None:
+                 remap: Mapping[str, str] | None = None, **parameters: Any) -> None:
         """
         Start ``gsc_ros.nodes.<name>``.
 
         :param log: file that gets stdout and stderr.
         :param node_name: name on the graph if it shall be another one.
+        :param remap: topics that get another name.
         :param parameters: ROS parameters; a double underscore stands for a dot.
         """
         self.name = name
         self.log = log
         arguments = ['-r', f'__node:={node_name}'] if node_name else []
+        for topic, other in (remap or {}).items():
+            arguments += ['-r', f'{topic}:={other}']
         for key, value in parameters.items():
             arguments += ['-p', f'{key.replace("__", ".")}:={_yaml(value)}']
         environment = os.environ | {
@@ -180,6 +183,11 @@ class Probe:
         """Return what has been recorded of a topic."""
         with self._lock:
             return list(self._messages[topic])
+
+    def wait_for_messages(self, topic: str, count: int = 1) -> list[Any]:
+        """Wait for at least `count` messages of a topic; return all that there are."""
+        wait_for(f'{count} messages on {topic}', lambda: len(self.received(topic)) >= count)
+        return self.received(topic)
 
     def forget(self) -> None:
         """Drop what has been recorded, so that what is found later is new."""

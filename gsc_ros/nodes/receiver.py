@@ -1,0 +1,236 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Receiver: coded frames in, images out.
+
+    <prefix>/<camera>/gsc ──> queue ──> worker: order, decode ──> reconstructed/<camera>/image,
+    <prefix>/<camera>/gsc/camera_info ──> scaled to the image ──>   camera_info, confidence,
+                                                                    caption, status
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+import math
+import sys
+import time
+
+from gsc_ros.codec.frame import FrameDecoder, Reconstruction
+from gsc_ros.codec.packet import SECTIONS
+from gsc_ros.codec.profile import load_profile
+from gsc_ros.msg import GscFrame, GscStatus
+from gsc_ros.nodes import calibration, conversion, stamp
+from gsc_ros.nodes.diagnostic import Level, Report
+from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode, run
+from gsc_ros.nodes.qos import GROUND_QOS, LATCHED_QOS
+from gsc_ros.nodes.schema import ReceiverParameters
+from gsc_ros.nodes.sequence import Arrival, SequenceTracker
+from gsc_ros.nodes.worker import Worker
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
+
+# Frames that may wait for the decoder: a link delivers in bursts.
+QUEUE_DEPTH = 4
+IMAGE_QOS = QoSProfile(depth=5)
+# Seconds without a frame after which the link counts as silent. Thin links are slow.
+SILENCE_S = 15.0
+
+
+@dataclass
+class ReceiverCounters:
+    """What became of the frames of one camera since the node was activated."""
+
+    received: int = 0
+    lost: int = 0  # gaps in the sequence
+    duplicate: int = 0
+    out_of_order: int = 0
+    undecodable: int = 0
+    replaced: int = 0  # newer frames came before the decoder had time
+    published: int = 0
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Publishers of one reconstructed camera."""
+
+    image: Publisher
+    camera_info: Publisher
+    confidence: Publisher
+    caption: Publisher
+    status: Publisher
+
+
+@dataclass
+class Camera:
+    """One camera of the receiver."""
+
+    name: str
+    outputs: Outputs
+    inputs: tuple[Subscription, Subscription]
+    tracker: SequenceTracker = field(default_factory=SequenceTracker)
+    counters: ReceiverCounters = field(default_factory=ReceiverCounters)
+    reported: ReceiverCounters = field(default_factory=ReceiverCounters)
+    calibration: CameraInfo | None = None
+    trouble: str | None = None
+    last_frame_s: float = 0.0
+    decode_ms: float = 0.0
+
+
+class Receiver(ManagedNode):
+    """Lifecycle node `receiver`."""
+
+    def __init__(self) -> None:
+        """Create the node with the process's ROS arguments."""
+        self._cameras: dict[str, Camera] = {}
+        self._worker: Worker[GscFrame] = Worker(
+            'decoder', self._decode, self._decode_failed, QUEUE_DEPTH)
+        super().__init__('receiver', ReceiverParameters)
+
+    def configure(self) -> None:
+        """Load the profile, advertise the reconstructions, subscribe to the frames."""
+        self._profile = load_profile(self.settings.profile)
+        self._decoder = FrameDecoder(self._profile, threads=self.settings.decoder_threads)
+        for name in self.settings.cameras:
+            frames = f'{self.settings.input_prefix}/{name}/gsc'
+            outputs = Outputs(**{
+                topic: self.create_lifecycle_publisher(
+                    message, f'reconstructed/{name}/{topic}', IMAGE_QOS,
+                    qos_overriding_options=QoSOverridingOptions.with_default_policies())
+                for topic, message in (
+                    ('image', Image), ('camera_info', CameraInfo), ('confidence', Image),
+                    ('caption', String), ('status', GscStatus))})
+            inputs = (
+                self.create_subscription(
+                    GscFrame, frames, lambda frame, name=name: self._take_frame(name, frame),
+                    GROUND_QOS),
+                self.create_subscription(
+                    CameraInfo, f'{frames}/camera_info',
+                    lambda info, name=name: self._take_calibration(name, info), LATCHED_QOS))
+            self._cameras[name] = Camera(name, outputs, inputs)
+
+    def activate(self) -> None:
+        """Count from zero and start the decoder."""
+        for camera in self._cameras.values():
+            camera.tracker = SequenceTracker()
+            camera.counters = ReceiverCounters()
+            camera.reported = ReceiverCounters()
+            camera.last_frame_s = time.monotonic()
+        self._worker.start()
+
+    def deactivate(self) -> None:
+        """Stop the decoder; frames that arrive are ignored."""
+        self._worker.stop()
+
+    def cleanup(self) -> None:
+        """Forget the cameras and the profile."""
+        for camera in self._cameras.values():
+            for subscription in camera.inputs:
+                self.destroy_subscription(subscription)
+            for publisher in vars(camera.outputs).values():
+                self.destroy_lifecycle_publisher(publisher)
+        self._cameras.clear()
+        self._decoder = None
+
+    def diagnose(self) -> Iterable[Report]:
+        """Yield one report per camera."""
+        for camera in self._cameras.values():
+            level, message = self._cause(camera)
+            values = asdict(camera.counters) | {
+                'decode_ms': camera.decode_ms, 'calibrated': camera.calibration is not None}
+            camera.trouble = None
+            camera.reported = replace(camera.counters)
+            yield Report(camera.name, level, message, values)
+
+    def _cause(self, camera: Camera) -> tuple[Level, str]:
+        if camera.trouble is not None:
+            return Level.ERROR, camera.trouble
+        if time.monotonic() - camera.last_frame_s > SILENCE_S:
+            known = camera.inputs[0].get_publisher_count() > 0
+            return Level.WARN, 'no frames from the link' if known else 'no bridge'
+        if camera.counters.replaced > camera.reported.replaced:
+            return Level.WARN, 'CPU bound'
+        if camera.counters.received == 0:
+            return Level.OK, 'waiting for the first frame'
+        return Level.OK, 'reconstructing'
+
+    def _take_frame(self, name: str, frame: GscFrame) -> None:
+        if self.state != 'active':
+            return
+        camera = self._cameras[name]
+        camera.counters.received += 1
+        camera.last_frame_s = time.monotonic()
+        camera.counters.replaced += self._worker.submit(name, frame)
+
+    def _take_calibration(self, name: str, info: CameraInfo) -> None:
+        self._cameras[name].calibration = info
+
+    def _decode(self, name: str, frame: GscFrame) -> None:
+        """Decode and publish one frame unless it is old, on the worker's thread."""
+        camera = self._cameras[name]
+        arrival = camera.tracker.classify(frame.session, frame.sequence)
+        if arrival is Arrival.DUPLICATE:
+            camera.counters.duplicate += 1
+        elif arrival is Arrival.LATE:
+            camera.counters.out_of_order += 1
+        else:
+            result = self._decoder.decode(bytes(frame.payload))
+            camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
+            camera.decode_ms = result.decode_ms
+            self._publish(camera, frame, result)
+
+    def _decode_failed(self, name: str, error: Exception) -> None:
+        if not self.context.ok():  # the process ends
+            return
+        camera = self._cameras[name]
+        camera.counters.undecodable += 1
+        camera.trouble = f'undecodable frame: {error}'
+        self.get_logger().error(f'{name}: {camera.trouble}', throttle_duration_sec=LOG_PERIOD_S)
+
+    def _publish(self, camera: Camera, frame: GscFrame, result: Reconstruction) -> None:
+        image = conversion.fit_width(result.image, self.settings.output_width)
+        confidence = conversion.fit_width(result.confidence, self.settings.output_width)
+        height, width = confidence.shape
+        outputs = camera.outputs
+        outputs.image.publish(conversion.to_message(image, frame.header))
+        if camera.calibration is not None:
+            info = calibration.scale(camera.calibration, width, height)
+            info.header = frame.header
+            outputs.camera_info.publish(info)
+        outputs.confidence.publish(conversion.to_message(confidence, frame.header))
+        outputs.caption.publish(String(data=result.caption))
+        camera.counters.published += 1
+        outputs.status.publish(self._status(camera, frame, result))
+
+    def _status(self, camera: Camera, frame: GscFrame, result: Reconstruction) -> GscStatus:
+        counters = camera.counters
+        height, width = result.confidence.shape
+        total = sum(result.sections.values())
+        stamp_ns = stamp.to_ns(frame.header.stamp)
+        age_ns = self.get_clock().now().nanoseconds - stamp_ns
+        return GscStatus(
+            header=frame.header, camera=camera.name, sequence=frame.sequence,
+            age=age_ns / 1e9 if stamp_ns else math.nan, width=width, height=height,
+            **{f'bytes_{section}': result.sections.get(section, 0) for section in SECTIONS},
+            bytes_total=total, bpp=8 * total / (width * height),
+            channels=array('H', result.channels), layers_received=result.layers,
+            layers_sent=0, mode=result.mode, profile=result.profile,
+            profile_hash=self._profile.content_hash.hex(), encode_ms=frame.encode_ms,
+            decode_ms=result.decode_ms, frames_received=counters.received,
+            frames_lost=counters.lost, frames_duplicate=counters.duplicate,
+            frames_out_of_order=counters.out_of_order,
+            frames_undecodable=counters.undecodable)
+
+
+def main() -> int:
+    """Run the node as a process."""
+    return run(Receiver)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,233 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Sender: camera images in, coded frames out.
+
+    <camera>/image_raw ──> throttle ──> newest wins ──> worker: convert, encode ──> <camera>/gsc
+    <camera>/camera_info ──> only what is new ────────────────────────> <camera>/gsc/camera_info
+
+Images are subscribed to only while somebody listens to `<camera>/gsc`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
+import secrets
+import sys
+import time
+
+from gsc_ros.codec.frame import EncoderSettings, FrameEncoder, Selection
+from gsc_ros.codec.profile import load_profile
+from gsc_ros.msg import GscFrame
+from gsc_ros.nodes import calibration, conversion, stamp
+from gsc_ros.nodes.diagnostic import Level, Report
+from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode, run
+from gsc_ros.nodes.qos import FRAME_QOS, LATCHED_QOS
+from gsc_ros.nodes.schema import SenderCameraParameters, SenderParameters
+from gsc_ros.nodes.throttle import Throttle
+from gsc_ros.nodes.worker import Worker
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.publisher import Publisher
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+# Seconds without an image after which the camera counts as gone.
+SILENCE_S = 3.0
+
+
+@dataclass
+class SenderCounters:
+    """What became of the images of one camera since the node was configured."""
+
+    received: int = 0
+    throttled: int = 0  # more than max_fps
+    replaced: int = 0  # a newer image came before the encoder had time
+    refused: int = 0  # not a picture that can be coded
+    failed: int = 0  # the encoder could not, for example within max_bytes
+    sent: int = 0
+    sent_bytes: int = 0
+
+
+@dataclass
+class Camera:
+    """One camera of the sender."""
+
+    name: str
+    number: int
+    parameters: SenderCameraParameters
+    frames: Publisher
+    calibrations: Publisher
+    throttle: Throttle = field(default_factory=Throttle)
+    counters: SenderCounters = field(default_factory=SenderCounters)
+    reported: SenderCounters = field(default_factory=SenderCounters)
+    subscriptions: list[Subscription] = field(default_factory=list)
+    calibration: CameraInfo | None = None
+    sequence: int = 0
+    trouble: str | None = None
+    last_image_s: float = 0.0
+    encode_ms: float = 0.0
+
+
+class Sender(ManagedNode):
+    """Lifecycle node `sender`."""
+
+    def __init__(self) -> None:
+        """Create the node with the process's ROS arguments."""
+        self._cameras: dict[str, Camera] = {}
+        self._worker: Worker[Image | CompressedImage] = Worker(
+            'encoder', self._encode, self._encode_failed)
+        super().__init__('sender', SenderParameters, SenderCameraParameters)
+
+    def configure(self) -> None:
+        """Load the profile and advertise the frames."""
+        self._encoder = FrameEncoder(
+            load_profile(self.settings.profile), threads=self.settings.encoder_threads)
+        self._session = secrets.randbelow(2 ** 16)
+        for number, name in enumerate(self.settings.cameras):
+            events = PublisherEventCallbacks(matched=lambda _, name=name: self._follow(name))
+            self._cameras[name] = Camera(
+                name, number, self.table.read(SenderCameraParameters, f'{name}.'),
+                self.create_lifecycle_publisher(
+                    GscFrame, f'{name}/gsc', FRAME_QOS, event_callbacks=events,
+                    qos_overriding_options=QoSOverridingOptions.with_default_policies()),
+                self.create_lifecycle_publisher(
+                    CameraInfo, f'{name}/gsc/camera_info', LATCHED_QOS))
+
+    def activate(self) -> None:
+        """Start the encoder and follow the cameras that somebody listens to."""
+        self._worker.start()
+        for camera in self._cameras.values():
+            camera.calibration = None
+            self._follow(camera.name, active=True)
+
+    def deactivate(self) -> None:
+        """Leave the cameras; nothing is encoded any more."""
+        for camera in self._cameras.values():
+            self._unsubscribe(camera)
+        self._worker.stop()
+
+    def cleanup(self) -> None:
+        """Forget the cameras and the profile."""
+        for camera in self._cameras.values():
+            self.destroy_lifecycle_publisher(camera.frames)
+            self.destroy_lifecycle_publisher(camera.calibrations)
+        self._cameras.clear()
+        self._encoder = None
+
+    def settings_changed(self) -> None:
+        """Take over live parameters; they hold from the next frame."""
+        for name, camera in self._cameras.items():
+            camera.parameters = self.table.read(SenderCameraParameters, f'{name}.')
+
+    def diagnose(self) -> Iterable[Report]:
+        """Yield one report per camera."""
+        for camera in self._cameras.values():
+            level, message = self._cause(camera)
+            values = asdict(camera.counters) | {
+                'encode_ms': camera.encode_ms, 'listeners': camera.frames.get_subscription_count()}
+            camera.trouble = None
+            camera.reported = replace(camera.counters)
+            yield Report(camera.name, level, message, values)
+
+    def _cause(self, camera: Camera) -> tuple[Level, str]:
+        if camera.trouble is not None:
+            return Level.ERROR, camera.trouble
+        if not camera.subscriptions:
+            return Level.OK, 'no subscriber'
+        if time.monotonic() - camera.last_image_s > SILENCE_S:
+            known = camera.subscriptions[0].get_publisher_count() > 0
+            return Level.WARN, 'no images from the camera' if known else 'no camera'
+        if camera.counters.replaced > camera.reported.replaced:
+            return Level.WARN, 'CPU bound'
+        return Level.OK, 'coding'
+
+    def _follow(self, name: str, active: bool | None = None) -> None:
+        """Subscribe to a camera exactly while the node is active and somebody listens."""
+        camera = self._cameras[name]
+        active = self.state == 'active' if active is None else active
+        wanted = active and camera.frames.get_subscription_count() > 0
+        if wanted and not camera.subscriptions:
+            compressed = camera.parameters.transport == 'compressed'
+            topic = f'{name}/image_raw/compressed' if compressed else f'{name}/image_raw'
+            camera.last_image_s = time.monotonic()
+            camera.subscriptions = [
+                self.create_subscription(
+                    CompressedImage if compressed else Image, topic,
+                    lambda image: self._take_image(camera, image), qos_profile_sensor_data,
+                    qos_overriding_options=QoSOverridingOptions.with_default_policies()),
+                self.create_subscription(
+                    CameraInfo, f'{name}/camera_info',
+                    lambda info: self._take_calibration(camera, info), qos_profile_sensor_data)]
+        elif not wanted:
+            self._unsubscribe(camera)
+
+    def _unsubscribe(self, camera: Camera) -> None:
+        for subscription in camera.subscriptions:
+            self.destroy_subscription(subscription)
+        camera.subscriptions = []
+
+    def _take_image(self, camera: Camera, image: Image | CompressedImage) -> None:
+        camera.counters.received += 1
+        camera.last_image_s = time.monotonic()
+        # Drivers without a clock stamp zero: then the time of arrival has to do.
+        stamp_ns = stamp.to_ns(image.header.stamp) or time.monotonic_ns()
+        if not camera.throttle.admit(stamp_ns, self._coding(camera).max_fps):
+            camera.counters.throttled += 1
+            return
+        camera.counters.replaced += self._worker.submit(camera.name, image)
+
+    def _take_calibration(self, camera: Camera, info: CameraInfo) -> None:
+        if camera.calibration is None or not calibration.same(info, camera.calibration):
+            camera.calibration = info
+            camera.calibrations.publish(info)
+
+    def _encode(self, name: str, message: Image | CompressedImage) -> None:
+        """Convert, encode and publish one image, on the worker's thread."""
+        camera = self._cameras[name]
+        coding = self._coding(camera)
+        image = conversion.shrink(conversion.to_rgb(message), coding.max_width)
+        encoded = self._encoder.encode(image, EncoderSettings(
+            channels=coding.channels, caption=coding.caption, max_bytes=coding.max_bytes or None,
+            quantizer=None if coding.quantizer < 0 else coding.quantizer,
+            selection=Selection(coding.selection)))
+        frame = GscFrame(
+            header=message.header, sequence=camera.sequence, session=self._session,
+            camera_id=camera.number, camera=name, priority=camera.parameters.priority,
+            layer_ends=encoded.layer_ends, encode_ms=encoded.encode_ms,
+            payload=array('B', encoded.payload))
+        camera.frames.publish(frame)
+        camera.encode_ms = encoded.encode_ms
+        camera.sequence = (camera.sequence + 1) % 2 ** 32
+        camera.counters.sent += 1
+        camera.counters.sent_bytes += len(encoded.payload)
+
+    def _encode_failed(self, name: str, error: Exception) -> None:
+        if not self.context.ok():  # the process ends
+            return
+        camera = self._cameras[name]
+        if isinstance(error, conversion.ImageError):
+            camera.counters.refused += 1
+        else:
+            camera.counters.failed += 1
+        camera.trouble = str(error)
+        self.get_logger().error(f'{name}: {error}', throttle_duration_sec=LOG_PERIOD_S)
+
+    def _coding(self, camera: Camera) -> SenderParameters:
+        """Return the node-wide parameters with those of the camera over them."""
+        own = {field.name: getattr(camera.parameters, field.name)
+               for field in fields(SenderCameraParameters) if hasattr(self.settings, field.name)}
+        return replace(self.settings, **{
+            name: value for name, value in own.items() if value not in (-1, '')})
+
+
+def main() -> int:
+    """Run the node as a process."""
+    return run(Sender)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

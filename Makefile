@@ -1,25 +1,29 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make demo [INPUT=path] [MODE=structure] [ARGS='...']   reconstruct a camera over a thin link
-#   make test [ARGS='-k packet']                           run every test
-#   make build                                             only install and build
-#   make lint                                              check the style
-#   make clean                                             remove what was built; also .venv: distclean
+#   make demo                    reconstruct a camera over a thin link, on this machine
+#        INPUT=path              drive, folder, video or bag; else see `gsc demo --help`
+#        MODE= OUTPUT= LINK_BPS= LOSS= FPS=   the options of `gsc demo` of these names
+#        ARGS='--seconds 20'     and any others
+#   make test [ARGS='-k packet'] run every test
+#   make build                   only install what the demo needs, and build the messages
+#   make lint                    check the style
+#   make clean                   remove what was built and written
+#   make distclean               remove the virtual environment, too
 #
-# PYTHON=python3.12 chooses the interpreter. Each step is skipped when it has been done.
+# PYTHON=python3.12 chooses the interpreter. What has been done and has not changed is skipped.
 
 PYTHON ?= python3
-INPUT ?=
-MODE ?=
-ARGS ?=
 export PYTHON
+
+option = $(if $($(1)),$(2) '$($(1))')
 
 .PHONY: demo test build lint clean distclean
 
 demo: build
-	scripts/run gsc demo $(if $(INPUT),--input '$(INPUT)') \
-	  $(if $(MODE),--mode '$(MODE)') $(ARGS)
+	scripts/run gsc demo $(call option,INPUT,--input) $(call option,MODE,--mode) \
+	  $(call option,OUTPUT,--output) $(call option,LINK_BPS,--link-bps) \
+	  $(call option,LOSS,--loss) $(call option,FPS,--fps) $(ARGS)
 
 test:
 	scripts/provision full

@@ -1,0 +1,48 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which frames may go over the link."""
+
+from __future__ import annotations
+
+from array import array
+
+from gsc_ros.codec import packet
+from gsc_ros.msg import GscFrame
+from gsc_ros.nodes.admission import frame_defect, MAX_PAYLOAD_BYTES
+import pytest
+
+
+def frame(**changes: object) -> GscFrame:
+    payload = packet.serialize(packet.Packet(
+        profile_hash=1, width=64, height=48, channels=(0,), quantizer=0, seed=0, text=b'',
+        stream=b'\x01\x02\x03'))
+    fields = {'camera': 'front', 'payload': array('B', payload), 'layer_ends': [len(payload)]}
+    return GscFrame(**fields | changes)
+
+
+def test_whole_packet_may_pass():
+    assert frame_defect(frame(), 'front') is None
+
+
+@pytest.mark.parametrize('change, reason', [
+    ({'camera': 'left'}, 'left'),
+    ({'payload': array('B')}, '0 bytes'),
+    ({'payload': array('B', bytes(MAX_PAYLOAD_BYTES + 1))}, f'{MAX_PAYLOAD_BYTES + 1} bytes'),
+    ({'layer_ends': []}, 'layer_ends'),
+    ({'layer_ends': [0, 15]}, 'layer_ends'),
+    ({'layer_ends': [14]}, 'layer_ends'),
+    ({'layer_ends': [15, 15]}, 'layer_ends'),
+    ({'layer_ends': [14, 13, 15]}, 'layer_ends'),
+    ({'layer_ends': [15, 2 ** 32 - 1]}, 'layer_ends'),
+    ({'payload': array('B', bytes(15))}, ''),
+])
+def test_anything_else_is_refused_with_a_reason(change: dict[str, object], reason: str):
+    defect = frame_defect(frame(**change), 'front')
+    assert defect is not None
+    assert reason in defect
+
+
+def test_damaged_packet_is_refused():
+    damaged = frame()
+    damaged.payload[-1] ^= 1
+    assert frame_defect(damaged, 'front') is not None

@@ -1,0 +1,146 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated link of the bridge, its pump and its trace, without a ROS graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+import threading
+import time
+
+from gsc_ros.link.audit import Departure, read_trace, verify_budget
+from gsc_ros.link.endpoint import Delivery, ReceivedCalibration, ReceivedFrame
+from gsc_ros.link.framing import CameraAnnounce
+from gsc_ros.link.scheduler import FrameMessage
+from gsc_ros.nodes.pump import LinkPump
+from gsc_ros.nodes.schema import BridgeParameters, SimParameters
+from gsc_ros.nodes.trace import TraceFile
+from gsc_ros.nodes.transport import SimulatedLink
+import pytest
+
+PATIENCE_S = 20.0
+
+
+class Bench:
+    """A running link that records what arrives and what fails."""
+
+    def __init__(self, settings: BridgeParameters, trace: TraceFile | None = None) -> None:
+        self.arrived: list[Delivery] = []
+        self.failures: list[Exception] = []
+        self.event = threading.Condition()
+        self.link = SimulatedLink(settings, time.monotonic_ns(), trace.write if trace else None)
+        self.pump = LinkPump(self.link.rover, self.link.ground, self._take, self._fail)
+        self.pump.use(lambda rover, _: rover.announce(CameraAnnounce(0, 'front', 'optical')))
+        self.pump.start()
+
+    def _take(self, delivery: Delivery) -> None:
+        with self.event:
+            self.arrived.append(delivery)
+            self.event.notify_all()
+        if isinstance(delivery, ReceivedFrame) and delivery.payload == b'poison':
+            raise ValueError('poison')
+
+    def _fail(self, error: Exception) -> None:
+        with self.event:
+            self.failures.append(error)
+            self.event.notify_all()
+
+    def send(self, sequence: int, payload: bytes) -> None:
+        self.pump.offer(FrameMessage(
+            camera_id=0, priority=0, sequence=sequence, session=1, stamp_ns=10 ** 18 + sequence,
+            ends=(len(payload),), render=lambda _: payload))
+
+    def frames(self) -> list[ReceivedFrame]:
+        return [delivery for delivery in self.arrived if isinstance(delivery, ReceivedFrame)]
+
+    def wait(self, condition) -> None:
+        with self.event:
+            assert self.event.wait_for(condition, PATIENCE_S)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench(BridgeParameters(link_bps=1_000_000))
+    yield bench
+    bench.pump.stop()
+
+
+def test_frame_arrives_whole_with_its_stamp_and_announcement(bench: Bench):
+    bench.send(5, b'payload')
+    bench.wait(bench.frames)
+    frame = bench.frames()[0]
+    assert (frame.payload, frame.sequence, frame.stamp_ns) == (b'payload', 5, 10 ** 18 + 5)
+    assert (frame.camera, frame.frame_id) == ('front', 'optical')
+    assert isinstance(bench.arrived[0], ReceivedCalibration)
+
+
+def test_delivery_that_raises_is_reported_and_the_link_goes_on(bench: Bench):
+    bench.send(1, b'poison')
+    bench.wait(lambda: bench.failures)
+    bench.send(2, b'cure')
+    bench.wait(lambda: any(frame.payload == b'cure' for frame in bench.frames()))
+    assert [str(error) for error in bench.failures] == ['poison']
+
+
+def test_stopped_link_can_be_started_again(bench: Bench):
+    bench.pump.stop()
+    bench.send(1, b'later')
+    bench.pump.start()
+    bench.wait(bench.frames)
+
+
+def test_both_ends_count(bench: Bench):
+    bench.send(1, b'payload')
+    bench.wait(bench.frames)
+    rover, ground = bench.pump.statistics()
+    assert (rover.sent_frames, ground.received_frames) == (1, 1)
+    assert (rover.budget_bps, rover.burst_bits) == (1_000_000, 1_000_000)
+
+
+def test_raised_rate_raises_the_channel_with_the_budget():
+    slow = BridgeParameters(link_bps=800)
+    bench = Bench(slow)
+    fast = BridgeParameters(link_bps=1_000_000)
+    bench.pump.use(lambda _, now_ns: bench.link.change(fast, now_ns))
+    bench.send(1, bytes(20_000))
+    bench.wait(bench.frames)
+    bench.pump.stop()
+
+
+@pytest.mark.parametrize('settings, burst_bits', [
+    (BridgeParameters(link_bps=2400), 4096),
+    (BridgeParameters(link_bps=2400, mtu=1500), 24_000),
+    (BridgeParameters(link_bps=20_000), 20_000),
+    (BridgeParameters(link_bps=20_000, burst_bits=8000), 8000),
+    (BridgeParameters(link_bps=20_000, burst_bits=1), 4096),
+])
+def test_burst_always_holds_two_datagrams(settings: BridgeParameters, burst_bits: int):
+    link = SimulatedLink(settings, 0, None)
+    assert link.rover.statistics(0).burst_bits == burst_bits
+
+
+def test_all_loss_delivers_nothing_and_the_trace_keeps_the_budget(tmp_path: Path):
+    trace = TraceFile(tmp_path / 'trace.csv')
+    bench = Bench(BridgeParameters(link_bps=50_000, sim=SimParameters(loss=1.0)), trace)
+    bench.send(1, bytes(2000))
+
+    def departed() -> bool:
+        return bench.pump.statistics()[0].sent_frames == 1
+    end = time.monotonic() + PATIENCE_S
+    while not departed() and time.monotonic() < end:
+        time.sleep(0.01)
+    bench.pump.stop()
+    trace.close()
+    assert departed() and not bench.arrived
+    departures = read_trace(tmp_path / 'trace.csv')
+    assert sum(departure.bits for departure in departures) > 8 * 2000
+    assert verify_budget(departures, 50_000, 50_000).holds
+
+
+def test_trace_goes_on_where_a_killed_process_left_it(tmp_path: Path):
+    path = tmp_path / 'trace.csv'
+    for time_ns in (1, 2):
+        # Never closed: every line must be on disk at once.
+        TraceFile(path).write(Departure(time_ns, 8, 'frame'))
+    assert read_trace(path) == [Departure(1, 8, 'frame'), Departure(2, 8, 'frame')]

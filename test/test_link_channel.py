@@ -106,3 +106,12 @@ def test_the_overhead_takes_its_time_on_the_link():
 def test_impossible_transports_are_refused(mtu, overhead):
     with pytest.raises(ValueError):
         connect(ChannelConfig(), ChannelConfig(), mtu, overhead)
+
+
+def test_a_change_of_rate_is_for_the_datagrams_to_come():
+    rover, _ = connect(ChannelConfig(rate_bps=1000), ChannelConfig(), mtu=64)
+    rover.send(b'x', 0)
+    rover.set_rate(8)
+    assert rover.ready_ns(0) == 8 * MS
+    rover.send(b'x', 8 * MS)
+    assert rover.ready_ns(8 * MS) == 8 * MS + S

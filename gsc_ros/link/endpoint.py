@@ -511,7 +511,7 @@ class Endpoint:
     def _send_due(self, now_ns: int) -> int:
         """Send while budget and transport allow it; return when they next may."""
         while True:
-            candidate = self._scheduler.select(now_ns)
+            candidate = self._scheduler.select(now_ns, self._bucket.credit_bits(now_ns))
             if candidate is None:
                 wait_ns = self._scheduler.background_wait_ns(now_ns)
                 return now_ns + (wait_ns or self._config.heartbeat_period_ns)

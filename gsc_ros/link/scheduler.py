@@ -424,11 +424,13 @@ class Scheduler:
                 camera.sending = None
                 self._drop(DropReason.EXPIRED)
 
-    def select(self, now_ns: int) -> Candidate | None:
+    def select(self, now_ns: int, credit_bits: int = 0) -> Candidate | None:
         """
         Return what would leave next, or None when nothing waits but for its share.
 
         Nothing changes by asking, but that expired frames are given up.
+
+        :param credit_bits: what the budget would let leave at once.
         """
         self.expire(now_ns)
         camera = min(
@@ -444,7 +446,7 @@ class Scheduler:
             idle = camera is None and rank is ControlRank.PROMPT
             if in_share or idle or rank is ControlRank.URGENT:
                 return candidate
-        return None if camera is None else self._frame_candidate(camera, now_ns)
+        return None if camera is None else self._frame_candidate(camera, now_ns, credit_bits)
 
     def background_wait_ns(self, now_ns: int) -> int | None:
         """Return how long until the reserved share lets a background message go on, or None."""
@@ -483,9 +485,9 @@ class Scheduler:
             self.counter.sent_frames += 1
             self.counter.sent_payload_bits += sending.payload_bits
 
-    def allowance_bits(self, camera_id: int, now_ns: int) -> int:
+    def allowance_bits(self, camera_id: int, now_ns: int, credit_bits: int = 0) -> int:
         """
-        Return how many bits the waiting frame of a camera may take.
+        Return how many bits the waiting frame of a camera may take, at least its first layers.
 
         First every active camera gets its first layers at its frame rate. What the budget leaves
         is handed out by priority, and among equals by weight to those who can use it, up to whole
@@ -493,9 +495,9 @@ class Scheduler:
         """
         camera = self._cameras[camera_id]
         wished = self._quantum_bits(camera, now_ns) + camera.carry_bits
-        return max(camera.floor_bits, min(wished, self._patience_bits(camera, now_ns)))
+        return max(camera.floor_bits, min(wished, self._patience_bits(camera, now_ns, credit_bits)))
 
-    def _patience_bits(self, camera: _Camera, now_ns: int) -> int:
+    def _patience_bits(self, camera: _Camera, now_ns: int, credit_bits: int) -> int:
         """
         Return how much may leave before frames that wait are superseded for waiting too long.
 
@@ -509,7 +511,7 @@ class Scheduler:
         spans += [
             c.arrival_ns + c.interval_ns - now_ns - behind * NS_PER_S // self._rate
             for c in others if c.waiting is not None and c.frame_ns == c.interval_ns]
-        return max(0, min(spans)) * self._rate // NS_PER_S
+        return max(0, credit_bits + min(spans) * self._rate // NS_PER_S)
 
     def _quantum_bits(self, camera: _Camera, now_ns: int) -> int:
         active = [
@@ -531,17 +533,19 @@ class Scheduler:
         used = min(used, self._share.rate_bps)
         return self._rate - used - self._rate // _MARGIN
 
-    def _frame_candidate(self, camera: _Camera, now_ns: int) -> Candidate:
+    def _frame_candidate(
+        self, camera: _Camera, now_ns: int, credit_bits: int,
+    ) -> Candidate:
         if camera.sending is not None:
             return Candidate(
                 camera.sending.datagrams[0][1], 'frame', camera_id=camera.camera_id)
-        layers = self._fitting_layers(camera, now_ns)
+        layers = self._fitting_layers(camera, now_ns, credit_bits)
         first = self._packetizer.sizes(camera.waiting, camera.waiting.ends[layers - 1])[0]
         return Candidate(first, 'frame', camera_id=camera.camera_id, layers=layers)
 
-    def _fitting_layers(self, camera: _Camera, now_ns: int) -> int:
+    def _fitting_layers(self, camera: _Camera, now_ns: int, credit_bits: int) -> int:
         message = camera.waiting
-        allowance = self.allowance_bits(camera.camera_id, now_ns)
+        allowance = self.allowance_bits(camera.camera_id, now_ns, credit_bits)
         low = min(camera.policy.min_layers, len(message.ends))
         high = len(message.ends)
         while low < high:

@@ -6,7 +6,8 @@ import math
 
 import cv2
 from gsc_ros.evaluation.metric import ms_ssim, MS_SSIM_MIN_SIDE, psnr, ssim
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 

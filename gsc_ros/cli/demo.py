@@ -17,9 +17,11 @@ import sys
 from gsc_ros.cli.error import DataError
 from gsc_ros.cli.number import bounded
 from gsc_ros.demo.display import Display
-from gsc_ros.demo.run import DemoError, run_demo
+from gsc_ros.demo.error import DemoError
+from gsc_ros.demo.run import run_demo
 from gsc_ros.demo.setting import default_input, DemoSettings
 from gsc_ros.demo.summary import Ending, Summary
+from gsc_ros.sources import SourceError
 from rich.console import Console
 
 INTERRUPTED = 130
@@ -77,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = DemoSettings(**values, command=shlex.join(['gsc', *sys.argv[1:]]))
     try:
         summary = run_demo(settings, display)
-    except DemoError as error:
+    except (DemoError, SourceError) as error:
         raise DataError(str(error)) from error
     except OSError as error:
         raise DataError(f'{error.filename or settings.output}: {error.strerror or error}'

@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 
+from gsc_ros.demo.error import DemoError
+
 # Seconds that a child gets to end by itself after each signal.
 GRACE_S = 4.0
 LOG_TAIL_LINES = 12
@@ -25,10 +27,6 @@ DOMAINS = range(1, 101)
 _PR_SET_PDEATHSIG = 1
 
 ParameterValue = bool | int | float | str | list[str]
-
-
-class GraphError(Exception):
-    """A node could not be started, or died; the message holds the end of its log."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +98,14 @@ class Graph:
         Look whether all children are well.
 
         :param may_end: those that may have ended, with exit status 0.
-        :raises GraphError: when another one has ended, or one of these has failed.
+        :raises DemoError: when another one has ended, or one of these has failed.
         """
         for child in self._children.values():
             status = child.process.poll()
             if status is None or (status == 0 and child.name in may_end):
                 continue
             how = f'was killed by signal {-status}' if status < 0 else f'ended with status {status}'
-            raise GraphError(f'the {child.name} node {how}; the end of {child.log}:\n'
+            raise DemoError(f'the {child.name} node {how}; the end of {child.log}:\n'
                              f'{log_tail(child.log)}')
 
     def running(self, name: str) -> bool:
@@ -162,7 +160,7 @@ def free_domain_id() -> int:
     """
     Return a ROS domain in which nobody seems to be on this machine.
 
-    :raises GraphError: when all are taken.
+    :raises DemoError: when all are taken.
     """
     candidates = list(DOMAINS)
     random.shuffle(candidates)
@@ -174,7 +172,7 @@ def free_domain_id() -> int:
             except OSError:
                 continue
             return domain
-    raise GraphError('no free ROS domain: every one of 1..100 is in use on this machine')
+    raise DemoError('no free ROS domain: every one of 1..100 is in use on this machine')
 
 
 def middleware_profile() -> Path | None:

@@ -13,6 +13,7 @@ import cv2
 from gsc_ros.demo import picture
 from gsc_ros.demo.bag import write_bag
 from gsc_ros.demo.display import Display
+from gsc_ros.demo.error import DemoError
 from gsc_ros.demo.recording import ImageStore, Recording
 from gsc_ros.demo.report import write_report
 from gsc_ros.demo.score import score_frames, ScoredFrame
@@ -83,18 +84,19 @@ def write_outputs(settings: DemoSettings, outputs: Outputs, recording: Recording
 
     :param fps: rate of the video.
     :raises OSError: when something cannot be written.
-    :raises ValueError: when there is no frame, or the bridge's trace is damaged.
+    :raises DemoError: when there is no frame to report on.
     """
     if not recording.frames:
-        raise ValueError(_silence(recording, outputs))
+        raise DemoError(_silence(recording, outputs))
     departures = read_trace(outputs.trace)
     audit = verify_budget(departures, recording.link.budget_bps or settings.link_bps,
                           recording.link.burst_bits)
     with display.working('scoring', len(recording.frames)) as advance:
         frames = score_frames(recording, advance)
-    with display.working('writing', len(frames)) as advance:
+    with display.working('writing the video', len(frames)) as advance:
         video = write_video(outputs.video, _video_frames(frames, recording, advance), fps)
-    write_bag(outputs.bag, settings.camera, recording)
+    with display.working('writing the bag', len(frames)) as advance:
+        write_bag(outputs.bag, settings.camera, recording, advance)
     _write_sheet(outputs.sheet, settings, frames, recording.store)
     summary = summarise(settings, recording, frames, audit, ending, _files(outputs, video))
     outputs.summary.write_text(summary.to_json() + '\n')
@@ -105,10 +107,10 @@ def write_outputs(settings: DemoSettings, outputs: Outputs, recording: Recording
 
 def _silence(recording: Recording, outputs: Outputs) -> str:
     """Return what is known about why no reconstruction arrived."""
-    words = '; '.join(f'{record.name}: {record.message}'
-                      for record in recording.diagnostics.values()) or 'no diagnostics either'
+    records = recording.errors or recording.diagnostics
+    words = '; '.join(f'{record.name}: {record.message}' for record in records.values())
     return (f'{len(recording.sources)} originals were seen, but no reconstruction arrived '
-            f'({words}). The logs are in {outputs.directory / "graph"}')
+            f'({words or "no node said anything"}). The logs are in {outputs.directory / "graph"}')
 
 
 def _triples(frames: Sequence[ScoredFrame], store: ImageStore, rows: int) -> list[picture.Triple]:

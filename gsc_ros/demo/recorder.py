@@ -4,7 +4,8 @@
 A node that listens to both ends of the graph and writes down what it sees.
 
     <camera>/image_raw                    ──> sources
-    reconstructed/<camera>/{image, confidence, caption, status} ──> frames, joined by stamp
+    reconstructed/<camera>/{image, camera_info, confidence, caption, status}
+                                          ──> frames, joined by stamp
     link_status, /diagnostics             ──> the last of each
 """
 
@@ -25,17 +26,16 @@ from gsc_ros.demo.recording import (
 )
 from gsc_ros.msg import GscStatus, LinkStatus
 from gsc_ros.nodes import conversion
+from gsc_ros.sources.frame import Calibration
 from rclpy.context import Context
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from rclpy.time import Time
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
-# Enough that a short stall of this process loses nothing; best effort takes what a reliable
-# publisher offers, too.
-SOURCE_QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
-RESULT_QOS = QoSProfile(depth=20)
+# Reliable, and deep enough that a short stall of this process loses nothing.
+QOS = QoSProfile(depth=20)
 
 
 ERROR_LEVEL = int.from_bytes(DiagnosticStatus.ERROR, 'big')
@@ -71,12 +71,14 @@ class Recorder(Node):
         self.last_activity_s = time.monotonic()
         # An error in a callback ends the run where it is spun: a full disk must not go unnoticed.
         prefix = f'reconstructed/{camera}'
-        self.create_subscription(Image, f'{camera}/image_raw', self._take_source, SOURCE_QOS)
-        self.create_subscription(Image, f'{prefix}/image', self._take_image, RESULT_QOS)
-        self.create_subscription(Image, f'{prefix}/confidence', self._take_confidence, RESULT_QOS)
-        self.create_subscription(String, f'{prefix}/caption', self._take_caption, RESULT_QOS)
-        self.create_subscription(GscStatus, f'{prefix}/status', self._take_status, RESULT_QOS)
-        self.create_subscription(LinkStatus, 'link_status', self._take_link, RESULT_QOS)
+        self.create_subscription(Image, f'{camera}/image_raw', self._take_source, QOS)
+        self.create_subscription(Image, f'{prefix}/image', self._take_image, QOS)
+        self.create_subscription(Image, f'{prefix}/confidence', self._take_confidence, QOS)
+        self.create_subscription(String, f'{prefix}/caption', self._take_caption, QOS)
+        self.create_subscription(GscStatus, f'{prefix}/status', self._take_status, QOS)
+        self.create_subscription(
+            CameraInfo, f'{prefix}/camera_info', self._take_calibration, QOS)
+        self.create_subscription(LinkStatus, 'link_status', self._take_link, QOS)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics,
                                  qos_profile_sensor_data)
 
@@ -113,6 +115,11 @@ class Recorder(Node):
 
     def _take_caption(self, message: String) -> None:
         self._caption = message.data
+
+    def _take_calibration(self, info: CameraInfo) -> None:
+        self._recording.calibrations[_stamp_ns(info)] = Calibration(
+            info.width, info.height, info.distortion_model, tuple(info.d), tuple(info.k),
+            tuple(info.r), tuple(info.p))
 
     def _take_status(self, status: GscStatus) -> None:
         self._arriving_at(status).status = status
@@ -155,9 +162,11 @@ class Recorder(Node):
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             level = int.from_bytes(status.level, 'big')
-            self._recording.diagnostics[status.name] = DiagnosticRecord(
-                status.name, level, status.message)
+            record = DiagnosticRecord(status.name, level, status.message)
+            self._recording.diagnostics[status.name] = record
+            if level >= ERROR_LEVEL:
+                self._recording.errors[status.name] = record
 
 
-def _stamp_ns(message: Image | GscStatus) -> int:
+def _stamp_ns(message: Image | CameraInfo | GscStatus) -> int:
     return Time.from_msg(message.header.stamp).nanoseconds

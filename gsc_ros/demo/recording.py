@@ -15,6 +15,7 @@ from pathlib import Path
 import tempfile
 import threading
 
+from gsc_ros.sources.frame import Calibration
 import numpy as np
 import numpy.typing as npt
 
@@ -163,5 +164,8 @@ class Recording:
     store: ImageStore
     sources: list[SourceRecord] = field(default_factory=list)
     frames: list[FrameRecord] = field(default_factory=list)
+    calibrations: dict[int, Calibration] = field(default_factory=dict)  # by stamp
     link: LinkRecord = field(default_factory=LinkRecord)
+    # By name: the last word, and the last that was an error.
     diagnostics: dict[str, DiagnosticRecord] = field(default_factory=dict)
+    errors: dict[str, DiagnosticRecord] = field(default_factory=dict)

@@ -17,13 +17,15 @@ import signal
 import time
 from types import FrameType
 
+from gsc_ros.codec.packet import LATENT_CHANNELS
 from gsc_ros.demo import graph
 from gsc_ros.demo.display import Display
-from gsc_ros.demo.graph import Graph, GraphError, ParameterValue
+from gsc_ros.demo.error import DemoError
+from gsc_ros.demo.graph import Graph, ParameterValue
 from gsc_ros.demo.output import Outputs, write_outputs
 from gsc_ros.demo.recorder import Recorder
 from gsc_ros.demo.recording import ImageStore, Recording
-from gsc_ros.demo.setting import DemoSettings
+from gsc_ros.demo.setting import DemoSettings, Pace, pace
 from gsc_ros.demo.summary import Ending, Summary
 from gsc_ros.sources import open_source, SourceError
 import rclpy
@@ -40,10 +42,6 @@ DRAIN_S = 20.0
 SPIN_S = 0.05
 
 
-class DemoError(Exception):
-    """The run failed for a reason that its message tells."""
-
-
 def run_demo(settings: DemoSettings, display: Display) -> Summary:
     """
     Run the graph and write everything into the output folder.
@@ -57,10 +55,7 @@ def run_demo(settings: DemoSettings, display: Display) -> Summary:
     store = ImageStore(outputs.directory)
     try:
         recording = Recording(store)
-        try:
-            ending = _record(settings, outputs, recording, display, replay)
-        except GraphError as error:
-            raise DemoError(str(error)) from error
+        ending = _record(settings, outputs, recording, display, replay)
         return write_outputs(settings, outputs, recording, ending, display, replay.fps)
     finally:
         store.close()
@@ -74,23 +69,27 @@ class _Replay:
     :param fps: frames per second.
     :param count: number of frames.
     :param ending: why it will end there.
+    :param pace: how much of the link each frame gets.
     """
 
     fps: float
     count: int
     ending: Ending
+    pace: Pace
 
 
 def _plan(settings: DemoSettings) -> _Replay:
     """Look into the input, so that a bad one is known before anything is started."""
     try:
         source = open_source(settings.input, fps=settings.fps)
+        height, width = next(iter(source)).image.shape[:2]
     except SourceError as error:
         raise DemoError(str(error)) from error
     fps = settings.fps or source.fps
     limits = [math.ceil(settings.seconds * fps), settings.frames or len(source)]
     count = min(len(source), *limits)
-    return _Replay(fps, count, Ending.INPUT if count == len(source) else Ending.LIMIT)
+    return _Replay(fps, count, Ending.INPUT if count == len(source) else Ending.LIMIT,
+                   pace(settings.link_bps, fps, width, height))
 
 
 def _record(settings: DemoSettings, outputs: Outputs, recording: Recording, display: Display,
@@ -109,7 +108,7 @@ def _record(settings: DemoSettings, outputs: Outputs, recording: Recording, disp
         executor.add_node(recorder)
         with _Interruption() as interruption, Graph(outputs.directory / 'graph',
                                                     environment) as children:
-            for name, parameters in _parameters(settings, outputs, replay.fps).items():
+            for name, parameters in _parameters(settings, outputs, replay).items():
                 children.start(name, parameters)
             _connect(recorder, executor, children, interruption)
             children.start('player', _player_parameters(settings, replay))
@@ -124,17 +123,16 @@ def _record(settings: DemoSettings, outputs: Outputs, recording: Recording, disp
 
 
 def _parameters(settings: DemoSettings, outputs: Outputs,
-                fps: float) -> dict[str, dict[str, ParameterValue]]:
+                replay: _Replay) -> dict[str, dict[str, ParameterValue]]:
     """Return the parameters of the nodes behind the camera, in the order in which they start."""
     cameras: dict[str, ParameterValue] = {'cameras': [settings.camera]}
-    sender = {**cameras, 'profile': settings.profile, 'max_fps': 0.0}
-    for name in ('channels', 'quantizer', 'max_bytes'):
-        value = getattr(settings, name)
-        if value is not None:
-            sender[name] = value
-    bridge = {**cameras, 'link_bps': settings.link_bps, 'target_fps': float(fps),
-              'trace_file': str(outputs.trace), 'sim.delay_ms': float(settings.delay_ms),
-              'sim.loss': float(settings.loss)}
+    sender = {**cameras, 'profile': settings.profile, 'max_fps': replay.pace.fps}
+    coding = {name: getattr(settings, name) for name in ('channels', 'quantizer', 'max_bytes')}
+    chosen = {name: value for name, value in coding.items() if value is not None}
+    sender.update(chosen or {'max_bytes': replay.pace.packet_bytes, 'channels': LATENT_CHANNELS})
+    bridge = {**cameras, 'link_bps': settings.link_bps, 'target_fps': replay.pace.fps,
+              'trace_file': str(outputs.trace), 'sim.delay_ms': settings.delay_ms,
+              'sim.loss': settings.loss}
     if settings.burst_bits is not None:
         bridge['burst_bits'] = settings.burst_bits
     receiver = {**cameras, 'profile': settings.profile, 'mode': settings.mode}
@@ -142,8 +140,11 @@ def _parameters(settings: DemoSettings, outputs: Outputs,
 
 
 def _player_parameters(settings: DemoSettings, replay: _Replay) -> dict[str, ParameterValue]:
-    return {'input': settings.input, 'camera': settings.camera, 'fps': float(replay.fps),
-            'count': replay.count, 'loop': False, 'wait_for_subscriber': True}
+    # Cameras are best effort; here the recorder must see every original, or it cannot compare.
+    reliable = f'qos_overrides./{settings.camera}/image_raw.publisher'
+    return {'input': settings.input, 'camera': settings.camera, 'fps': replay.fps,
+            'count': replay.count, 'wait_for_subscribers': 2,  # the sender and the recorder
+            f'{reliable}.reliability': 'reliable', f'{reliable}.depth': 10}
 
 
 def _connect(recorder: Recorder, executor: SingleThreadedExecutor, children: Graph,
@@ -156,7 +157,7 @@ def _connect(recorder: Recorder, executor: SingleThreadedExecutor, children: Gra
         interruption.check()
         trouble = recorder.trouble()
         if trouble or time.monotonic() > deadline:
-            raise GraphError('the nodes did not get ready: ' + (
+            raise DemoError('the nodes did not get ready: ' + (
                 trouble or f'they did not find each other within {CONNECT_S:.0f} s; see the logs '
                 f'in {children.directory}'))
 

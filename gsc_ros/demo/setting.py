@@ -28,7 +28,8 @@ class DemoSettings:
     :param profile: name or folder of the profile.
     :param channels: most latent channels per frame; None for the sender's default.
     :param quantizer: quantizer step; None for the profile's default.
-    :param max_bytes: most bytes per packet; None for no limit.
+    :param max_bytes: most bytes per packet; None, if neither channels nor quantizer are given,
+        for what the link carries per frame.
     :param domain_id: ROS domain; None for a free one.
     :param command: the command line, for the report.
     """
@@ -50,6 +51,43 @@ class DemoSettings:
     max_bytes: int | None = None
     domain_id: int | None = None
     command: str = ''
+
+
+@dataclass(frozen=True)
+class Pace:
+    """
+    How much of the link each frame gets.
+
+    :param fps: frames per second to encode.
+    :param packet_bytes: size that no packet should pass.
+    """
+
+    fps: float
+    packet_bytes: int
+
+
+# A packet smaller than this many bytes, or bits per pixel, shows too little: better fewer frames.
+LEAST_BYTES = 160
+LEAST_BPP = 0.003
+# What framing adds to a frame, in bytes, and the share of the link left to announcements,
+# heartbeats and bad luck.
+FRAME_OVERHEAD_BYTES = 14
+RESERVE = 0.05
+
+
+def pace(link_bps: int, fps: float, width: int, height: int) -> Pace:
+    """
+    Share a link among the frames of one camera: all of them, or as many as stay recognisable.
+
+    :param link_bps: budget in bit/s.
+    :param fps: frames per second that the camera delivers.
+    :param width: pixels.
+    :param height: pixels.
+    """
+    link_bytes = link_bps * (1 - RESERVE) / 8
+    least = max(LEAST_BYTES, LEAST_BPP * width * height / 8) + FRAME_OVERHEAD_BYTES
+    rate = min(fps, link_bytes / least)
+    return Pace(rate, int(link_bytes / rate) - FRAME_OVERHEAD_BYTES)
 
 
 def default_input() -> str:

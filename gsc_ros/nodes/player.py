@@ -70,8 +70,9 @@ class PlayerParameters:
     publish_clock: bool = parameter(
         False, 'Publish the time of the recording on /clock, for use_sim_time.', read_only=True)
     frame_id: str = parameter('', 'Instead of the recorded frame_id.', read_only=True)
-    wait_for_subscriber: bool = parameter(
-        False, 'Start when somebody takes the images, so that none is missed.', read_only=True)
+    wait_for_subscribers: int = parameter(
+        0, 'Start when so many take the images, so that none of them misses one.', minimum=0,
+        maximum=1000, read_only=True)
 
 
 class Player(Node):
@@ -116,9 +117,9 @@ class Player(Node):
         self.get_logger().info(
             f'{self._source.name}: {len(self._source)} frames at {self._source.fps:.3g} fps as '
             f'{self._images.topic_name}')
-        if settings.wait_for_subscriber:
-            self.get_logger().info('waiting for a subscriber')
-            while self._images.get_subscription_count() == 0:
+        if settings.wait_for_subscribers:
+            self.get_logger().info(f'waiting for {settings.wait_for_subscribers} subscribers')
+            while self._images.get_subscription_count() < settings.wait_for_subscribers:
                 self._spinner.spin_once(timeout_sec=0.05)
         period_ns = round(NS_PER_S / self._source.fps)
         while self._play_once(period_ns) and settings.loop and not self._complete():

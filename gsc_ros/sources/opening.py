@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gsc_ros.sources.frame import Source, SourceError
+from gsc_ros.sources.timestamp import DEFAULT_FPS
 
 TERRAIN = 'terrain'
 DEFAULT_SIZE = (640, 384)
@@ -32,7 +33,8 @@ def open_source(spec: str | Path, *, topic: str | None = None, fps: float | None
     if str(spec) == TERRAIN:
         from gsc_ros.sources.terrain import DEFAULT_COUNT, TerrainSource
         return TerrainSource(seed=seed, width=size[0], height=size[1],
-                             fps=fps or 10.0, count=count or DEFAULT_COUNT)
+                             fps=DEFAULT_FPS if fps is None else fps,
+                             count=DEFAULT_COUNT if count is None else count)
     path = Path(spec).expanduser()
     if not path.exists():
         raise SourceError(f'{path}: no such file or folder (and not the built-in `{TERRAIN}`)')

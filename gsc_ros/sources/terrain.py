@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
-from gsc_ros.sources.frame import Calibration, NS_PER_S, SourceFrame
+from gsc_ros.sources.frame import Calibration, NS_PER_S, SourceError, SourceFrame
 import numpy as np
 
 TILE_M = 30.72
@@ -244,7 +244,7 @@ class TerrainSource:
     :param height: pixels, at least 16.
     :param fps: frames per second of rover time, > 0.
     :param count: frames, >= 1.
-    :raises ValueError: an argument is out of its range.
+    :raises SourceError: an argument is out of its range.
     """
 
     name = 'terrain'
@@ -253,9 +253,9 @@ class TerrainSource:
     def __init__(self, seed: int = 0, width: int = 640, height: int = 384, fps: float = 10.0,
                  count: int = DEFAULT_COUNT) -> None:
         if min(width, height) < 16 or max(width, height) > 8192:
-            raise ValueError(f'terrain of {width} x {height} pixels, not within 16 to 8192')
+            raise SourceError(f'terrain of {width} x {height} pixels, not within 16 to 8192')
         if not 0 < fps <= 1000 or count < 1 or seed < 0:
-            raise ValueError(f'terrain with fps {fps}, {count} frames and seed {seed}')
+            raise SourceError(f'terrain with fps {fps}, {count} frames and seed {seed}')
         self.fps = float(fps)
         self._count = count
         self._width, self._height = width, height

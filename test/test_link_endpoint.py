@@ -208,6 +208,17 @@ def test_a_calibration_that_changes_with_every_frame_starves_only_its_own_camera
     assert len(simulation.frames(1)) >= 530
 
 
+def test_a_calibration_that_comes_just_after_the_first_frame_does_not_hold_a_very_thin_link_long():
+    simulation = Simulation(300, [], mtu=128)
+    camera = Camera(0)
+    simulation.announce(camera, b'')
+    simulation.cameras.append(camera)
+    simulation.at(200 * MS, lambda: simulation.announce(camera, b'c' * 150))
+    simulation.run(25)
+    assert ReceivedCalibration('camera0', 0, 'camera0_optical', b'c' * 150) in simulation.deliveries
+    assert len(simulation.frames()) > 3
+
+
 def test_a_control_message_arrives_as_it_was_offered():
     simulation = Simulation(9600, [])
     simulation.rover.offer_control(b'hello', 0)

@@ -62,8 +62,8 @@ NS_PER_MS = 1_000_000
 
 # When something is due but cannot be queued or sent yet, look again after this.
 _RETRY_NS = 5 * NS_PER_MS
-# An announcement jumps the queue at most this often per camera.
-_URGENT_EVERY_NS = 5 * NS_PER_S
+# A camera's announcement jumps the queue at most this often, and on a very thin link more seldom.
+_URGENT_EVERY_NS = NS_PER_S
 _SETTLE_NS = NS_PER_S
 _MAX_DELIVERIES = 4096
 
@@ -179,7 +179,7 @@ class _Camera:
     current: Announcement | None = None
     sent: Announcement | None = None
     sent_ns: int = 0
-    urgent_ns: int | None = None
+    urgent_due_ns: int = 0
     queued: bool = False
     wanted: bool = False
     used: bool = False
@@ -457,8 +457,9 @@ class Endpoint:
         due = age_ns >= self._config.announce_period_ns and not self._connected(now_ns)
         if not (changed or camera.wanted or due):
             return
-        lately = camera.urgent_ns is not None and now_ns - camera.urgent_ns < _URGENT_EVERY_NS
-        urgent = (changed or camera.wanted) and not lately
+        urgent = changed or camera.wanted
+        if urgent and now_ns < camera.urgent_due_ns:
+            return
         announcement = camera.current
         datagrams = self._framer.cut_announcement(
             announcement.camera.camera_id, announcement.pack())
@@ -471,11 +472,15 @@ class Endpoint:
             else:
                 camera.used = True
 
+        sizes = tuple(map(self._size, datagrams))
         camera.queued = self._scheduler.offer_control(ControlMessage(
-            'announcement', ControlRank.URGENT if urgent else ControlRank.BACKGROUND,
-            tuple(map(self._size, datagrams)), lambda index, _: datagrams[index], note_sent))
+            'announcement', ControlRank.URGENT if urgent else ControlRank.BACKGROUND, sizes,
+            lambda index, _: datagrams[index], note_sent))
         if camera.queued and urgent:
-            camera.urgent_ns = now_ns
+            # One that changes all the time takes no more than the share of control messages.
+            share_bps = self._bucket.rate_bps * self._config.scheduler.control_share
+            pause_ns = max(_URGENT_EVERY_NS, int(sum(sizes) * NS_PER_S / share_bps))
+            camera.urgent_due_ns = now_ns + pause_ns
 
     def _queue_receipt(self) -> None:
         wanted = self._reassembler.take_wanted(MAX_WANTED)
@@ -541,10 +546,13 @@ class Endpoint:
             self._trace(Departure(now_ns, bits, kind))
 
     def _next_duty_ns(self, now_ns: int) -> int:
-        """Return when a heartbeat or a receipt is due next; announcements can wait for these."""
+        """Return when a heartbeat, a receipt or a changed announcement is due next."""
         duties = [self._heartbeat_due_ns()]
         if self._receipt_due_ns() is not None:
             duties.append(self._receipt_due_ns())
+        duties += [
+            camera.urgent_due_ns for camera in self._cameras.values()
+            if camera.used and not camera.queued and camera.sent != camera.current]
         # What is due already waits for its turn in a queue, or for room in it.
         return max(min(duties), now_ns + _RETRY_NS)
 

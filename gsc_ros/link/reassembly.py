@@ -40,7 +40,7 @@ class ReassemblyLimits:
 
     camera_bytes: int = 1 << 19
     total_bytes: int = 1 << 21
-    timeout_ns: int = 10_000_000_000
+    timeout_ns: int = 60_000_000_000
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -204,7 +204,7 @@ class SchedulerConfig:
 
     control_share: float = 0.1
     control_queue: int = 64
-    stall_ns: int = 10 * NS_PER_S
+    stall_ns: int = 60 * NS_PER_S
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -10,14 +10,7 @@ import tarfile
 
 import cv2
 from gsc_ros.training.data import (
-    Archive,
-    augment,
-    Augmentation,
-    CropSampler,
-    DataError,
-    load_archives,
-    split_archives,
-)
+    Archive, augment, Augmentation, CropSampler, DataError, load_archives, split_archives, turned)
 import numpy as np
 import pytest
 
@@ -127,6 +120,17 @@ def test_a_gray_augmentation_makes_the_channels_equal():
     image = picture(4).astype(np.float32) / 255
     gray = augment(image, settings, np.random.default_rng(0))
     assert np.allclose(gray[..., 0], gray[..., 1]) and np.allclose(gray[..., 0], gray[..., 2])
+
+
+def test_turning_the_hue_by_a_third_moves_red_to_the_next_primary():
+    red = np.zeros((2, 2, 3), np.float32)
+    red[..., 0] = 1
+    assert np.allclose(turned(red, 1.0, 2 * np.pi / 3)[0, 0], [0, 1, 0], atol=1e-6)
+
+
+def test_gray_has_no_hue_to_turn():
+    gray = np.full((2, 2, 3), 0.3, np.float32)
+    assert np.allclose(turned(gray, 1.7, 0.4), gray, atol=1e-6)
 
 
 def test_every_augmentation_stays_in_range():

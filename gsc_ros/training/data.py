@@ -198,6 +198,15 @@ class CropSampler:
         return augment(patch.astype(np.float32) / 255, self.augmentation, generator)
 
 
+def turned(image: np.ndarray, saturation: float, angle: float) -> np.ndarray:
+    """Return an RGB image with its chroma scaled by ``saturation`` and turned by ``angle`` rad."""
+    gray = np.full((3, 3), 1 / 3)
+    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    # Rotation about the gray axis (Rodrigues), chroma scaled.
+    matrix = gray + saturation * (np.cos(angle) * (np.eye(3) - gray) + np.sin(angle) * cross)
+    return image @ matrix.T.astype(np.float32)
+
+
 def augment(
         image: np.ndarray, settings: Augmentation, generator: np.random.Generator) -> np.ndarray:
     """Return ``image`` (float32 [H, W, 3] in [0, 1]) with random tone, colour, blur and noise."""
@@ -209,6 +218,7 @@ def augment(
         balance = np.exp(generator.uniform(-0.08, 0.08, 3))
         image = np.clip(image, 0, 1) ** gamma
         image = (image - pivot) * contrast * balance + pivot + offset
+        image = turned(image, np.exp(generator.uniform(-0.4, 0.5)), generator.normal(0, 0.25))
     if generator.random() < settings.gray:
         image = np.repeat(image @ np.float32([[0.299], [0.587], [0.114]]), 3, axis=2)
     if generator.random() < settings.blur:

@@ -117,7 +117,7 @@ class SymbolEncoder:
         # The sealed stream is in the interval; that settles a carry which the state leaves open.
         value = int.from_bytes(sealed[:length].ljust(length, b'\0'), 'big')
         lower = value - (value - interval.lower) % (1 << _STATE_BITS)
-        for dropped in range(length, -1, -1):
+        for dropped in range(_STATE_BYTES, -1, -1):
             unit = 1 << 8 * dropped
             rounded = -(-lower // unit) * unit
             if rounded < lower + interval.size:

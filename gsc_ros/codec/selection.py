@@ -16,6 +16,8 @@ _SIGMA = 1.5
 _C1 = 0.01 ** 2
 _C2 = 0.03 ** 2
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+# Channels scored at once; bounds the memory.
+_GROUP = 32
 
 
 class Selection(Enum):
@@ -66,35 +68,39 @@ def score_channels(latent: np.ndarray, image: np.ndarray) -> np.ndarray:
     """
     height, width = latent.shape[1:]
     luma = cv2.resize(image @ _LUMA, (width, height), interpolation=cv2.INTER_AREA)
-    reference = luma.astype(np.float64)
+    reference = luma.astype(np.float64)[:, :, None]
     scores = np.full(len(latent), -1.0)
-    for index, channel in enumerate(latent):
-        low, high = float(channel.min()), float(channel.max())
-        if high > low:
-            scaled = (channel.astype(np.float64) - low) / (high - low)
-            scores[index] = max(ssim(scaled, reference), ssim(1.0 - scaled, reference))
+    for start in range(0, len(latent), _GROUP):
+        channels = latent[start:start + _GROUP].transpose(1, 2, 0).astype(np.float64)
+        low, high = channels.min(axis=(0, 1)), channels.max(axis=(0, 1))
+        varied = high > low
+        scaled = (channels - low) / np.where(varied, high - low, 1)
+        both = np.maximum(ssim(scaled, reference), ssim(1 - scaled, reference))
+        scores[start:start + _GROUP] = np.where(varied, both, -1.0)
     return scores
 
 
-def ssim(first: np.ndarray, second: np.ndarray) -> float:
+def ssim(maps: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """
-    Return the mean structural similarity of two maps.
+    Return the mean structural similarity of maps to a reference.
 
     An 11x11 Gaussian window of sigma 1.5, edges replicated so that maps smaller than the window
     have a value too; data range 1.
 
-    :param first: float64 ``[h, w]`` in [0, 1].
-    :param second: float64 ``[h, w]`` in [0, 1].
+    :param maps: float64 ``[h, w, n]`` in [0, 1].
+    :param reference: float64 ``[h, w, 1]`` in [0, 1].
+    :return: float64 ``[n]`` in [-1, 1].
     """
-    mean_1, mean_2 = _blur(first), _blur(second)
-    variance_1 = _blur(first * first) - mean_1 * mean_1
-    variance_2 = _blur(second * second) - mean_2 * mean_2
-    covariance = _blur(first * second) - mean_1 * mean_2
+    mean_1, mean_2 = _blur(maps), _blur(reference)
+    variance_1 = _blur(maps * maps) - mean_1 * mean_1
+    variance_2 = _blur(reference * reference) - mean_2 * mean_2
+    covariance = _blur(maps * reference) - mean_1 * mean_2
     luminance = (2 * mean_1 * mean_2 + _C1) / (mean_1 ** 2 + mean_2 ** 2 + _C1)
     structure = (2 * covariance + _C2) / (variance_1 + variance_2 + _C2)
-    return float((luminance * structure).mean())
+    return (luminance * structure).mean(axis=(0, 1))
 
 
 def _blur(values: np.ndarray) -> np.ndarray:
-    """Return the local Gaussian average."""
-    return cv2.GaussianBlur(values, _WINDOW, _SIGMA, borderType=cv2.BORDER_REPLICATE)
+    """Return the local Gaussian average of each map, ``[h, w, n]``."""
+    blurred = cv2.GaussianBlur(values, _WINDOW, _SIGMA, borderType=cv2.BORDER_REPLICATE)
+    return blurred.reshape(values.shape)

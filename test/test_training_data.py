@@ -10,7 +10,15 @@ import tarfile
 
 import cv2
 from gsc_ros.training.data import (
-    Archive, augment, Augmentation, CropSampler, DataError, load_archives, split_archives, turned)
+    Archive,
+    augment,
+    Augmentation,
+    CropSampler,
+    DataError,
+    load_archives,
+    split_archives,
+    turned,
+)
 import numpy as np
 import pytest
 

@@ -47,8 +47,13 @@ class Triple:
 
     @property
     def original_or_blank(self) -> Image:
-        """Return the original, or a dark picture of its size in its place."""
-        return np.full_like(self.reconstruction, 40) if self.original is None else self.original
+        """Return the original in the reconstruction's size, or a dark picture in its place."""
+        if self.original is None:
+            return np.full_like(self.reconstruction, 40)
+        height, width = self.reconstruction.shape[:2]
+        if self.original.shape == self.reconstruction.shape:
+            return self.original
+        return cv2.resize(self.original, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def load_triple(scored: ScoredFrame, store: ImageStore) -> Triple:

@@ -48,7 +48,13 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'log_level', default_value='info', choices=['debug', 'info', 'warn', 'error', 'fatal'],
             description='Least severity that is logged'),
-        # Images are larger than the default shared-memory segment of Fast DDS.
+        # Images are larger than the default shared-memory segment of Fast DDS; version 2 (Jazzy)
+        # reads the first of these variables, version 3 (Kilted) the second.
+        SetEnvironmentVariable(
+            'FASTRTPS_DEFAULT_PROFILES_FILE',
+            EnvironmentVariable(
+                'FASTRTPS_DEFAULT_PROFILES_FILE',
+                default_value=PathJoinSubstitution([config, 'fastdds.xml']))),
         SetEnvironmentVariable(
             'FASTDDS_DEFAULT_PROFILES_FILE',
             EnvironmentVariable(

@@ -45,7 +45,9 @@ case ":${PYTHONPATH:-}:" in
   *) export PYTHONPATH="${_gsc_root}${PYTHONPATH:+:${PYTHONPATH}}" ;;
 esac
 
-# Images larger than the default shared-memory segment get lost without this profile.
+# Images larger than the default shared-memory segment get lost without this profile. Fast DDS 2
+# (Jazzy) reads the first of these variables, Fast DDS 3 (Kilted) the second.
+export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-${_gsc_root}/config/fastdds.xml}"
 export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-${_gsc_root}/config/fastdds.xml}"
 
 # Without these, glibc maps and unmaps every block of some MB (an image, a tensor) on each use.

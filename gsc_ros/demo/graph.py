@@ -195,8 +195,10 @@ def environment(domain_id: int) -> dict[str, str]:
     """Return the variables that keep the graph to this machine and to itself."""
     variables = {'ROS_DOMAIN_ID': str(domain_id), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
     profile = middleware_profile()
-    if profile is not None and 'FASTDDS_DEFAULT_PROFILES_FILE' not in os.environ:
-        variables['FASTDDS_DEFAULT_PROFILES_FILE'] = str(profile)
+    # Fast DDS 2 (Jazzy) reads the first of these, Fast DDS 3 (Kilted) the second.
+    for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+        if profile is not None and name not in os.environ:
+            variables[name] = str(profile)
     return variables
 
 

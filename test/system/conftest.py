@@ -15,7 +15,9 @@ import pytest
 
 # Before the first participant is made: keep to this machine, with room for images.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(REPOSITORY / 'config' / 'fastdds.xml')
+# Fast DDS 2 (Jazzy) reads the first of these, Fast DDS 3 (Kilted) the second.
+for variable in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+    os.environ[variable] = str(REPOSITORY / 'config' / 'fastdds.xml')
 
 
 class World:

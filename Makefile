@@ -5,7 +5,9 @@
 #        INPUT=path              drive, folder, video or bag; else see `gsc demo --help`
 #        MODE= OUTPUT= LINK_BPS= LOSS= FPS=   the options of `gsc demo` of these names
 #        ARGS='--seconds 20'     and any others
-#   make test [ARGS='-k packet'] run every test
+#   make test                    run every test
+#        TESTS=test/test_cli.py  or some of them
+#        ARGS='-k packet -x'     with options of pytest
 #   make build                   only install what the demo needs, and build the messages
 #   make lint                    check the style
 #   make clean                   remove what was built and written
@@ -14,6 +16,7 @@
 # PYTHON=python3.12 chooses the interpreter. What has been done and has not changed is skipped.
 
 PYTHON ?= python3
+TESTS ?= test
 export PYTHON
 
 option = $(if $($(1)),$(2) '$($(1))')
@@ -28,7 +31,7 @@ demo: build
 test:
 	scripts/provision full
 	scripts/build
-	scripts/run python -m pytest test $(ARGS)
+	scripts/run python -m pytest $(TESTS) $(ARGS)
 
 build:
 	scripts/provision base

@@ -35,6 +35,8 @@ from std_msgs.msg import Header
 
 CLOCK_PERIOD_S = 0.02
 LOG_PERIOD_S = 5.0
+# A subscriber that we know of may need this long to know of us.
+ACQUAINTANCE_S = 0.5
 # How long reliable subscribers have to confirm the last frame.
 FAREWELL_S = 0.5
 
@@ -121,6 +123,7 @@ class Player(Node):
             self.get_logger().info(f'waiting for {settings.wait_for_subscribers} subscribers')
             while self._images.get_subscription_count() < settings.wait_for_subscribers:
                 self._spinner.spin_once(timeout_sec=0.05)
+            self._serve(time.monotonic_ns() + round(ACQUAINTANCE_S * NS_PER_S))
         period_ns = round(NS_PER_S / self._source.fps)
         while self._play_once(period_ns) and settings.loop and not self._complete():
             self.get_logger().info(f'{self._published} frames published, again from the start')
@@ -158,17 +161,22 @@ class Player(Node):
         return 0 < self.settings.count <= self._published
 
     def _wait(self, due_ns: int, stamp_ns: int) -> None:
+        """Serve the node until `due_ns`, monotonic, which is `stamp_ns` of the recording."""
+        if self._clock_out is not None:
+            tick_ns = round(CLOCK_PERIOD_S * NS_PER_S)
+            while (left_ns := due_ns - time.monotonic_ns()) > 0:
+                self._publish_clock(max(0, stamp_ns - left_ns))
+                self._serve(min(due_ns, time.monotonic_ns() + tick_ns))
+        self._serve(due_ns)
+
+    def _serve(self, until_ns: int) -> None:
         """
-        Serve the node until `due_ns` of the monotonic clock, which is `stamp_ns` of the recording.
+        Run the node's services until a time of the monotonic clock.
 
         :raises ExternalShutdownException: a signal ended the process's context.
         """
-        while (left_ns := due_ns - time.monotonic_ns()) > 0:
-            if self._clock_out is None:
-                self._spinner.spin_once(timeout_sec=left_ns / NS_PER_S)
-                continue
-            self._publish_clock(max(0, stamp_ns - left_ns))
-            self._spinner.spin_once(timeout_sec=min(CLOCK_PERIOD_S, left_ns / NS_PER_S))
+        while (left_ns := until_ns - time.monotonic_ns()) > 0:
+            self._spinner.spin_once(timeout_sec=left_ns / NS_PER_S)
         if not self.context.ok():
             raise ExternalShutdownException
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from gsc_ros.codec.entropy import FrequencyTables, SymbolDecoder, SymbolEncoder, TOTAL
 from gsc_ros.codec.error import PacketError, ProfileError
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 

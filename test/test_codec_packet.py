@@ -12,7 +12,8 @@ import re
 
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec.error import CodecError, PacketError
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 import pytest
 
 DOCUMENT = Path(__file__).resolve().parent.parent / 'docs' / 'wire.md'

@@ -8,7 +8,8 @@ import zlib
 
 from gsc_ros.codec.error import CodecError, PacketError
 from gsc_ros.codec.text import compress, decompress, TextMethod
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import pytest
 
 CAPTION = 'A street with parked cars on both sides and trees behind them. ' * 4

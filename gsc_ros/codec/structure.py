@@ -29,7 +29,7 @@ import onnxruntime
 ERROR_OF_NO_CONFIDENCE = 0.25
 # Latent positions: the side of the tiles, what they see beyond it, and the largest whole image.
 TILE = 64
-HALO = 8
+HALO = 16
 WHOLE = 96 * 96
 
 

@@ -1,0 +1,181 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames: from image to packet and back, at any size, within any limit, after any cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+import subprocess
+import sys
+
+from codec_image import picture
+from gsc_ros.codec import packet as wire
+from gsc_ros.codec.error import CodecError, PacketError, ProfileMismatchError
+from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
+from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.selection import Selection
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+IMAGE = picture(200, 320)
+PROFILE = load_profile('tiny')
+ENCODER = FrameEncoder(PROFILE)
+DECODER = FrameDecoder(PROFILE)
+
+
+def error(image: np.ndarray, payload: bytes) -> float:
+    """Return the mean square error of a packet's picture."""
+    return float(np.square(DECODER.decode(payload).image.astype(float) - image).mean())
+
+
+@pytest.mark.parametrize('size', [(16, 16), (17, 95), (64, 64), (200, 321), (375, 1242)])
+def test_an_image_of_any_size_comes_back_in_its_size(size):
+    image = picture(*size)
+    frame = ENCODER.encode(image, EncoderSettings(channels=8, caption='Grüße'))
+    found = DECODER.decode(frame.payload)
+    assert found.image.shape == image.shape
+    assert found.confidence.shape == size
+    assert (found.caption, found.mode, found.profile) == ('Grüße', 'structure', 'tiny')
+    assert found.channels == frame.channels == tuple(range(8))
+    assert found.sections == frame.sections
+    assert sum(frame.sections.values()) == len(frame.payload)
+    assert (frame.width, frame.height) == (size[1], size[0])
+    assert frame.encode_ms > 0 and found.decode_ms > 0
+
+
+def test_a_reconstruction_resembles_its_image():
+    flat = float(np.square(IMAGE - IMAGE.mean(axis=(0, 1))).mean())
+    assert error(IMAGE, ENCODER.encode(IMAGE, EncoderSettings(channels=320)).payload) < 0.7 * flat
+
+
+@pytest.mark.parametrize('selection', list(Selection))
+def test_every_cut_holds_exactly_the_first_layers(selection):
+    frame = ENCODER.encode(IMAGE, EncoderSettings(
+        channels=40, selection=selection, caption='text', seed=7))
+    whole = DECODER.decode_symbols(wire.parse(frame.payload))
+    assert frame.layer_ends[-1] == len(frame.payload)
+    assert all(a < b for a, b in zip(frame.layer_ends, frame.layer_ends[1:]))
+    for layers, end in enumerate(frame.layer_ends, 1):
+        short = wire.cut(frame.payload, layers, frame.layer_ends)
+        assert len(short) == end
+        packet = wire.parse(short)
+        assert packet.channels == frame.channels[:len(packet.channels)]
+        assert (DECODER.decode_symbols(packet) == whole[:len(packet.channels)]).all()
+        assert DECODER.decode(short).layers == layers
+        # What has been cut may be cut again.
+        again = wire.cut(short, 1, frame.layer_ends[:layers])
+        assert again == wire.cut(frame.payload, 1, frame.layer_ends)
+
+
+def test_an_ordinary_frame_spends_12_bytes_beside_its_symbols():
+    sections = ENCODER.encode(IMAGE, EncoderSettings()).sections
+    assert sections['header'] == 12
+    assert sections['text'] == sections['channel_set'] == sections['regions'] == 0
+
+
+def test_selected_channels_are_named_in_the_packet():
+    frame = ENCODER.encode(IMAGE, EncoderSettings(channels=16, selection=Selection.SSIM))
+    assert len(frame.channels) == 16
+    assert wire.parse(frame.payload).channels == frame.channels
+    if frame.channels != tuple(range(16)):
+        assert frame.sections['channel_set'] == wire.channel_set_bytes(16)
+
+
+@limits(max_examples=15, deadline=None)
+@given(st.integers(0, 1500), st.sampled_from(list(Selection)), st.sampled_from([1, 32, 320]))
+def test_a_limit_is_never_exceeded(limit, selection, channels):
+    settings = EncoderSettings(max_bytes=limit, selection=selection, channels=channels)
+    try:
+        frame = ENCODER.encode(IMAGE, settings)
+    except CodecError:
+        coarsest = int(np.argmin(PROFILE.gains.mean(axis=1)))
+        smallest = ENCODER.encode(IMAGE, EncoderSettings(
+            channels=channels, selection=selection, quantizer=coarsest))
+        assert smallest.layer_ends[0] > limit
+        return
+    assert len(frame.payload) <= limit
+    assert frame.layer_ends[-1] == len(frame.payload)
+    assert DECODER.decode(frame.payload).channels == frame.channels
+
+
+def test_a_larger_limit_is_used():
+    sizes = []
+    errors = []
+    for limit in (150, 300, 900):
+        frame = ENCODER.encode(IMAGE, EncoderSettings(max_bytes=limit, channels=320))
+        sizes.append(len(frame.payload))
+        errors.append(error(IMAGE, frame.payload))
+    assert sizes == sorted(sizes)
+    assert errors[0] > errors[2]
+
+
+def test_a_limit_that_holds_not_even_one_channel_is_an_error():
+    with pytest.raises(CodecError, match='not even one channel'):
+        ENCODER.encode(IMAGE, EncoderSettings(max_bytes=13))
+
+
+@pytest.mark.parametrize('change', [
+    {'channels': 0}, {'channels': 321}, {'quantizer': 16}, {'quantizer': -1}, {'seed': 256},
+    {'caption': 'x' * 5000}])
+def test_a_setting_out_of_range_is_an_error(change):
+    with pytest.raises(CodecError):
+        ENCODER.encode(IMAGE, replace(EncoderSettings(), **change))
+
+
+def test_a_damaged_packet_is_a_packet_error():
+    payload = ENCODER.encode(IMAGE, EncoderSettings(channels=4)).payload
+    for damaged in (b'', payload[:-1], payload[:20], bytes([payload[0] ^ 1]) + payload[1:]):
+        with pytest.raises(PacketError):
+            DECODER.decode(damaged)
+
+
+def test_a_packet_of_another_profile_is_refused_and_not_decoded():
+    packet = wire.parse(ENCODER.encode(IMAGE).payload)
+    other = replace(packet, profile_hash=packet.profile_hash ^ 1)
+    with pytest.raises(ProfileMismatchError, match='tiny'):
+        DECODER.decode(wire.serialize(other))
+
+
+def test_a_quantizer_the_profile_lacks_is_refused():
+    packet = wire.parse(ENCODER.encode(IMAGE).payload)
+    with pytest.raises(PacketError, match='quantizer 15'):
+        DECODER.decode(wire.serialize(replace(packet, quantizer=15)))
+
+
+@limits(max_examples=15, deadline=None)
+@given(st.binary(max_size=80), st.sampled_from([(0,), (2, 9, 300), tuple(range(32))]))
+def test_a_stream_of_noise_with_a_right_checksum_harms_nobody(stream, channels):
+    packet = wire.Packet(
+        profile_hash=PROFILE.short_hash, width=90, height=70, channels=channels, quantizer=0,
+        stream=stream)
+    try:
+        assert DECODER.decode(wire.serialize(packet)).image.shape == (70, 90, 3)
+    except PacketError:
+        pass
+
+
+def test_a_flat_image_costs_little_and_has_ascending_layers():
+    frame = ENCODER.encode(np.full((64, 64, 3), 128, np.uint8), EncoderSettings(channels=320))
+    assert len(frame.layer_ends) == len(wire.LAYERS)
+    assert all(a < b for a, b in zip(frame.layer_ends, frame.layer_ends[1:]))
+    for layers in range(1, len(wire.LAYERS) + 1):
+        DECODER.decode(wire.cut(frame.payload, layers, frame.layer_ends))
+
+
+def test_another_process_with_other_threads_reads_the_same_symbols(tmp_path):
+    frame = ENCODER.encode(IMAGE, EncoderSettings(channels=64))
+    (tmp_path / 'frame.gsc').write_bytes(frame.payload)
+    code = (
+        'import sys, hashlib; from pathlib import Path\n'
+        'from gsc_ros.codec import packet, profile, frame\n'
+        'decoder = frame.FrameDecoder(profile.load_profile("tiny"), threads=2)\n'
+        'data = packet.parse(Path(sys.argv[1]).read_bytes())\n'
+        'sys.stdout.buffer.write(decoder.decode_symbols(data).tobytes())\n')
+    done = subprocess.run(
+        [sys.executable, '-c', code, tmp_path / 'frame.gsc'], capture_output=True, check=True,
+        cwd=Path(__file__).resolve().parent.parent)
+    assert done.stdout == DECODER.decode_symbols(wire.parse(frame.payload)).tobytes()

@@ -46,9 +46,9 @@ def make_recording(directory: Path, sources: int = 10, lost: tuple[int, ...] = (
             sections=SectionBytes(header=12, structure=188 + number), layers_received=5,
             channels=12, mode='structure', profile='tiny', caption='', encode_ms=20.0,
             decode_ms=30.0))
+    recording.coded_bytes = [200] * (sources - 1)
     recording.link = LinkRecord(
-        budget_bps=20_000, burst_bits=4_000, sent_messages=sources, sent_datagrams=sources,
-        dropped={'superseded': 1, 'expired': 0})
+        budget_bps=20_000, burst_bits=4_000, dropped={'superseded': 1, 'expired': 0})
     return recording
 
 

@@ -4,6 +4,7 @@
 A node that listens to both ends of the graph and writes down what it sees.
 
     <camera>/image_raw                    ──> sources
+    <camera>/gsc                          ──> sizes before the link
     reconstructed/<camera>/{image, camera_info, confidence, caption, status}
                                           ──> frames, joined by stamp
     link_status, /diagnostics             ──> the last of each
@@ -24,7 +25,7 @@ from gsc_ros.demo.recording import (
     SourceRecord,
     StoredImage,
 )
-from gsc_ros.msg import GscStatus, LinkStatus
+from gsc_ros.msg import GscFrame, GscStatus, LinkStatus
 from gsc_ros.nodes import conversion
 from gsc_ros.sources.frame import Calibration
 from rclpy.context import Context
@@ -72,6 +73,7 @@ class Recorder(Node):
         # An error in a callback ends the run where it is spun: a full disk must not go unnoticed.
         prefix = f'reconstructed/{camera}'
         self.create_subscription(Image, f'{camera}/image_raw', self._take_source, QOS)
+        self.create_subscription(GscFrame, f'{camera}/gsc', self._take_coded, QOS)
         self.create_subscription(Image, f'{prefix}/image', self._take_image, QOS)
         self.create_subscription(Image, f'{prefix}/confidence', self._take_confidence, QOS)
         self.create_subscription(String, f'{prefix}/caption', self._take_caption, QOS)
@@ -84,9 +86,9 @@ class Recorder(Node):
 
     def graph_is_connected(self) -> bool:
         """Return whether bridge and receiver listen, and the sender waits for the camera."""
-        return (self.count_subscribers(f'{self.camera}/gsc') > 0
+        # This node subscribes to the frames and the images, too.
+        return (self.count_subscribers(f'{self.camera}/gsc') > 1
                 and self.count_subscribers(f'ground/{self.camera}/gsc') > 0
-                # The sender subscribes beside this node, and only once the bridge listens to it.
                 and self.count_subscribers(f'{self.camera}/image_raw') > 1
                 and self.count_publishers(f'reconstructed/{self.camera}/image') > 0)
 
@@ -100,6 +102,10 @@ class Recorder(Node):
         self.last_activity_s = time.monotonic()
         picture = self._recording.store.add(conversion.to_rgb(message))
         self._recording.sources.append(SourceRecord(_stamp_ns(message), picture))
+
+    def _take_coded(self, frame: GscFrame) -> None:
+        self.last_activity_s = time.monotonic()
+        self._recording.coded_bytes.append(len(frame.payload))
 
     def _take_image(self, message: Image) -> None:
         received_ns = time.time_ns()
@@ -154,9 +160,7 @@ class Recorder(Node):
         dropped = {name.removeprefix('dropped_'): getattr(status, name)
                    for name in status.get_fields_and_field_types() if name.startswith('dropped_')}
         self._recording.link = LinkRecord(
-            budget_bps=status.budget_bps, burst_bits=status.burst_bits,
-            used_bps=status.used_bps, sent_messages=status.sent_messages,
-            sent_datagrams=status.sent_datagrams, sent_bits=status.sent_bits,
+            budget_bps=status.budget_bps, burst_bits=status.burst_bits, used_bps=status.used_bps,
             layers_shed=status.layers_shed, dropped=dropped)
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:

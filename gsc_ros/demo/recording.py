@@ -141,9 +141,6 @@ class LinkRecord:
     budget_bps: int = 0
     burst_bits: int = 0
     used_bps: float = 0.0
-    sent_messages: int = 0
-    sent_datagrams: int = 0
-    sent_bits: int = 0
     layers_shed: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
 
@@ -163,6 +160,7 @@ class Recording:
 
     store: ImageStore
     sources: list[SourceRecord] = field(default_factory=list)
+    coded_bytes: list[int] = field(default_factory=list)  # of the sender's packets
     frames: list[FrameRecord] = field(default_factory=list)
     calibrations: dict[int, Calibration] = field(default_factory=dict)  # by stamp
     link: LinkRecord = field(default_factory=LinkRecord)

@@ -191,6 +191,7 @@ def _tables(summary: Summary, recording: Recording) -> str:
         ('MS-SSIM', '', summary.ms_ssim, '{:.4f}'))
     counts = (
         ('Originals on the image topic', f'{summary.frames_in:,}'),
+        ('Frames that the sender coded', f'{summary.frames_coded:,}'),
         ('Frames that left over the link', f'{summary.frames_sent:,}'),
         ('Reconstructions that arrived', f'{summary.frames_received:,}'),
         ('Matched with an original by exact stamp', f'{summary.frames_matched:,}'),

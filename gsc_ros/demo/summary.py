@@ -47,8 +47,9 @@ class Summary:
     """
     One run in figures. Units are in the names; bytes on the link include every header.
 
-    `frames_in` are the originals seen on the image topic, `frames_sent` the frames that left over
-    the link, `frames_received` the reconstructions that arrived. `latency_ms` is from the
+    `frames_in` are the originals seen on the image topic, `frames_coded` those that the sender
+    coded, `frames_sent` those of them that the bridge did not drop, `frames_received` the
+    reconstructions that arrived. `latency_ms` is from the
     original's stamp to the arrival of the reconstruction. `compression` is raw RGB bytes over
     packet bytes. `budget_headroom_bits` is what the tightest of all windows had left.
     """
@@ -61,6 +62,7 @@ class Summary:
     width: int
     height: int
     frames_in: int
+    frames_coded: int
     frames_sent: int
     frames_received: int
     frames_matched: int
@@ -120,7 +122,9 @@ def summarise(settings: DemoSettings, recording: Recording, frames: Sequence[Sco
         profile=records[-1].profile if records else settings.profile,
         mode=records[-1].mode if records else settings.mode, ending=ending.value,
         width=shape[1], height=shape[0], frames_in=len(recording.sources),
-        frames_sent=link.sent_messages, frames_received=len(records),
+        frames_coded=len(recording.coded_bytes),
+        frames_sent=len(recording.coded_bytes) - sum(link.dropped.values()),
+        frames_received=len(records),
         frames_matched=sum(scored.source is not None for scored in frames),
         dropped=dict(link.dropped), layers_shed=link.layers_shed, seconds=round(seconds, 3),
         fps_in=_ratio(len(stamps), seconds), fps_received=_ratio(len(records), seconds),

@@ -78,11 +78,10 @@ class Outputs:
 
 
 def write_outputs(settings: DemoSettings, outputs: Outputs, recording: Recording, ending: Ending,
-                  display: Display, fps: float) -> Summary:
+                  display: Display) -> Summary:
     """
     Score what was recorded and write every output.
 
-    :param fps: rate of the video.
     :raises OSError: when something cannot be written.
     :raises DemoError: when there is no frame to report on.
     """
@@ -94,7 +93,8 @@ def write_outputs(settings: DemoSettings, outputs: Outputs, recording: Recording
     with display.working('scoring', len(recording.frames)) as advance:
         frames = score_frames(recording, advance)
     with display.working('writing the video', len(frames)) as advance:
-        video = write_video(outputs.video, _video_frames(frames, recording, advance), fps)
+        video = write_video(outputs.video, _video_frames(frames, recording, advance),
+                            _real_rate(frames))
     with display.working('writing the bag', len(frames)) as advance:
         write_bag(outputs.bag, settings.camera, recording, advance)
     _write_sheet(outputs.sheet, settings, frames, recording.store)
@@ -116,6 +116,12 @@ def _silence(recording: Recording, outputs: Outputs) -> str:
 def _triples(frames: Sequence[ScoredFrame], store: ImageStore, rows: int) -> list[picture.Triple]:
     return [picture.load_triple(frames[index], store)
             for index in picture.spread(len(frames), rows)]
+
+
+def _real_rate(frames: Sequence[ScoredFrame]) -> float:
+    """Return the frames per second at which a video of them takes as long as they took."""
+    span_ns = frames[-1].frame.stamp_ns - frames[0].frame.stamp_ns
+    return max(0.2, (len(frames) - 1) * 1e9 / span_ns) if span_ns else 1.0
 
 
 def _video_frames(frames: Sequence[ScoredFrame], recording: Recording,

@@ -135,7 +135,10 @@ def _drawn(series: Series, x_axis: _Axis, y_axis: _Axis) -> str:
                        for x, y in at)
     if series.kind == 'bars':
         bottom = y_axis.at(max(0.0, y_axis.low))
-        width = max(1.0, 0.7 * _PLOT_WIDTH / max(1, len(at)))
+        # The bars of neighbours must not touch, however unevenly they are spaced.
+        spacing = min((right - left for (left, _), (right, _) in zip(at, at[1:])),
+                      default=_PLOT_WIDTH / 10)
+        width = max(1.0, 0.75 * spacing)
         return ''.join(f'<rect x="{x - width / 2:.1f}" y="{y:.1f}" width="{width:.1f}" '
                        f'height="{max(0.0, bottom - y):.1f}" fill="{colour}"/>' for x, y in at)
     if series.kind == 'steps':

@@ -164,11 +164,13 @@ def _stacked(at: Sequence[float], frames: Sequence[ScoredFrame]) -> list[Series]
 
 
 def _rate_chart(summary: Summary, departures: Sequence[Departure]) -> str:
-    """Draw the bits of the last second over time, beside the budget."""
-    if not departures:
+    """Draw the bits of the last second over time, from the first frame on, beside the budget."""
+    begin_ns = next((departure.time_ns for departure in departures
+                     if departure.kind in ('frame', 'fragment')), None)
+    if begin_ns is None:
         return '<p class="empty">No data.</p>'
     times_ns = np.array([departure.time_ns for departure in departures], np.int64)
-    times = (times_ns - times_ns[0]) / 1e9
+    times = (times_ns - begin_ns) / 1e9
     total = np.concatenate([[0], np.cumsum([departure.bits for departure in departures])])
     grid = np.linspace(0, times[-1], 240)
     until = np.searchsorted(times, grid, 'right')
@@ -209,11 +211,11 @@ def _tables(summary: Summary, recording: Recording) -> str:
         ('Loss set for the link, %', f'{100 * summary.loss:g}'),
         ('One-way delay set for the link, ms', f'{summary.delay_ms:g}'))
     nodes = [(record.name, record.message) for _, record in sorted(recording.diagnostics.items())]
-    return ('<section><h2>Figures</h2><div class="tables"><table><thead><tr><th>Per frame</th>'
+    return ('<section><h2>Figures</h2><div class="tables"><div><table><thead><tr><th>Per frame</th>'
             '<th>mean</th><th>median</th><th>95 %</th><th>min</th><th>max</th></tr></thead><tbody>'
             + ''.join(_statistic_row(*figure) for figure in figures)
-            + '</tbody></table>' + _pairs('The run', counts)
-            + _pairs('Last word on /diagnostics', nodes) + '</div></section>')
+            + '</tbody></table>' + _pairs('Last word on /diagnostics', nodes) + '</div><div>'
+            + _pairs('The run', counts) + '</div></div></section>')
 
 
 def _statistic_row(name: str, unit: str, statistic: Statistic, form: str) -> str:
@@ -312,7 +314,7 @@ svg text.limit { fill: var(--bad); font-weight: 600; }
 .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px;
   margin-right: 6px; }
 .tables { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 12px;
-  align-items: start; }
+  align-items: start; } .tables table + table { margin-top: 12px; }
 table { width: 100%; border-collapse: separate; border-spacing: 0; font-size: 13.5px;
   font-variant-numeric: tabular-nums; overflow: hidden; }
 th, td { padding: 6px 12px; text-align: right; border-top: 1px solid var(--line); }

@@ -55,7 +55,7 @@ def run_demo(settings: DemoSettings, display: Display) -> Summary:
     try:
         recording = Recording(store)
         ending = _record(settings, outputs, recording, display, replay)
-        return write_outputs(settings, outputs, recording, ending, display, replay.fps)
+        return write_outputs(settings, outputs, recording, ending, display)
     finally:
         store.close()
 

@@ -69,7 +69,8 @@ class Display:
 def detail(recording: Recording) -> str:
     """Return the present state in figures: bytes, kbit/s, bpp, fps and latency."""
     if not recording.frames:
-        return 'waiting for the first reconstruction'
+        awaited = 'the first reconstruction' if recording.sources else 'the camera'
+        return f'waiting for {awaited}'
     last = recording.frames[-1]
     recent = sum(frame.received_ns > last.received_ns - RATE_WINDOW_NS
                  for frame in recording.frames[-200:])

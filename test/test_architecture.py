@@ -1,0 +1,84 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rooms import only what docs/architecture.md allows."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / 'gsc_ros'
+
+ALLOWED_ROOMS = {
+    'codec': set(),
+    'link': set(),
+    'sources': set(),
+    'nodes': {'codec', 'link', 'sources'},
+    'evaluation': {'codec'},
+    'training': {'codec', 'evaluation', 'sources'},
+    'demo': {'codec', 'link', 'sources', 'nodes', 'evaluation'},
+    'cli': {'codec', 'link', 'sources', 'nodes', 'evaluation', 'training', 'demo'},
+}
+HEAVY = {'torch', 'torchvision', 'compressai', 'diffusers', 'transformers', 'accelerate'}
+ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'builtin_interfaces', 'diagnostic_msgs',
+       'lifecycle_msgs', 'rosgraph_msgs', 'cv_bridge'}
+FORBIDDEN = {
+    'codec': HEAVY | ROS | {'socket'},
+    'link': HEAVY | ROS | {'cv2', 'onnxruntime'},
+    'sources': HEAVY | ROS,
+    'nodes': HEAVY,
+    'evaluation': HEAVY | ROS,
+    'training': ROS,
+    'demo': HEAVY,
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the dotted names of every module that a file imports, lazily or not."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module)
+            names.update(f'{node.module}.{alias.name}' for alias in node.names)
+    return names
+
+
+def files(room: str) -> list[Path]:
+    """Return the modules of a room, which must not be empty."""
+    found = sorted((PACKAGE / room).rglob('*.py'))
+    assert found, f'the room {room} is gone: mend docs/architecture.md and this table'
+    return found
+
+
+@pytest.mark.parametrize('room', sorted(ALLOWED_ROOMS))
+def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
+    allowed = ALLOWED_ROOMS[room] | {room, 'msg'}
+    for path in files(room):
+        used = {name.split('.')[1] for name in imports(path)
+                if name.startswith('gsc_ros.')}
+        assert used <= allowed, f'{path.name} imports {sorted(used - allowed)}'
+
+
+@pytest.mark.parametrize('room', sorted(FORBIDDEN))
+def test_a_room_stays_clear_of_what_its_users_do_not_install(room: str) -> None:
+    for path in files(room):
+        roots = {name.split('.')[0] for name in imports(path)}
+        assert not roots & FORBIDDEN[room], f'{path.name}: {sorted(roots & FORBIDDEN[room])}'
+
+
+def test_encoding_a_frame_loads_no_torch_and_no_ros() -> None:
+    code = (
+        'import sys, numpy as np\n'
+        'from gsc_ros.codec.frame import EncoderSettings, FrameEncoder\n'
+        'from gsc_ros.codec.profile import load_profile\n'
+        'encoder = FrameEncoder(load_profile("tiny"))\n'
+        'encoder.encode(np.zeros((64, 64, 3), np.uint8), EncoderSettings(channels=2))\n'
+        f'print(sorted({(HEAVY | ROS)!r} & set(sys.modules)))\n')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == '[]'

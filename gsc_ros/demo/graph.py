@@ -105,8 +105,8 @@ class Graph:
             if status is None or (status == 0 and child.name in may_end):
                 continue
             how = f'was killed by signal {-status}' if status < 0 else f'ended with status {status}'
-            raise DemoError(f'the {child.name} node {how}; the end of {child.log}:\n'
-                             f'{log_tail(child.log)}')
+            raise DemoError(
+                f'the {child.name} node {how}; the end of {child.log}:\n{log_tail(child.log)}')
 
     def running(self, name: str) -> bool:
         """Return whether a child that was started is alive."""

@@ -165,7 +165,7 @@ def _label(text: str, width: int, scale: float, colour: tuple[int, int, int],
 
 
 def _ascii(text: str) -> str:
-    """OpenCV's fonts know no other letters."""
+    """Return the text in the letters that the fonts of OpenCV know."""
     return text.encode('ascii', 'replace').decode()
 
 

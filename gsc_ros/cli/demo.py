@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--input', metavar='INPUT',
                         help='KITTI drive, folder of images, video, bag, or `terrain` (a KITTI '
                         'drive under $GSC_SHARED_DATA or ../shared/data, else terrain)')
+    parser.add_argument('--topic', metavar='NAME', help='image topic of a bag that has several')
     parser.add_argument('--output', type=Path, default=Path('out', 'demo'), metavar='DIR',
                         help='where everything goes (%(default)s)')
     link = parser.add_argument_group('link')

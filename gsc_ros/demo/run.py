@@ -33,11 +33,11 @@ from rclpy.executors import SingleThreadedExecutor
 
 # Seconds that the nodes get to find each other.
 CONNECT_S = 25.0
-# Seconds without news after which what is still under way counts as lost; the link's delay is
-# added. The link status comes once per second and should be seen once more.
+# Seconds without news after which what is still under way counts as lost; the time that a frame
+# takes on the link is added. The link status comes once per second and should be seen once more.
 QUIET_S = 1.6
-# A last frame may wait for credit; but not for ever.
-DRAIN_S = 20.0
+# The longest that a run lasts after the last original, in times on the link beside the quiet.
+DRAIN_FRAMES = 4
 SPIN_S = 0.05
 
 
@@ -80,7 +80,7 @@ class _Replay:
 def _plan(settings: DemoSettings) -> _Replay:
     """Look into the input, so that a bad one is known before anything is started."""
     try:
-        source = open_source(settings.input, fps=settings.fps)
+        source = open_source(settings.input, topic=settings.topic, fps=settings.fps)
         height, width = next(iter(source)).image.shape[:2]
     except SourceError as error:
         raise DemoError(str(error)) from error
@@ -141,8 +141,9 @@ def _parameters(settings: DemoSettings, outputs: Outputs,
 def _player_parameters(settings: DemoSettings, replay: _Replay) -> dict[str, ParameterValue]:
     # Cameras are best effort; here the recorder must see every original, or it cannot compare.
     reliable = f'qos_overrides./{settings.camera}/image_raw.publisher'
-    return {'input': settings.input, 'camera': settings.camera, 'fps': replay.fps,
-            'count': replay.count, 'wait_for_subscribers': 2,  # the sender and the recorder
+    return {'input': settings.input, 'topic': settings.topic or '', 'camera': settings.camera,
+            'fps': settings.fps or 0.0, 'count': replay.count,
+            'wait_for_subscribers': 2,  # the sender and the recorder
             f'{reliable}.reliability': 'reliable', f'{reliable}.depth': 10}
 
 
@@ -167,6 +168,7 @@ def _follow(settings: DemoSettings, recorder: Recorder, recording: Recording,
     """Record until the input has ended and come through, or the time is up, or Ctrl-C."""
     # The player may take a while to open its input, and may not keep up with the rate.
     deadline = time.monotonic() + replay.count / replay.fps + CONNECT_S
+    on_link_s = settings.delay_ms / 1000 + 1 / replay.pace.fps
     drained_by = math.inf
     ending = replay.ending
     with display.replaying(replay.count) as show:
@@ -178,10 +180,9 @@ def _follow(settings: DemoSettings, recorder: Recorder, recording: Recording,
             if drained_by == math.inf and (now > deadline or not children.running('player')):
                 ending = replay.ending if now <= deadline else Ending.TIME
                 children.end('player')
-                drained_by = now + DRAIN_S
+                drained_by = now + QUIET_S + DRAIN_FRAMES * on_link_s
             quiet_s = now - recorder.last_activity_s
-            if drained_by < math.inf and (
-                    now > drained_by or quiet_s > QUIET_S + settings.delay_ms / 1000):
+            if drained_by < math.inf and (now > drained_by or quiet_s > QUIET_S + on_link_s):
                 return ending
     return Ending.INTERRUPT
 

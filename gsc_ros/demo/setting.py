@@ -15,6 +15,7 @@ class DemoSettings:
     One run.
 
     :param input: what `open_source` takes: `terrain`, a KITTI drive, a folder, a video or a bag.
+    :param topic: image topic of a bag that has several.
     :param output: folder for everything that the run leaves.
     :param link_bps: hard budget of the link, in bit/s, every header included.
     :param burst_bits: how many bits may leave at once; None for the bridge's default.
@@ -36,6 +37,7 @@ class DemoSettings:
 
     input: str
     output: Path
+    topic: str | None = None
     link_bps: int = 20_000
     burst_bits: int | None = None
     loss: float = 0.0

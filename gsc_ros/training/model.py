@@ -179,13 +179,17 @@ class StructureModel(CompressionModel):
         """Positive gains [Q, C]: symbol = round(y * gain)."""
         return self.log_gain.exp()
 
-    def forward(self, image: Tensor, level: Tensor, keep: Tensor) -> StructureOutput:
+    def forward(
+            self, image: Tensor, level: Tensor, keep: Tensor, noisy: Tensor | None = None
+            ) -> StructureOutput:
         """
         Code and decode a batch.
 
         :param image: [B, 3, h, w] in [0, 1], h and w multiples of 8.
         :param level: int64 [B], the quantizer of each sample; sorted samples are fastest.
         :param keep: float [B, C], 1 for channels that are sent and 0 for the others.
+        :param noisy: bool [B]; these samples are decoded from latents with uniform noise instead
+            of rounded ones, by which a channel that always rounds to zero can come back to life.
         :raises ValueError: when the image's size is no multiple of 8.
         """
         if image.shape[-1] % STRIDE or image.shape[-2] % STRIDE:
@@ -196,13 +200,16 @@ class StructureModel(CompressionModel):
         scaled = y * gain
         # The decoder sees true rounding; its gradient is passed straight through.
         symbols = scaled + (scaled.round() - scaled).detach()
+        if noisy is not None:
+            noise = scaled + torch.rand_like(scaled) - 0.5
+            symbols = torch.where(noisy[:, None, None, None], noise, symbols)
         decoded, error = self.g_s(symbols / gain * mask)
         bits = torch.cat([
             self.bits(scaled[level == q], int(q), mask[level == q])
             for q in torch.unique_consecutive(level)]) if self.is_sorted(level) else torch.stack([
                 self.bits(scaled[i:i + 1], int(q), mask[i:i + 1])[0]
                 for i, q in enumerate(level)])
-        return StructureOutput(decoded.float(), error.float(), bits, symbols.detach().round())
+        return StructureOutput(decoded.float(), error.float(), bits, scaled.detach().round())
 
     @staticmethod
     def is_sorted(level: Tensor) -> bool:

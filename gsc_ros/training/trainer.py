@@ -52,8 +52,9 @@ class TrainingSettings:
     lambda_low: float = 5e-5
     lambda_high: float = 2.4e-3
     similarity: float = 1000.0
-    prefix: float = 0.3
+    prefix: float = 0.2
     subset: float = 0.1
+    noisy: float = 0.5
     average: float = 0.999
     clip: float = 1.0
     seed: int = 1
@@ -206,10 +207,11 @@ class StructureTrainer:
         """
         return 0.01 ** max(0.0, 1 - self.step / max(1, self.settings.rate_warmup))
 
-    def loss(self, image: Tensor, level: Tensor, keep: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, image: Tensor, level: Tensor, keep: Tensor, noisy: Tensor | None = None
+             ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return what to minimise, and the objective and its parts averaged over the batch."""
         with self.accelerator.autocast():
-            result = self.model(image, level, keep)
+            result = self.model(image, level, keep, noisy)
         pixels = image.shape[-1] * image.shape[-2]
         rate = result.bits / pixels
         squared = (result.image - image).square().mean(dim=(1, 2, 3)) * 255 ** 2
@@ -237,10 +239,12 @@ class StructureTrainer:
         keep = draw_channels(self.settings.batch, config.latent, self.settings, generator)
         if self.step < self.settings.rate_warmup // 2:
             keep[:] = 1
+        noisy = torch.from_numpy(generator.random(self.settings.batch) < self.settings.noisy)
         self.schedule()
         loss, parts = self.loss(
             image.to(device).contiguous(memory_format=torch.channels_last),
-            torch.from_numpy(level).to(device), torch.from_numpy(keep).to(device))
+            torch.from_numpy(level).to(device), torch.from_numpy(keep).to(device),
+            noisy.to(device))
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.bare.parameters(), self.settings.clip)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from gsc_ros.codec.context import ContextModel, ContextTables, interlace, OFFSETS, PASSES
+from gsc_ros.codec.context import ContextModel, ContextTables, interlace, OFFSETS, OWN, PASSES
 from gsc_ros.codec.entropy import TOTAL
 from gsc_ros.codec.error import PacketError, ProfileError
 from gsc_ros.codec.packet import layer_counts
@@ -47,7 +47,7 @@ def random_tables(seed: int = 0, quantizers: int = 2) -> ContextTables:
         magnitude_mean=integers(np.int32, pair),
         magnitude_bias=integers(np.int32, pair + (PASSES,)), magnitude_reference=reference,
         magnitude_weight=integers(np.int16, pair + (2, references)),
-        magnitude_neighbor=integers(np.int16, pair + (PASSES, 5)))
+        magnitude_neighbor=integers(np.int16, pair + (PASSES, OWN)))
 
 
 def field(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:

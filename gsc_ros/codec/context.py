@@ -11,9 +11,10 @@ stride 2. From the second pass on, every symbol has four coded neighbours around
 For each symbol two linear forms with integer weights are evaluated. The *signed* form predicts the
 symbol from its neighbours and from the co-located symbols of coded channels. The *magnitude* form
 predicts how far off that will be, from the magnitudes of the neighbours, of the co-located symbols
-of coded channels and of those around them, and of the channel so far. All inputs are taken
-relative to their mean over the training data: one that is missing, at a border or because its
-channel is not sent, counts as average. The prediction's fraction and the magnitude, by thresholds,
+of coded channels and of those around them, from how much the neighbours differ, and from the mean
+magnitude and the mean error of the channel so far. Symbols and magnitudes are taken relative to
+their mean over the training data: one that is missing, at a border or because its channel is not
+sent, counts as average. The prediction's fraction and the magnitude, by thresholds,
 select one of a few frequency tables, and what is coded is the symbol less the rounded prediction,
 modulo the number of symbols.
 
@@ -35,6 +36,8 @@ FRACTION_BITS = 12
 ONE = 1 << FRACTION_BITS
 PASSES = 5
 NEIGHBORS = 4
+# Inputs of the magnitude form from the channel itself: neighbours, spread, magnitude and error.
+OWN = NEIGHBORS + 3
 # The prediction's distance from a whole number, 0..1/2, in steps of 1/8.
 OFFSETS = 5
 _OFFSET_SHIFT = FRACTION_BITS - 3
@@ -76,8 +79,8 @@ class ContextTables:
     :param magnitude_reference: int16 ``[Q, C, K]``, coded channels that predict the magnitude.
     :param magnitude_weight: int16 ``[Q, C, 2, K]``, weights of the co-located symbol and of the
         four symbols around it.
-    :param magnitude_neighbor: int16 ``[Q, C, 5, 5]``, weights by pass of the neighbours, and of
-        the mean magnitude in the channel so far.
+    :param magnitude_neighbor: int16 ``[Q, C, 5, 7]``, weights by pass of the neighbours, of their
+        spread, and of the mean magnitude and the mean error in the channel so far.
     """
 
     frequency: np.ndarray
@@ -107,7 +110,7 @@ class ContextTables:
             'magnitude_bias': (np.int32, pair + (PASSES,)),
             'magnitude_reference': (np.int16, pair + (magnitude,)),
             'magnitude_weight': (np.int16, pair + (2, magnitude)),
-            'magnitude_neighbor': (np.int16, pair + (PASSES, NEIGHBORS + 1)),
+            'magnitude_neighbor': (np.int16, pair + (PASSES, OWN)),
             'threshold': (np.int32, (len(np.atleast_1d(self.threshold)),)),
         }
         for name, (dtype, shape) in expected.items():
@@ -277,6 +280,7 @@ class ContextModel:
         height, width = shape
         passes = interlace(height, width)
         memory = _Memory(len(channels), height, width)
+        limit = self.symbol_max << FRACTION_BITS
         for slot, channel in enumerate(channels):
             place = (quantizer, channel)
             signed_mean = int(tables.signed_mean[place])
@@ -285,30 +289,34 @@ class ContextModel:
             values = np.zeros(height * width, np.int64)
             signed_map = np.zeros((height + 2 * PAD) * (width + 2 * PAD), np.int64)
             magnitude_map = np.zeros_like(signed_map)
-            total = count = 0
+            size_total = error_total = count = 0
             for index, part in enumerate(passes):
                 if not len(part.positions):
                     continue
                 near = tables.signed_neighbor[place][index].astype(np.int64)
-                signed = signed_map[part.neighbors] @ near
+                around = signed_map[part.neighbors]
+                signed = around @ near
                 near = tables.magnitude_neighbor[place][index].astype(np.int64)
                 magnitude = magnitude_map[part.neighbors] @ near[:NEIGHBORS]
                 if count:
-                    magnitude += int(near[NEIGHBORS]) * ((total << FRACTION_BITS) // count
-                                                         - magnitude_mean)
+                    magnitude += near[NEIGHBORS] * spread(around)
+                    magnitude += near[NEIGHBORS + 1] * (size_total // count - magnitude_mean)
+                    magnitude += near[NEIGHBORS + 2] * (error_total // count)
                 if signed_far is not None:
                     signed += signed_far[part.positions]
                 if magnitude_far is not None:
                     magnitude += magnitude_far[part.positions]
-                signed = signed_mean + (signed >> FRACTION_BITS)
+                signed = np.clip(signed_mean + (signed >> FRACTION_BITS), -limit, limit)
                 magnitude = (magnitude >> FRACTION_BITS) + int(tables.magnitude_bias[place][index])
                 rows, sign, center = self._select(signed, magnitude)
                 found = code(slot, part.positions, rows, sign, center)
                 values[part.positions] = found
-                sizes = np.abs(found)
-                signed_map[part.padded] = (found << FRACTION_BITS) - signed_mean
-                magnitude_map[part.padded] = (sizes << FRACTION_BITS) - magnitude_mean
-                total += int(sizes.sum())
+                fixed = found << FRACTION_BITS
+                sizes = np.abs(fixed)
+                signed_map[part.padded] = fixed - signed_mean
+                magnitude_map[part.padded] = sizes - magnitude_mean
+                size_total += int(sizes.sum())
+                error_total += int(np.abs(fixed - signed).sum())
                 count += len(found)
             memory.store(slot, channel, values, signed_mean, magnitude_mean)
             yield slot
@@ -317,8 +325,6 @@ class ContextModel:
         self, signed: np.ndarray, magnitude: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return table, sign and rounded prediction for the two forms' values."""
-        limit = self.symbol_max << FRACTION_BITS
-        signed = np.clip(signed, -limit, limit)
         center = (signed + ONE // 2) >> FRACTION_BITS
         offset = signed - (center << FRACTION_BITS)
         # Tables are for predictions that lie above; the others are their mirror image.
@@ -399,6 +405,12 @@ def interlace(height: int, width: int) -> tuple[Pass, ...]:
             neighbors = padded[:, None] + np.array(offsets)
         passes.append(Pass(positions, padded, neighbors))
     return tuple(passes)
+
+
+def spread(neighbors: np.ndarray) -> np.ndarray:
+    """Return the mean distance of four neighbours from their mean, int64 ``[n, 4]`` to ``[n]``."""
+    total = neighbors.sum(axis=1)
+    return np.abs(NEIGHBORS * neighbors - total[:, None]).sum(axis=1) >> 4
 
 
 def sum_around(values: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from gsc_ros.codec.context import (
     NO_CHANNEL,
     OFFSETS,
     ONE,
+    OWN,
     PAD,
     PASSES,
     sum_around,
@@ -181,7 +182,7 @@ def _fit_quantizer(data: _Data, settings: FitSettings) -> dict[str, np.ndarray]:
         'magnitude_bias': np.zeros((count, PASSES), np.int32),
         'magnitude_reference': magnitude_reference,
         'magnitude_weight': np.zeros((count, 2, settings.magnitude_references), np.int16),
-        'magnitude_neighbor': np.zeros((count, PASSES, NEIGHBORS + 1), np.int16),
+        'magnitude_neighbor': np.zeros((count, PASSES, OWN), np.int16),
     }
     order = np.concatenate(data.centers)
     bounds = np.cumsum([0] + [len(part) for part in data.centers])
@@ -197,7 +198,7 @@ def _fit_quantizer(data: _Data, settings: FitSettings) -> dict[str, np.ndarray]:
         far_weights = weights[:2 * len(far)].reshape(2, len(far))
         out['magnitude_weight'][channel, :, :len(far)] = _fixed(far_weights, np.int16)
         out['magnitude_neighbor'][channel] = _fixed(
-            weights[2 * len(far):].reshape(PASSES, NEIGHBORS + 1), np.int16)
+            weights[2 * len(far):].reshape(PASSES, OWN), np.int16)
     return out
 
 
@@ -262,19 +263,27 @@ def _fit_magnitude(
     """
     Return bias by pass and weights of the magnitude form.
 
-    Weights: of the far channels, of what is around them, then pass by pass of the neighbours and
-    of the channel so far.
+    Weights: of the far channels, of what is around them, then pass by pass of the neighbours, of
+    their spread, and of the mean magnitude and error of the channel so far.
     """
     common = np.concatenate([data.magnitude[far][:, order], data.around[far][:, order]])
-    running = _running_means(data, channel)
+    sizes = np.abs(data.symbols[channel])
+    errors = np.split(error, bounds[1:-1])
+    size_means = _running_means(data, [sizes[part] for part in data.centers])
+    error_means = _running_means(data, errors)
     shared = len(common)
-    own = NEIGHBORS + 2
+    own = OWN + 1
     blocks = []
     for index in range(PASSES):
         near = data.magnitude[channel][data.neighbors[index]].T
-        ones = np.ones((1, near.shape[1]), np.float32)
-        blocks.append(np.concatenate([
-            common[:, bounds[index]:bounds[index + 1]], near, running[index][None], ones]))
+        around = data.signed[channel][data.neighbors[index]]
+        spread = np.abs(around - around.mean(axis=1, keepdims=True)).mean(axis=1)
+        size_mean = size_means[index]
+        if index:
+            size_mean = size_mean - data.magnitude_mean[channel]
+        own_inputs = np.stack([spread, size_mean, error_means[index], np.ones(len(spread))])
+        blocks.append(np.concatenate(
+            [common[:, bounds[index]:bounds[index + 1]], near, own_inputs]).astype(np.float32))
     size = shared + PASSES * own
     floor = max(1.0 / ONE, 0.02 * float(error.mean()))
     average = max(float(error.mean()), floor)
@@ -301,16 +310,13 @@ def _fit_magnitude(
     return own_weights[:, -1], np.concatenate([solution[:shared], own_weights[:, :-1].ravel()])
 
 
-def _running_means(data: _Data, channel: int) -> list[np.ndarray]:
-    """Return by pass, for each symbol, the mean magnitude in its crop's earlier passes."""
+def _running_means(data: _Data, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return by pass, for each symbol, the mean of values by pass in its crop's earlier passes."""
     total, count = np.zeros(data.sizes), np.zeros(data.sizes)
     means = []
-    for index in range(PASSES):
-        crops = data.crops[index]
-        mean = np.where(count > 0, total / np.maximum(count, 1), 0)
-        means.append(mean[crops].astype(np.float32))
-        total += np.bincount(
-            crops, data.magnitude[channel][data.centers[index]], minlength=data.sizes)
+    for crops, part in zip(data.crops, values):
+        means.append((total / np.maximum(count, 1))[crops])
+        total += np.bincount(crops, part, minlength=data.sizes)
         count += np.bincount(crops, minlength=data.sizes)
     return means
 

@@ -21,6 +21,7 @@ from gsc_ros.demo.error import DemoError
 from gsc_ros.demo.run import run_demo
 from gsc_ros.demo.setting import default_input, DemoSettings
 from gsc_ros.demo.summary import Ending, Summary
+from gsc_ros.nodes.parameter import CAMERA_NAME
 from gsc_ros.sources import SourceError
 from rich.console import Console
 
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='replay at most so long (%(default)s)')
     replay.add_argument('--frames', type=bounded(int, 1, 10 ** 6), metavar='N',
                         help='replay at most so many (all)')
-    replay.add_argument('--camera', default='front', metavar='NAME',
+    replay.add_argument('--camera', type=_camera, default='front', metavar='NAME',
                         help='name of the camera in the topics (%(default)s)')
     codec = parser.add_argument_group('codec')
     codec.add_argument('--profile', default='tiny', help='name or folder (%(default)s)')
@@ -89,6 +90,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(summary.to_json())
     return INTERRUPTED if summary.ending == Ending.INTERRUPT.value else 0
+
+
+def _camera(word: str) -> str:
+    """Return a name that can be part of a topic, for argparse."""
+    if not CAMERA_NAME.fullmatch(word):
+        raise argparse.ArgumentTypeError(f'{word!r} cannot be part of a topic name')
+    return word
 
 
 def _closing_words(summary: Summary, settings: DemoSettings) -> str:

@@ -41,7 +41,7 @@ def call(capsys: Any, *words: object) -> Outcome:
 
 
 def write_picture(path: Path, seed: int = 0) -> Path:
-    """Write a smooth coloured picture of WIDTH x HEIGHT pixels."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (7, 11, 3), np.uint8)
+    """Write a picture of a few soft colours, WIDTH x HEIGHT pixels, which any codec can show."""
+    coarse = np.random.default_rng(seed).integers(30, 226, (3, 4, 3), np.uint8)
     cv2.imwrite(str(path), cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC))
     return path

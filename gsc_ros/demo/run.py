@@ -24,7 +24,7 @@ from gsc_ros.demo.graph import Graph, ParameterValue
 from gsc_ros.demo.output import Outputs, write_outputs
 from gsc_ros.demo.recorder import Recorder
 from gsc_ros.demo.recording import ImageStore, Recording
-from gsc_ros.demo.setting import DemoSettings, Pace, pace, PACED_CHANNELS
+from gsc_ros.demo.setting import DemoSettings, Pace, pace
 from gsc_ros.demo.summary import Ending, Summary
 from gsc_ros.sources import open_source, SourceError
 import rclpy
@@ -128,7 +128,7 @@ def _parameters(settings: DemoSettings, outputs: Outputs,
     sender = {**cameras, 'profile': settings.profile, 'max_fps': replay.pace.fps}
     coding = {name: getattr(settings, name) for name in ('channels', 'quantizer', 'max_bytes')}
     chosen = {name: value for name, value in coding.items() if value is not None}
-    sender.update(chosen or {'max_bytes': replay.pace.packet_bytes, 'channels': PACED_CHANNELS})
+    sender.update(chosen or {'max_bytes': replay.pace.packet_bytes})
     bridge = {**cameras, 'link_bps': settings.link_bps, 'target_fps': replay.pace.fps,
               'trace_file': str(outputs.trace), 'sim.delay_ms': settings.delay_ms,
               'sim.loss': settings.loss}

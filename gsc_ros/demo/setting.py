@@ -71,8 +71,6 @@ class Pace:
 # A packet smaller than this many bytes, or bits per pixel, shows too little: better fewer frames.
 LEAST_BYTES = 160
 LEAST_BPP = 0.006
-# Packets of a few hundred bytes hold no more channels, and every channel tried takes time.
-PACED_CHANNELS = 64
 # What framing adds to a frame, in bytes, and the share of the link left to announcements,
 # heartbeats and bad luck.
 FRAME_OVERHEAD_BYTES = 14

@@ -20,7 +20,7 @@ from gsc_ros.codec import text
 from gsc_ros.codec.error import CodecError, PacketError, ProfileMismatchError
 from gsc_ros.codec.profile import Profile
 from gsc_ros.codec.selection import select_channels, Selection
-from gsc_ros.codec.structure import Analysis, check_image, dequantize, quantize, Synthesis
+from gsc_ros.codec.structure import Analysis, check_image, quantize, Synthesis
 import numpy as np
 
 
@@ -109,29 +109,12 @@ class _Candidate:
     :param channels: channels coded.
     :param stream: their stream.
     :param ends: stream bytes needed after each layer.
-    :param symbols: int16 ``[len(channels), h, w]``.
     """
 
     quantizer: int
     channels: tuple[int, ...]
     stream: bytes
     ends: tuple[int, ...]
-    symbols: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """
-    A candidate cut to some of its layers.
-
-    :param candidate: the candidate.
-    :param layers: layers to send.
-    :param distortion: what is lost, in latent units.
-    """
-
-    candidate: _Candidate
-    layers: int
-    distortion: float
 
 
 class FrameEncoder:
@@ -166,19 +149,22 @@ class FrameEncoder:
         start = time.perf_counter()
         check_image(image)
         quantizer = self._quantizer(settings)
+        caption = text.compress(settings.caption)
         work = self._analysis.reduce(image)
         latent = self._analysis.transform(work)
         channels = select_channels(settings.selection, settings.channels, latent, work)
         height, width = image.shape[:2]
         blank = wire.Packet(
             profile_hash=self._profile.short_hash, width=width, height=height, channels=channels,
-            quantizer=quantizer, seed=settings.seed, text=text.compress(settings.caption))
+            quantizer=quantizer, seed=settings.seed, text=caption)
         if settings.max_bytes is None:
             candidate = self._code(latent, channels, quantizer)
             layers = len(candidate.ends)
         else:
-            choice = self._fit(latent, channels, blank, settings.max_bytes)
-            candidate, layers = choice.candidate, choice.layers
+            candidate = self._fit(latent, channels, blank, settings.max_bytes)
+            layers = _layers_within(settings.max_bytes, blank, candidate)
+            if not layers:
+                raise CodecError(f'not even one channel fits {settings.max_bytes} bytes')
         return self._assemble(blank, candidate, layers, start)
 
     def _quantizer(self, settings: EncoderSettings) -> int:
@@ -200,51 +186,30 @@ class FrameEncoder:
             latent[rows], self._gains[quantizer][rows], self._profile.manifest.symbol_max)
         counts = wire.layer_counts(len(channels))
         coded = self._context.encode(symbols, channels, quantizer, counts)
-        return _Candidate(quantizer, channels, coded.stream, coded.ends, symbols)
+        return _Candidate(quantizer, channels, coded.stream, coded.ends)
 
     def _fit(
         self, latent: np.ndarray, channels: tuple[int, ...], blank: wire.Packet, max_bytes: int,
-    ) -> _Choice:
+    ) -> _Candidate:
         """
-        Return the choice that loses least of those that fit.
+        Return the finest quantizer's candidate that fits with all channels, else the coarsest's.
 
-        The finest quantizer with which all channels fit is found by bisection; the finer ones
-        tried on the way are candidates too, with fewer channels.
+        A quantizer was trained for the trade-off at which all channels are sent, so channels are
+        given up only when no coarser quantizer is left. Found by bisection.
         """
-        order = np.argsort(self._gains.mean(axis=1), kind='stable')
-        best: _Choice | None = None
+        order = [int(index) for index in np.argsort(self._gains.mean(axis=1), kind='stable')]
+        best: _Candidate | None = None
         low, high = 0, len(order) - 1
         while low <= high:
-            middle = (low + high + 1) // 2
-            candidate = self._code(latent, channels, int(order[middle]))
-            choice = self._cut_to_fit(latent, candidate, blank, max_bytes)
-            if choice is not None and (best is None or choice.distortion < best.distortion):
-                best = choice
-            if choice is not None and choice.layers == len(candidate.ends):
+            middle = (low + high) // 2
+            candidate = self._code(latent, channels, order[middle])
+            if _layers_within(max_bytes, blank, candidate) == len(candidate.ends):
+                best = candidate
                 low = middle + 1
             else:
                 high = middle - 1
-        if best is None:
-            raise CodecError(f'not even one channel fits {max_bytes} bytes')
-        return best
-
-    def _cut_to_fit(
-        self, latent: np.ndarray, candidate: _Candidate, blank: wire.Packet, max_bytes: int,
-    ) -> _Choice | None:
-        """Return as many layers of the candidate as fit, or None when not even one does."""
-        ends = _packet_ends(blank, candidate.channels, candidate.ends)
-        layers = sum(end <= max_bytes for end in ends)
-        if not layers:
-            return None
-        kept = wire.layer_counts(len(candidate.channels))[layers - 1]
-        rows = list(candidate.channels)
-        error = latent[rows].copy()
-        error[:kept] -= dequantize(
-            candidate.symbols[:kept], self._gains[candidate.quantizer][rows[:kept]])
-        # Steps of the default quantizer measure how much each channel matters.
-        weights = self._gains[self._profile.manifest.default_quantizer][rows]
-        error *= weights[:, None, None]
-        return _Choice(candidate, layers, float(np.square(error).sum()))
+        # Without a fit the bisection has ended at the coarsest one.
+        return candidate if best is None else best
 
     def _assemble(
         self, blank: wire.Packet, candidate: _Candidate, layers: int, start: float,
@@ -319,6 +284,12 @@ class FrameDecoder:
         return self._context.decode(
             packet.stream, packet.channels, packet.quantizer,
             -(-packet.height // pitch), -(-packet.width // pitch))
+
+
+def _layers_within(max_bytes: int, blank: wire.Packet, candidate: _Candidate) -> int:
+    """Return how many layers of a candidate fit into a packet of this size."""
+    ends = _packet_ends(blank, candidate.channels, candidate.ends)
+    return sum(end <= max_bytes for end in ends)
 
 
 def _packet_ends(

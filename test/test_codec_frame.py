@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 import subprocess
@@ -179,3 +180,11 @@ def test_another_process_with_other_threads_reads_the_same_symbols(tmp_path):
         [sys.executable, '-c', code, tmp_path / 'frame.gsc'], capture_output=True, check=True,
         cwd=Path(__file__).resolve().parent.parent)
     assert done.stdout == DECODER.decode_symbols(wire.parse(frame.payload)).tobytes()
+
+
+def test_a_worker_thread_may_use_what_another_thread_made():
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        frames = list(pool.map(ENCODER.encode, [IMAGE]))
+        found = list(pool.map(FrameDecoder(PROFILE).decode, [frames[0].payload]))
+    assert frames[0].payload == ENCODER.encode(IMAGE).payload
+    assert (found[0].image == DECODER.decode(frames[0].payload).image).all()

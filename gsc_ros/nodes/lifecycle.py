@@ -28,6 +28,9 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 DIAGNOSTIC_PERIOD_S = 1.0
 # Seconds between two log lines about the same kind of trouble.
 LOG_PERIOD_S = 5.0
+# Executor and worker hand the interpreter to each other after at most this long; the default of
+# 5 ms would be half of what the graph may cost a frame.
+SWITCH_INTERVAL_S = 0.0005
 
 # mallopt parameters and values, see _keep_freed_memory.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -174,6 +177,7 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
     :return: exit status: 0 after a signal, 1 when the parameters are bad.
     """
     _keep_freed_memory()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     rclpy.init(args=args)
     try:
         node = node_class()

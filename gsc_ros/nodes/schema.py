@@ -49,7 +49,8 @@ class SenderCameraParameters:
         -1.0, 'Frames per second, at most; 0 takes all.', minimum=-1, maximum=1000, live=True)
     channels: int = parameter(-1, 'Channels, at most.', minimum=-1, maximum=320, live=True,
                               check=lambda value: '0 channels show nothing' if not value else None)
-    quantizer: int = parameter(-1, 'Quantizer level, 0 the coarsest.', minimum=-1, maximum=15, live=True)
+    quantizer: int = parameter(
+        -1, 'Quantizer level, 0 the coarsest.', minimum=-1, maximum=15, live=True)
     max_bytes: int = parameter(
         -1, 'Bytes of a packet, at most; 0 is no limit.', minimum=-1, maximum=65536, live=True)
     max_width: int = parameter(

@@ -64,3 +64,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def fresh_memory(world: World) -> None:
     """Let no test see what the one before it has received."""
     world.probe.forget()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show with a failure what the nodes have printed."""
+    outcome = yield
+    report = outcome.get_result()
+    world = getattr(item, 'funcargs', {}).get('world')
+    if report.failed and world is not None:
+        for process in world.processes:
+            report.sections.append((process.log.name, process.output))

@@ -125,10 +125,14 @@ class NodeProcess:
         return self._process.wait(PATIENCE_S)
 
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Send a signal and return the exit status."""
+        """Send a signal and return the exit status; a process that does not end is killed."""
         if self.alive:
             self._process.send_signal(number)
-        return self._process.wait(PATIENCE_S)
+        try:
+            return self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
 
 
 def _yaml(value: object) -> str:
@@ -300,17 +304,18 @@ class Camera:
     def shoot(self, encoding: str | None = None) -> tuple[int, int]:
         """Publish one image and its calibration; return the stamp."""
         encoding = encoding or self.encoding
-        stamp_ns = self.stamp()
-        header = Header(frame_id=self.frame_id)
-        header.stamp.sec, header.stamp.nanosec = divmod(stamp_ns, 10 ** 9)
         self._count += 1
         pixels = picture(self.width, self.height, self._count, encoding)
         data = array('B')
         data.frombytes(pixels.tobytes())
+        image = Image(height=self.height, width=self.width, encoding=encoding, data=data,
+                      step=pixels.nbytes // self.height)
+        # The stamp comes last: a frame's age must not contain the painting of the picture.
+        header = Header(frame_id=self.frame_id)
+        header.stamp.sec, header.stamp.nanosec = divmod(self.stamp(), 10 ** 9)
+        image.header = header
+        self.probe.publish(f'{self.name}/image_raw', image)
         self.probe.publish(f'{self.name}/camera_info', calibration(header, self.width, self.height))
-        self.probe.publish(f'{self.name}/image_raw', Image(
-            header=header, height=self.height, width=self.width, encoding=encoding, data=data,
-            step=pixels.nbytes // self.height))
         stamp = (header.stamp.sec, header.stamp.nanosec)
         self.sent.append(stamp)
         return stamp

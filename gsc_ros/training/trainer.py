@@ -199,6 +199,10 @@ class StructureTrainer:
             group['lr'] = group['base'] * factor
         return factor
 
+    def noisy_share(self) -> float:
+        """Return the share of noisy samples; it falls to none, because a decoder sees none."""
+        return self.settings.noisy * max(0.0, 1 - self.progress() / 0.75)
+
     def maturity(self) -> float:
         """
         Return how far the rate is switched on, in (0, 1]: from 1 % to all over the first steps.
@@ -239,7 +243,7 @@ class StructureTrainer:
         keep = draw_channels(self.settings.batch, config.latent, self.settings, generator)
         if self.step < self.settings.rate_warmup // 2:
             keep[:] = 1
-        noisy = torch.from_numpy(generator.random(self.settings.batch) < self.settings.noisy)
+        noisy = torch.from_numpy(generator.random(self.settings.batch) < self.noisy_share())
         self.schedule()
         loss, parts = self.loss(
             image.to(device).contiguous(memory_format=torch.channels_last),

@@ -78,8 +78,12 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train or export; return 0, 1 when the data is bad, 2 when the call makes no sense."""
-    from gsc_ros.training.data import DataError
-    from gsc_ros.training.export import ExportError
+    try:
+        from gsc_ros.training.data import DataError
+        from gsc_ros.training.export import ExportError
+    except ModuleNotFoundError as error:
+        raise UsageError(f"needs {error.name}, which is not installed; try: "
+                         "pip install 'gsc_ros[train]'") from error
 
     try:
         return train_structure(args) if args.kind == 'structure' else export(args)

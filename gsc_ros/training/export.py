@@ -16,6 +16,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from gsc_ros.codec.entropy import PRECISION
 from gsc_ros.codec.packet import LATENT_CHANNELS, LAYERS
 from gsc_ros.codec.profile import (
     ANALYSIS_FILE,
@@ -260,7 +261,7 @@ def write_manifest(directory: Path, fields: ManifestFields) -> str:
         'format': FORMAT, 'name': fields.name, 'latent_channels': LATENT_CHANNELS,
         'scale': WORK_SCALE, 'stride': STRIDE, 'layers': list(LAYERS),
         'quantizers': fields.quantizers, 'default_quantizer': fields.default_quantizer,
-        'symbol_max': fields.symbol_max, 'precision': 16, 'files': hashes,
+        'symbol_max': fields.symbol_max, 'precision': PRECISION, 'files': hashes,
         'training': fields.training}, indent=2) + '\n'
     (directory / MANIFEST_FILE).write_text(text, encoding='utf-8')
     return hashlib.sha256(text.encode()).hexdigest()

@@ -10,6 +10,7 @@ Train a structure model, and export it as a profile.
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from pathlib import Path
 import sys
 
@@ -46,9 +47,9 @@ def add_structure_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rate', type=float, default=8e-4, help='learning rate')
     parser.add_argument('--precision', choices=('no', 'bf16', 'fp16'), default='no',
                         help='mixed precision')
-    parser.add_argument('--lambda-low', type=float, default=5e-5,
+    parser.add_argument('--lambda-low', type=float, default=2.5e-5,
                         help='trade-off of the coarsest quantizer')
-    parser.add_argument('--lambda-high', type=float, default=2.4e-3,
+    parser.add_argument('--lambda-high', type=float, default=3e-3,
                         help='trade-off of the finest quantizer')
     parser.add_argument('--weight', action='append', default=[], metavar='ARCHIVE=W',
                         help='how often an archive is drawn; default: cube root of its size')
@@ -79,15 +80,14 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train or export; return 0, 1 when the data is bad, 2 when the call makes no sense."""
     try:
-        from gsc_ros.training.data import DataError
-        from gsc_ros.training.export import ExportError
+        data, exporter, _ = (import_module(f'gsc_ros.training.{name}')
+                             for name in ('data', 'export', 'trainer'))
     except ModuleNotFoundError as error:
         raise UsageError(f"needs {error.name}, which is not installed; try: "
                          "pip install 'gsc_ros[train]'") from error
-
     try:
         return train_structure(args) if args.kind == 'structure' else export(args)
-    except (DataError, ExportError, OSError) as error:
+    except (data.DataError, exporter.ExportError, OSError) as error:
         raise CommandDataError(str(error)) from error
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -38,6 +38,23 @@ class TrainingSettings:
 
     The run ends after ``steps`` updates or ``minutes`` of training, whichever is first; the
     learning rate follows the larger of the two fractions.
+
+    :param batch: crops per update.
+    :param crop: side of a crop in work-scale pixels, a multiple of 32.
+    :param rate: learning rate of the transforms; ``gain_factor`` and ``entropy_factor`` times
+        that for the gains and the entropy bottlenecks.
+    :param warmup: steps over which the learning rate rises.
+    :param rate_warmup: steps over which the rate's part of the objective rises from 1 %.
+    :param lambda_low: trade-off of the first quantizer level, ``lambda_high`` of the last.
+    :param similarity: weight of 1 - MS-SSIM beside the squared error of 8-bit pixels.
+    :param prefix: share of the crops that keep a random prefix of the channels.
+    :param subset: share of the crops that keep a random subset of the channels.
+    :param noisy: share of the crops decoded from noisy instead of rounded latents, at first.
+    :param average: decay of the averaged weights.
+    :param clip: largest norm of a gradient.
+    :param precision: mixed precision as accelerate names it: ``no``, ``bf16`` or ``fp16``.
+    :param save_minutes: minutes between validations and checkpoints.
+    :param log_steps: steps between two reports.
     """
 
     steps: int = 100_000
@@ -49,8 +66,8 @@ class TrainingSettings:
     rate_warmup: int = 1500
     entropy_factor: float = 10.0
     gain_factor: float = 4.0
-    lambda_low: float = 5e-5
-    lambda_high: float = 2.4e-3
+    lambda_low: float = 2.5e-5
+    lambda_high: float = 3e-3
     similarity: float = 1000.0
     prefix: float = 0.2
     subset: float = 0.1

@@ -35,8 +35,8 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
-# Frames that may wait for the decoder: a link delivers in bursts.
-QUEUE_DEPTH = 4
+# Frames that wait for the decoder, at most: a link delivers in bursts, but old pictures are dull.
+QUEUE_DEPTH = 2
 IMAGE_QOS = QoSProfile(depth=5)
 # Seconds without a frame after which the link counts as silent. Thin links are slow.
 SILENCE_S = 15.0

@@ -29,7 +29,7 @@ from gsc_ros.nodes.admission import frame_defect
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode, run
 from gsc_ros.nodes.pump import LinkPump
-from gsc_ros.nodes.qos import FRAME_QOS, GROUND_QOS, LATCHED_QOS
+from gsc_ros.nodes.qos import frame_qos, ground_qos, latched_qos
 from gsc_ros.nodes.schema import BridgeParameters
 from gsc_ros.nodes.trace import TraceFile
 from gsc_ros.nodes.transport import SimulatedLink
@@ -85,8 +85,8 @@ class Bridge(ManagedNode):
         for number, name in enumerate(settings.cameras):
             topic = f'{settings.output_prefix}/{name}/gsc'
             self._cameras[name] = Camera(
-                name, number, self.create_lifecycle_publisher(GscFrame, topic, GROUND_QOS),
-                self.create_lifecycle_publisher(CameraInfo, f'{topic}/camera_info', LATCHED_QOS))
+                name, number, self.create_lifecycle_publisher(GscFrame, topic, ground_qos()),
+                self.create_lifecycle_publisher(CameraInfo, f'{topic}/camera_info', latched_qos()))
 
     def activate(self) -> None:
         """Take frames and let the link run."""
@@ -95,10 +95,11 @@ class Bridge(ManagedNode):
             camera.subscriptions = [
                 self.create_subscription(
                     GscFrame, f'{camera.name}/gsc',
-                    lambda frame, camera=camera: self._take_frame(camera, frame), FRAME_QOS),
+                    lambda frame, camera=camera: self._take_frame(camera, frame), frame_qos()),
                 self.create_subscription(
                     CameraInfo, f'{camera.name}/gsc/camera_info',
-                    lambda info, camera=camera: self._take_calibration(camera, info), LATCHED_QOS)]
+                    lambda info, camera=camera: self._take_calibration(camera, info),
+                    latched_qos())]
         self._timer = self.create_timer(
             STATUS_PERIOD_S, self._publish_status, clock=self.steady_clock)
         self._pump.start()

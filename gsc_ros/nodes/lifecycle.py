@@ -32,6 +32,8 @@ LOG_PERIOD_S = 5.0
 # 5 ms would be half of what the graph may cost a frame.
 SWITCH_INTERVAL_S = 0.0005
 
+_WAITING = {'unconfigured': 'waiting for configuration', 'inactive': 'waiting for activation'}
+
 # mallopt parameters and values, see _keep_freed_memory.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _MMAP_THRESHOLD_BYTES = 32 * 2 ** 20
@@ -163,9 +165,8 @@ class ManagedNode(LifecycleNode):
             reports = [Report('lifecycle', Level.OK, 'active', {'state': 'active'})]
             reports.extend(self.diagnose())
         else:
-            awaited = 'activation' if self.state == 'inactive' else 'configuration'
-            reports = [Report('lifecycle', Level.WARN, f'waiting for {awaited}',
-                              {'state': self.state})]
+            message = _WAITING.get(self.state, self.state)
+            reports = [Report('lifecycle', Level.WARN, message, {'state': self.state})]
         self._reporter.publish(reports)
 
 

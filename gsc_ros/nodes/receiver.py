@@ -24,12 +24,11 @@ from gsc_ros.msg import GscFrame, GscStatus
 from gsc_ros.nodes import calibration, conversion, stamp
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode, run
-from gsc_ros.nodes.qos import GROUND_QOS, LATCHED_QOS
+from gsc_ros.nodes.qos import ground_qos, image_qos, latched_qos
 from gsc_ros.nodes.schema import ReceiverParameters
 from gsc_ros.nodes.sequence import Arrival, SequenceTracker
 from gsc_ros.nodes.worker import Worker
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
@@ -37,7 +36,6 @@ from std_msgs.msg import String
 
 # Frames that wait for the decoder, at most: a link delivers in bursts, but old pictures are dull.
 QUEUE_DEPTH = 2
-IMAGE_QOS = QoSProfile(depth=5)
 # Seconds without a frame after which the link counts as silent. Thin links are slow.
 SILENCE_S = 15.0
 
@@ -100,7 +98,7 @@ class Receiver(ManagedNode):
             frames = f'{self.settings.input_prefix}/{name}/gsc'
             outputs = Outputs(**{
                 topic: self.create_lifecycle_publisher(
-                    message, f'reconstructed/{name}/{topic}', IMAGE_QOS,
+                    message, f'reconstructed/{name}/{topic}', image_qos(),
                     qos_overriding_options=QoSOverridingOptions.with_default_policies())
                 for topic, message in (
                     ('image', Image), ('camera_info', CameraInfo), ('confidence', Image),
@@ -108,10 +106,10 @@ class Receiver(ManagedNode):
             inputs = (
                 self.create_subscription(
                     GscFrame, frames, lambda frame, name=name: self._take_frame(name, frame),
-                    GROUND_QOS),
+                    ground_qos()),
                 self.create_subscription(
                     CameraInfo, f'{frames}/camera_info',
-                    lambda info, name=name: self._take_calibration(name, info), LATCHED_QOS))
+                    lambda info, name=name: self._take_calibration(name, info), latched_qos()))
             self._cameras[name] = Camera(name, outputs, inputs)
 
     def activate(self) -> None:

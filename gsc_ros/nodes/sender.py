@@ -24,13 +24,12 @@ from gsc_ros.msg import GscFrame
 from gsc_ros.nodes import calibration, conversion, stamp
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode, run
-from gsc_ros.nodes.qos import FRAME_QOS, LATCHED_QOS
+from gsc_ros.nodes.qos import frame_qos, latched_qos, sensor_qos
 from gsc_ros.nodes.schema import SenderCameraParameters, SenderParameters
 from gsc_ros.nodes.throttle import Throttle
 from gsc_ros.nodes.worker import Worker
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.publisher import Publisher
-from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -92,10 +91,10 @@ class Sender(ManagedNode):
             self._cameras[name] = Camera(
                 name, number, self.table.read(SenderCameraParameters, f'{name}.'),
                 self.create_lifecycle_publisher(
-                    GscFrame, f'{name}/gsc', FRAME_QOS, event_callbacks=events,
+                    GscFrame, f'{name}/gsc', frame_qos(), event_callbacks=events,
                     qos_overriding_options=QoSOverridingOptions.with_default_policies()),
                 self.create_lifecycle_publisher(
-                    CameraInfo, f'{name}/gsc/camera_info', LATCHED_QOS))
+                    CameraInfo, f'{name}/gsc/camera_info', latched_qos()))
 
     def activate(self) -> None:
         """Start the encoder and follow the cameras that somebody listens to."""
@@ -157,11 +156,11 @@ class Sender(ManagedNode):
             camera.subscriptions = [
                 self.create_subscription(
                     CompressedImage if compressed else Image, topic,
-                    lambda image: self._take_image(camera, image), qos_profile_sensor_data,
+                    lambda image: self._take_image(camera, image), sensor_qos(),
                     qos_overriding_options=QoSOverridingOptions.with_default_policies()),
                 self.create_subscription(
                     CameraInfo, f'{name}/camera_info',
-                    lambda info: self._take_calibration(camera, info), qos_profile_sensor_data)]
+                    lambda info: self._take_calibration(camera, info), sensor_qos())]
         elif not wanted:
             self._unsubscribe(camera)
 

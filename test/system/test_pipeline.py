@@ -20,6 +20,7 @@ from graph import (
 from gsc_ros.msg import GscFrame, GscStatus
 from lifecycle_msgs.msg import Transition
 import pytest
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -32,7 +33,8 @@ def nodes(world: World) -> dict[str, NodeProcess]:
     nodes = {
         'sender': world.start('sender', cameras=CAMERAS, max_fps=0.0),
         'bridge': world.start('bridge', cameras=CAMERAS, link_bps=1_000_000),
-        'receiver': world.start('receiver', cameras=CAMERAS, output_width=OUTPUT_WIDTH)}
+        'receiver': world.start('receiver', cameras=CAMERAS, output_width=OUTPUT_WIDTH, **{
+            'qos_overrides./reconstructed/left/caption.publisher.reliability': 'best_effort'})}
     for camera in CAMERAS:
         world.probe.listen_to_camera(camera)
         world.probe.listen(GscFrame, f'ground/{camera}/gsc')
@@ -236,6 +238,25 @@ def test_latched_calibration_is_there_for_who_comes_last(probe: Probe):
     info = probe.wait_for_messages('ground/front/gsc/camera_info')[0]
     assert info.header.frame_id == 'front_optical'
     assert list(info.k) == list(calibration(Header(), 320, 192).k)
+
+
+def test_quality_of_one_topic_can_be_overridden(probe: Probe):
+    def reliability(topic: str) -> set[ReliabilityPolicy]:
+        return {info.qos_profile.reliability
+                for info in probe.node.get_publishers_info_by_topic(topic)}
+    assert reliability('/reconstructed/left/caption') == {ReliabilityPolicy.BEST_EFFORT}
+    for topic in ('front/caption', 'left/image', 'left/camera_info', 'left/status'):
+        assert reliability(f'/reconstructed/{topic}') == {ReliabilityPolicy.RELIABLE}
+
+
+def test_nodes_can_be_cleaned_up_and_configured_again(probe: Probe, nodes: dict[str, NodeProcess]):
+    for node in nodes:
+        for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
+                           Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            assert probe.change_state(node, transition)
+    probe.forget()
+    with Camera(probe, 'front'):
+        wait_for_images(probe, 'front')
 
 
 def test_sender_names_the_missing_camera(probe: Probe):

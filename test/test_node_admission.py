@@ -46,3 +46,7 @@ def test_damaged_packet_is_refused():
     damaged = frame()
     damaged.payload[-1] ^= 1
     assert frame_defect(damaged, 'front') is not None
+
+
+def test_foreign_camera_name_is_not_repeated_in_full():
+    assert len(frame_defect(frame(camera='x' * 10_000), 'front')) < 200

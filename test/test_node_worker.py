@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import threading
+import time
 
-from gsc_ros.nodes.worker import Worker
+from gsc_ros.nodes.worker import any_at_work, Worker
 import pytest
 
 PATIENCE_S = 20.0
@@ -112,3 +113,18 @@ def test_worker_starts_again_after_a_stop(gate: Gate):
 
 def test_worker_that_never_started_stops_at_once(gate: Gate):
     assert Worker('test', gate.handle, gate.fail).stop()
+
+
+def test_thread_that_outlives_its_stop_is_known_and_reports_nothing(gate: Gate):
+    worker = Worker('test', gate.handle, gate.fail)
+    worker.start()
+    worker.submit('front', ValueError('too late'))
+    gate.wait_until_busy()
+    assert not worker.stop(0.0)
+    assert any_at_work()
+    gate.let(1)
+    end = time.monotonic() + PATIENCE_S
+    while any_at_work() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not any_at_work()
+    assert gate.failures == []

@@ -7,6 +7,7 @@ from __future__ import annotations
 from gsc_ros.codec import packet
 from gsc_ros.codec.error import PacketError
 from gsc_ros.msg import GscFrame
+from gsc_ros.nodes.diagnostic import brief
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 
@@ -14,7 +15,7 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 def frame_defect(frame: GscFrame, camera: str) -> str | None:
     """Return why `frame`, which came on the topic of `camera`, is refused, or None."""
     if frame.camera != camera:
-        return f'it is of camera {frame.camera!r}'
+        return f'it is of camera {brief(frame.camera)!r}'
     size, ends = len(frame.payload), frame.layer_ends
     if not 0 < size <= MAX_PAYLOAD_BYTES:
         return f'its payload has {size} bytes, not 1 to {MAX_PAYLOAD_BYTES}'

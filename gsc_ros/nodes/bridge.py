@@ -27,7 +27,8 @@ from gsc_ros.msg import GscFrame, LinkStatus
 from gsc_ros.nodes import calibration, stamp
 from gsc_ros.nodes.admission import frame_defect
 from gsc_ros.nodes.diagnostic import Level, Report
-from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode, run
+from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
+from gsc_ros.nodes.process import run
 from gsc_ros.nodes.pump import LinkPump
 from gsc_ros.nodes.qos import frame_qos, ground_qos, latched_qos
 from gsc_ros.nodes.schema import BridgeParameters
@@ -167,7 +168,9 @@ class Bridge(ManagedNode):
 
     def _take_frame(self, camera: Camera, frame: GscFrame) -> None:
         camera.received += 1
-        defect = frame_defect(frame, camera.name)
+        announce = CameraAnnounce(
+            camera.number, camera.name, frame.header.frame_id, frame.priority, camera.calibration)
+        defect = frame_defect(frame, camera.name) or announce.defect()
         if defect is not None:
             camera.invalid += 1
             self.get_logger().error(
@@ -175,8 +178,6 @@ class Bridge(ManagedNode):
             return
         camera.last_frame_s = time.monotonic()
         payload, ends = bytes(frame.payload), tuple(frame.layer_ends)
-        announce = CameraAnnounce(
-            camera.number, camera.name, frame.header.frame_id, frame.priority, camera.calibration)
         message = FrameMessage(
             camera_id=camera.number, priority=frame.priority, sequence=frame.sequence,
             session=frame.session, stamp_ns=stamp.to_ns(frame.header.stamp),

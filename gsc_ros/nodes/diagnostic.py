@@ -11,6 +11,9 @@ from enum import Enum
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+# Letters of a foreign name or value that a message repeats, at most.
+MAX_QUOTED = 80
+
 
 class Level(Enum):
     """Severity, as diagnostic_msgs spells it."""
@@ -53,3 +56,8 @@ class Reporter:
 
 def _text(value: object) -> str:
     return f'{value:.4g}' if isinstance(value, float) else str(value)
+
+
+def brief(text: str) -> str:
+    """Return `text`, which somebody else has chosen, short enough for a log line."""
+    return text if len(text) <= MAX_QUOTED else f'{text[:MAX_QUOTED]}...'

@@ -1,43 +1,30 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What all nodes share: lifecycle with autostart, parameters, diagnostics, and a clean end.
+What all nodes share: lifecycle with autostart, parameters, and diagnostics.
 
     unconfigured --configure()--> inactive --activate()--> active
          ^------cleanup()------------'  ^----deactivate()-----'
 
 A node implements those four hooks. A hook that raises makes the transition fail with the reason in
-the log and on `/diagnostics`; it never ends the process.
+the log and on `/diagnostics`; neither that nor a callback that raises ends the process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-import ctypes
-import sys
 
-from gsc_ros.nodes.diagnostic import Level, Report, Reporter
+from gsc_ros.nodes.diagnostic import brief, Level, Report, Reporter
 from gsc_ros.nodes.parameter import ParameterTable
-import rclpy
+from lifecycle_msgs.srv import ChangeState
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 DIAGNOSTIC_PERIOD_S = 1.0
 # Seconds between two log lines about the same kind of trouble.
 LOG_PERIOD_S = 5.0
-# Executor and worker hand the interpreter to each other after at most this long; the default of
-# 5 ms would be half of what the graph may cost a frame.
-SWITCH_INTERVAL_S = 0.0005
 
 _WAITING = {'unconfigured': 'waiting for configuration', 'inactive': 'waiting for activation'}
-
-# mallopt parameters and values, see _keep_freed_memory.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_MMAP_THRESHOLD_BYTES = 32 * 2 ** 20
-_TRIM_THRESHOLD_BYTES = 64 * 2 ** 20
 
 
 class ManagedNode(LifecycleNode):
@@ -53,6 +40,11 @@ class ManagedNode(LifecycleNode):
         super().__init__(name)
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._failure: str | None = None
+        self._callback_failure: str | None = None
+        self._callback_failures = self._reported_failures = 0
+        # rclpy lets a transition that the present state does not have end the process.
+        self._change_state = self._service_change_state.callback
+        self._service_change_state.callback = self._change_state_if_possible
         self._schema = schema
         self.table = ParameterTable(
             self, lambda: self.state == 'unconfigured', self._parameters_changed)
@@ -103,6 +95,12 @@ class ManagedNode(LifecycleNode):
             except Exception as error:  # noqa: BLE001 - the rest must still be released
                 self.get_logger().error(f'{hook.__name__} failed: {error}')
 
+    def callback_failed(self, error: Exception) -> None:
+        """Report what a callback has raised; the node goes on."""
+        self._callback_failures += 1
+        self._callback_failure = f'callback failed: {error!r}'
+        self.get_logger().error(self._callback_failure, throttle_duration_sec=LOG_PERIOD_S)
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Run :meth:`configure`."""
         self.settings = self.table.read(self._schema)
@@ -152,6 +150,17 @@ class ManagedNode(LifecycleNode):
             return failure
         return TransitionCallbackReturn.SUCCESS
 
+    def _change_state_if_possible(self, request: ChangeState.Request,
+                                  response: ChangeState.Response) -> ChangeState.Response:
+        wanted = request.transition
+        if any(wanted.label == label if wanted.label else wanted.id == number
+               for number, label, *_ in self._state_machine.available_transitions):
+            return self._change_state(request, response)
+        self.get_logger().warning(
+            f'no transition {brief(wanted.label) or wanted.id} while {self.state}')
+        response.success = False
+        return response
+
     def _parameters_changed(self) -> None:
         if not hasattr(self, 'settings'):  # still declaring
             return
@@ -163,59 +172,17 @@ class ManagedNode(LifecycleNode):
             reports = [Report('lifecycle', Level.ERROR, self._failure, {'state': self.state})]
         elif self.state == 'active':
             reports = [Report('lifecycle', Level.OK, 'active', {'state': 'active'})]
-            reports.extend(self.diagnose())
+            try:
+                reports.extend(self.diagnose())
+            except Exception as error:  # noqa: BLE001 - what is known must still be said
+                self.callback_failed(error)
         else:
             message = _WAITING.get(self.state, self.state)
             reports = [Report('lifecycle', Level.WARN, message, {'state': self.state})]
+        if self._callback_failure is not None:
+            fresh = self._callback_failures > self._reported_failures
+            self._reported_failures = self._callback_failures
+            reports.append(Report(
+                'callbacks', Level.ERROR if fresh else Level.WARN, self._callback_failure,
+                {'failed': self._callback_failures}))
         self._reporter.publish(reports)
-
-
-def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
-    """
-    Run one node until SIGINT or SIGTERM.
-
-    :param args: command line with ROS arguments; None takes that of the process.
-    :return: exit status: 0 after a signal, 1 when the parameters are bad.
-    """
-    _keep_freed_memory()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    rclpy.init(args=args)
-    try:
-        node = node_class()
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        print(f'{node_class.__name__}: {error}', file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        if node.settings.autostart:
-            node.start()
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except rclpy_implementation.RCLError:
-        if node.context.ok():
-            raise
-        # A signal has ended the context while a callback was publishing.
-    finally:
-        node.release()
-        node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
-def _keep_freed_memory() -> None:
-    """
-    Make glibc reuse the megabyte-sized buffers of images and tensors.
-
-    By default they are mapped and unmapped on every use, and the kernel's zeroing of pages costs
-    more than the work on them. Fewer arenas keep the resident size small. Elsewhere a no-op.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return
-    mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
-    mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES)
-    mallopt(_M_ARENA_MAX, 2)

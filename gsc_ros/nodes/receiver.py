@@ -23,7 +23,8 @@ from gsc_ros.codec.profile import load_profile
 from gsc_ros.msg import GscFrame, GscStatus
 from gsc_ros.nodes import calibration, conversion, stamp
 from gsc_ros.nodes.diagnostic import Level, Report
-from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode, run
+from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
+from gsc_ros.nodes.process import run
 from gsc_ros.nodes.qos import ground_qos, image_qos, latched_qos
 from gsc_ros.nodes.schema import ReceiverParameters
 from gsc_ros.nodes.sequence import Arrival, SequenceTracker

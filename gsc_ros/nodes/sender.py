@@ -23,7 +23,8 @@ from gsc_ros.codec.profile import load_profile
 from gsc_ros.msg import GscFrame
 from gsc_ros.nodes import calibration, conversion, stamp
 from gsc_ros.nodes.diagnostic import Level, Report
-from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode, run
+from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
+from gsc_ros.nodes.process import run
 from gsc_ros.nodes.qos import frame_qos, latched_qos, sensor_qos
 from gsc_ros.nodes.schema import SenderCameraParameters, SenderParameters
 from gsc_ros.nodes.throttle import Throttle

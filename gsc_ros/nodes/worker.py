@@ -12,6 +12,19 @@ from typing import Generic, TypeVar
 Item = TypeVar('Item')
 
 
+# Less than the 5 s after which a launch loses its patience with a process that it ends.
+STOP_S = 4.0
+
+
+class _Thread(threading.Thread):
+    """Thread of a worker."""
+
+
+def any_at_work() -> bool:
+    """Return whether a thread of any worker still runs, stopped or not."""
+    return any(isinstance(thread, _Thread) for thread in threading.enumerate())
+
+
 class Worker(Generic[Item]):
     """
     One thread that handles items of any number of sources, round-robin.
@@ -37,21 +50,22 @@ class Worker(Generic[Item]):
         self._queues: dict[str, deque[Item]] = {}
         self._condition = threading.Condition()
         # The thread that may take items; None when stopped. A thread that is no longer it ends.
-        self._thread: threading.Thread | None = None
+        self._thread: _Thread | None = None
 
     def start(self) -> None:
         """Start the thread; a worker that runs is left alone."""
         with self._condition:
             if self._thread is not None:
                 return
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread = _Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
 
-    def stop(self, timeout: float = 10.0) -> bool:
+    def stop(self, timeout: float = STOP_S) -> bool:
         """
         Drop what waits, let the item at work finish, and end the thread.
 
-        :return: False if the item at work did not finish within `timeout` seconds.
+        :return: False if the item at work did not finish within `timeout` seconds. Its thread ends
+            after it, and reports nothing any more.
         """
         with self._condition:
             thread, self._thread = self._thread, None
@@ -99,4 +113,5 @@ class Worker(Generic[Item]):
             try:
                 self._handle(source, item)
             except Exception as error:  # noqa: BLE001 - no item may end the thread
-                self._fail(source, error)
+                if self._thread is threading.current_thread():
+                    self._fail(source, error)

@@ -1,0 +1,96 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A node as a process: it ends by a signal, cleanly, and by nothing else."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+
+from gsc_ros.nodes.lifecycle import ManagedNode
+from gsc_ros.nodes.worker import any_at_work
+import rclpy
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+# Executor and worker hand the interpreter to each other after at most this long; the default of
+# 5 ms would be half of what the graph may cost a frame.
+SWITCH_INTERVAL_S = 0.0005
+# After a callback has raised: were it to raise for ever, others would still get the CPU.
+REST_S = 0.01
+
+# mallopt parameters and values, see _keep_freed_memory.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_MMAP_THRESHOLD_BYTES = 32 * 2 ** 20
+_TRIM_THRESHOLD_BYTES = 64 * 2 ** 20
+
+
+def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
+    """
+    Run one node until SIGINT or SIGTERM.
+
+    :param args: command line with ROS arguments; None takes that of the process.
+    :return: exit status: 0 after a signal, 1 when the parameters are bad.
+    """
+    _keep_freed_memory()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    rclpy.init(args=args)
+    try:
+        node = node_class()
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        print(f'{node_class.__name__}: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    try:
+        _spin(node)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        node.release()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    if any_at_work():
+        # A model still runs on a worker's thread. The interpreter would end the thread inside the
+        # model's C++ code, which aborts the process: leave without the interpreter's farewell.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0
+
+
+def _spin(node: ManagedNode) -> None:
+    """Start the node and serve it until a signal ends its context; survive what it raises."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    starting = node.settings.autostart
+    while node.context.ok():
+        try:
+            if starting:
+                starting = False
+                node.start()
+            executor.spin()
+        except ExternalShutdownException:
+            return
+        except Exception as error:  # noqa: BLE001 - no message may end a node
+            # A signal may end the context while a callback publishes: that is no failure.
+            if node.context.ok():
+                node.callback_failed(error)
+                time.sleep(REST_S)
+
+
+def _keep_freed_memory() -> None:
+    """
+    Make glibc reuse the megabyte-sized buffers of images and tensors.
+
+    By default they are mapped and unmapped on every use, and the kernel's zeroing of pages costs
+    more than the work on them. Fewer arenas keep the resident size small. Elsewhere a no-op.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return
+    mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
+    mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES)
+    mallopt(_M_ARENA_MAX, 2)

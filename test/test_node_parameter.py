@@ -112,6 +112,18 @@ def test_structure_may_change_while_the_node_is_unconfigured(bench: Bench):
     assert bench.table.read(Example).size == 4
 
 
+def test_no_camera_is_refused_in_words():
+    # What rclpy makes of `cameras:=[]` on the command line.
+    spec: ParameterSpec = fields(Example)[0].metadata['spec']
+    assert 'not 0' in spec.refusal(None)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_number_that_is_not_finite_is_refused(value: float):
+    spec: ParameterSpec = fields(Inner)[0].metadata['spec']
+    assert 'finite' in spec.refusal(value)
+
+
 @pytest.mark.parametrize('cameras', [[], ['a', 'a'], ['a/b'], ['9lives'], ['ä'], ['x'] * 257])
 def test_camera_names_that_make_no_topics_are_refused(cameras: list[str]):
     value = Parameter('cameras', Parameter.Type.STRING_ARRAY, cameras)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
+import math
 import re
 from typing import Any, TypeVar
 
@@ -49,6 +50,8 @@ class ParameterSpec:
 
     def refusal(self, value: Any) -> str | None:
         """Return why `value` is refused, or None; its type and range are checked by rclpy."""
+        if isinstance(value, float) and not math.isfinite(value):
+            return f'{value} is not a finite number'  # which rclpy's range would let pass
         if self.choices and value not in self.choices:
             return f'{value!r} is not one of {", ".join(map(repr, self.choices))}'
         return self.check(value) if self.check else None
@@ -92,7 +95,8 @@ def camera_list(description: str) -> Any:
         constraint=f'1 to {MAX_CAMERAS} distinct names: letters, digits, underscores')
 
 
-def _camera_list_refusal(names: list[str]) -> str | None:
+def _camera_list_refusal(names: list[str] | None) -> str | None:
+    names = names or []  # rclpy makes nothing of an empty list on the command line
     if not 1 <= len(names) <= MAX_CAMERAS:
         return f'between 1 and {MAX_CAMERAS} cameras are needed, not {len(names)}'
     if len(set(names)) != len(names):

@@ -41,7 +41,7 @@ VERBS = (
     Verb('encode', 'Encode an image, or a folder of images, to .gsc packets'),
     Verb('decode', 'Decode .gsc packets to images'),
     Verb('info', 'Show what a .gsc packet holds, in bytes by section'),
-    Verb('bag', 'Make, encode, decode and compare rosbag2 bags'),
+    Verb('bag', 'Make a rosbag2 bag of images'),
     Verb('replay', 'Publish a drive, folder, video or bag as a camera on ROS 2'),
     Verb('demo', 'Run the whole ROS 2 graph on this machine and write a report'),
     Verb('train', 'Train a structure model and export it as a profile', extra='train'),

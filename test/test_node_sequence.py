@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from gsc_ros.nodes.sequence import Arrival, SequenceTracker
+from gsc_ros.nodes.sequence import Arrival, RESTART_AFTER, SequenceTracker
 from hypothesis import given, strategies
 
 
@@ -57,3 +57,46 @@ def test_ahead_by_less_than_half_the_circle_is_new(start: int, ahead: int):
     tracker = tracker_after(start)
     assert tracker.classify(7, (start + ahead) % 2 ** 32) is Arrival.NEW
     assert tracker.accept(7, (start + ahead) % 2 ** 32) == ahead - 1
+
+
+def offer(tracker: SequenceTracker, numbers: list[int], session: int = 7) -> list[int]:
+    """Return the numbers that are taken."""
+    taken = []
+    for number in numbers:
+        if tracker.classify(session, number) is Arrival.NEW:
+            tracker.accept(session, number)
+            taken.append(number)
+        else:
+            tracker.reject(number)
+    return taken
+
+
+def test_recording_that_loops_is_taken_again_after_a_while():
+    recording = list(range(100, 150))
+    tracker = SequenceTracker()
+    assert offer(tracker, recording) == recording
+    for _ in range(3):
+        assert offer(tracker, recording) == recording[RESTART_AFTER:]
+
+
+def test_one_wrong_number_far_ahead_does_not_silence_the_camera():
+    tracker = tracker_after(20)
+    later = list(range(21, 61))
+    assert offer(tracker, [20_000, *later]) == [20_000, *later[RESTART_AFTER:]]
+
+
+def test_new_beginning_counts_nothing_as_missing():
+    tracker = tracker_after(20_000)
+    offer(tracker, list(range(RESTART_AFTER)))
+    assert tracker.accept(7, RESTART_AFTER) == 0
+
+
+def test_frames_that_come_again_among_new_ones_begin_nothing():
+    tracker = tracker_after(0)
+    for number in range(1, 10 * RESTART_AFTER):
+        assert offer(tracker, [number, number, number - 1]) == [number]
+
+
+def test_same_old_frame_again_and_again_begins_nothing():
+    tracker = tracker_after(4, 9)
+    assert offer(tracker, [4] * 100 + [5] * 100) == []

@@ -8,7 +8,7 @@ from array import array
 
 from gsc_ros.codec import packet
 from gsc_ros.msg import GscFrame
-from gsc_ros.nodes.admission import frame_defect, MAX_PAYLOAD_BYTES
+from gsc_ros.nodes.admission import frame_defect, MAX_PAYLOAD_BYTES, size_defect
 import pytest
 
 
@@ -50,3 +50,18 @@ def test_damaged_packet_is_refused():
 
 def test_foreign_camera_name_is_not_repeated_in_full():
     assert len(frame_defect(frame(camera='x' * 10_000), 'front')) < 200
+
+
+def announcing(width: int, height: int) -> bytes:
+    return packet.serialize(packet.Packet(
+        profile_hash=1, width=width, height=height, channels=(0,), quantizer=0))
+
+
+def test_small_packet_of_a_huge_picture_is_refused_with_a_reason():
+    assert '8192 x 8192' in size_defect(announcing(8192, 8192), 8_000_000)
+    assert size_defect(announcing(8192, 8192), 8192 ** 2) is None
+
+
+def test_narrow_picture_must_not_become_huge_by_its_output_width():
+    assert size_defect(announcing(16, 8192), 8_000_000) is None
+    assert '1600 x 819200' in size_defect(announcing(16, 8192), 8_000_000, 1600)

@@ -123,6 +123,24 @@ def test_announced_size_is_checked_before_anything_is_allocated():
         conversion.to_rgb(CompressedImage(format='png', data=array('B', data)))
 
 
+def test_picture_of_too_many_pixels_is_refused_before_it_is_read():
+    with pytest.raises(ImageError, match='40 x 24 pixels, more than 959'):
+        conversion.to_rgb(message(colours(), 'rgb8'), 959)
+    jpeg = compressed(colours(), '.jpg', 'jpeg')
+    jpeg.data = jpeg.data[:200] + jpeg.data[-2:]  # enough for the size, not for a picture
+    with pytest.raises(ImageError, match='more than 959'):
+        conversion.to_rgb(jpeg, 959)
+    assert conversion.to_rgb(message(colours(), 'rgb8'), 960).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_foreign_encoding_is_not_repeated_in_full():
+    image = message(colours(), 'rgb8')
+    image.encoding = 'x' * 10_000
+    with pytest.raises(ImageError) as raised:
+        conversion.to_rgb(image)
+    assert len(str(raised.value)) < 600
+
+
 @given(strategies.binary(max_size=200), strategies.sampled_from([b'', b'\xff\xd8', b'\xff\xd8\xff',
                                                                   b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR']))
 def test_any_bytes_are_a_picture_or_refused(data: bytes, start: bytes):

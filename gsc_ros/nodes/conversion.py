@@ -14,6 +14,7 @@ import struct
 
 import cv2
 from cv_bridge import CvBridge
+from gsc_ros.nodes.diagnostic import brief
 from gsc_ros.sources import pixel
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
@@ -34,23 +35,24 @@ class ImageError(ValueError):
     """The message holds no picture that can be coded; the text says why."""
 
 
-def to_rgb(message: Image | CompressedImage) -> np.ndarray:
+def to_rgb(message: Image | CompressedImage, max_pixels: int = MAX_SIDE ** 2) -> np.ndarray:
     """
     Return the picture of an image message, uint8 [H, W, 3], RGB.
 
-    :raises ImageError: depth or an unknown encoding, too little data, or a side that is not
-        within 16..8192 pixels.
+    :param max_pixels: larger pictures are refused before anything is allocated for them.
+    :raises ImageError: depth or an unknown encoding, too little data, a side that is not within
+        16..8192 pixels, or too many pixels.
     """
     if isinstance(message, CompressedImage):
-        return _decompress(message)
-    _check_size(message.width, message.height)
+        return _decompress(message, max_pixels)
+    _check_size(message.width, message.height, max_pixels)
     row_bytes = message.width * _CV_BRIDGE_PIXEL_BYTES.get(message.encoding, 0)
     if row_bytes == message.step and len(message.data) == row_bytes * message.height:
         return _cv_bridge.imgmsg_to_cv2(message, 'rgb8')
     try:
         return pixel.to_rgb(
             np.frombuffer(message.data, np.uint8), message.width, message.height, message.step,
-            message.encoding, bool(message.is_bigendian))
+            brief(message.encoding), bool(message.is_bigendian))
     except pixel.PixelError as error:
         raise ImageError(str(error)) from None
 
@@ -92,19 +94,21 @@ def shrink(image: np.ndarray, max_width: int) -> np.ndarray:
     return shrunk
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, max_pixels: int = MAX_SIDE ** 2) -> None:
     if not (MIN_SIDE <= width <= MAX_SIDE and MIN_SIDE <= height <= MAX_SIDE):
         raise ImageError(
             f'bad image: {width} x {height} pixels, not within {MIN_SIDE} to {MAX_SIDE}')
+    if width * height > max_pixels:
+        raise ImageError(f'bad image: {width} x {height} pixels, more than {max_pixels}')
 
 
-def _decompress(message: CompressedImage) -> np.ndarray:
-    kind = message.format
+def _decompress(message: CompressedImage, max_pixels: int) -> np.ndarray:
+    kind = brief(message.format)
     if any(word in kind.lower() for word in ('compresseddepth', '16uc1', '32fc1')):
         raise ImageError(f'unsupported encoding: {kind} is depth, not a picture')
     data = bytes(message.data)
     width, height, bits = _announced(data)
-    _check_size(width, height)
+    _check_size(width, height, max_pixels)
     if bits > 8 and not kind.lower().startswith('mono16'):
         raise ImageError(f'unsupported encoding: {bits}-bit samples in {kind!r} may be depth')
     # Orientation tags are ignored: calibration and frame_id belong to the sensor's own rows.

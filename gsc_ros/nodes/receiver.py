@@ -17,11 +17,13 @@ import math
 import sys
 import time
 
+from gsc_ros.codec.error import PacketError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
 from gsc_ros.codec.packet import SECTIONS
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.msg import GscFrame, GscStatus
 from gsc_ros.nodes import calibration, conversion, stamp
+from gsc_ros.nodes.admission import size_defect
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.process import run
@@ -152,9 +154,13 @@ class Receiver(ManagedNode):
         if time.monotonic() - camera.last_frame_s > SILENCE_S:
             known = camera.inputs[0].get_publisher_count() > 0
             return Level.WARN, 'no frames from the link' if known else 'no bridge'
-        if camera.counters.replaced > camera.reported.replaced:
+        now, before = camera.counters, camera.reported
+        if now.published == before.published and (
+                now.duplicate + now.out_of_order > before.duplicate + before.out_of_order):
+            return Level.WARN, 'old frames only'
+        if now.replaced > before.replaced:
             return Level.WARN, 'CPU bound'
-        if camera.counters.received == 0:
+        if now.received == 0:
             return Level.OK, 'waiting for the first frame'
         return Level.OK, 'reconstructing'
 
@@ -173,15 +179,21 @@ class Receiver(ManagedNode):
         """Decode and publish one frame unless it is old, on the worker's thread."""
         camera = self._cameras[name]
         arrival = camera.tracker.classify(frame.session, frame.sequence)
-        if arrival is Arrival.DUPLICATE:
-            camera.counters.duplicate += 1
-        elif arrival is Arrival.LATE:
-            camera.counters.out_of_order += 1
-        else:
-            result = self._decoder.decode(bytes(frame.payload))
-            camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
-            camera.decode_ms = result.decode_ms
-            self._publish(camera, frame, result)
+        if arrival is not Arrival.NEW:
+            camera.tracker.reject(frame.sequence)
+            if arrival is Arrival.DUPLICATE:
+                camera.counters.duplicate += 1
+            else:
+                camera.counters.out_of_order += 1
+            return
+        payload, settings = bytes(frame.payload), self.settings
+        defect = size_defect(payload, settings.max_pixels, settings.output_width)
+        if defect is not None:
+            raise PacketError(defect)
+        result = self._decoder.decode(payload)
+        camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
+        camera.decode_ms = result.decode_ms
+        self._publish(camera, frame, result)
 
     def _decode_failed(self, name: str, error: Exception) -> None:
         if not self.context.ok():  # the process ends
@@ -211,10 +223,11 @@ class Receiver(ManagedNode):
         height, width = result.confidence.shape
         total = sum(result.sections.values())
         stamp_ns = stamp.to_ns(frame.header.stamp)
-        age_ns = self.get_clock().now().nanoseconds - stamp_ns
+        now_ns = self.get_clock().now().nanoseconds  # 0 while simulated time has not begun
         return GscStatus(
             header=frame.header, camera=camera.name, sequence=frame.sequence,
-            age=age_ns / 1e9 if stamp_ns else math.nan, width=width, height=height,
+            age=(now_ns - stamp_ns) / 1e9 if stamp_ns and now_ns else math.nan,
+            width=width, height=height,
             **{f'bytes_{section}': result.sections.get(section, 0) for section in SECTIONS},
             bytes_total=total, bpp=8 * total / (width * height),
             channels=array('H', result.channels), layers_received=result.layers,

@@ -8,6 +8,14 @@ from dataclasses import dataclass
 
 from gsc_ros.nodes.parameter import camera_list, group, parameter, topic_refusal
 
+# The largest image that a packet can hold.
+MAX_PIXELS = 8192 * 8192
+
+
+def max_pixels(description: str) -> int:
+    """Return the parameter `max_pixels`, a bound on the time and memory of one image."""
+    return parameter(8_000_000, description, minimum=256, maximum=MAX_PIXELS, live=True)
+
 
 @dataclass(frozen=True)
 class SenderParameters:
@@ -33,6 +41,7 @@ class SenderParameters:
     max_width: int = parameter(
         0, 'Wider images are scaled down to this width in pixels; 0 keeps them.',
         minimum=0, maximum=8192, live=True)
+    max_pixels: int = max_pixels('Larger images are refused unread; pixels.')
     caption: str = parameter('', 'Text to send with every frame.', live=True)
 
 
@@ -121,3 +130,5 @@ class ReceiverParameters:
     output_width: int = parameter(
         0, 'Width in pixels of the published images; 0 is the width as coded.',
         minimum=0, maximum=8192, live=True)
+    max_pixels: int = max_pixels(
+        'Packets of larger images are refused undecoded, and larger outputs; pixels.')

@@ -189,7 +189,8 @@ class Sender(ManagedNode):
         """Convert, encode and publish one image, on the worker's thread."""
         camera = self._cameras[name]
         coding = self._coding(camera)
-        image = conversion.shrink(conversion.to_rgb(message), coding.max_width)
+        image = conversion.shrink(
+            conversion.to_rgb(message, coding.max_pixels), coding.max_width)
         encoded = self._encoder.encode(image, EncoderSettings(
             channels=coding.channels, caption=coding.caption, max_bytes=coding.max_bytes or None,
             quantizer=None if coding.quantizer < 0 else coding.quantizer,

@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
+import time
 
 from conftest import World
-from graph import Camera, NodeProcess, Probe
+from graph import Camera, NodeProcess, Probe, wait_for
+from gsc_ros.codec import packet
+from gsc_ros.codec.profile import load_profile
+from gsc_ros.msg import GscFrame
 from lifecycle_msgs.msg import Transition
 import pytest
 
@@ -61,4 +66,86 @@ def test_frame_id_too_long_for_the_link_is_counted_and_stops_nothing(probe: Prob
     with camera:
         report = probe.wait_for_report('bridge: front', 'invalid frames')
     assert int(report['invalid']) > 0
+    wait_for_images(probe)
+
+
+def tiny_frame(camera: str, sequence: int, side: int = 64) -> GscFrame:
+    """Return a frame of 12 bytes that announces a picture of `side` x `side` pixels."""
+    payload = packet.serialize(packet.Packet(
+        profile_hash=load_profile('tiny').short_hash, width=side, height=side, channels=(0,),
+        quantizer=0))
+    frame = GscFrame(camera=camera, session=3, sequence=sequence, payload=array('B', payload),
+                     layer_ends=[len(payload)])
+    frame.header.stamp.sec = 100 + sequence
+    return frame
+
+
+def play(probe: Probe, camera: str, numbers: range) -> int:
+    """Publish frames one after the other; return how many became pictures."""
+    def seen() -> tuple[int, int]:
+        report = probe.report(f'receiver: {camera}')
+        return len(probe.received(f'reconstructed/{camera}/image')), sum(
+            int(report[counter]) for counter in ('duplicate', 'out_of_order', 'replaced'))
+
+    probe.publisher(GscFrame, f'ground/{camera}/gsc')
+    wait_for('the receiver', lambda: probe.node.count_subscribers(f'ground/{camera}/gsc'))
+    wait_for('a report', lambda: probe.report(f'receiver: {camera}'))
+    images, old = seen()
+    for sequence in numbers:
+        probe.publish(f'ground/{camera}/gsc', tiny_frame(camera, sequence))
+        time.sleep(0.05)  # more frames at once than the queue holds would be replaced
+    wait_for('the end of the frames', lambda: sum(seen()) >= images + old + len(numbers))
+    return seen()[0] - images
+
+
+def test_recorded_frames_that_loop_become_pictures_again(probe: Probe):
+    assert play(probe, 'left', range(30)) > 0
+    assert play(probe, 'left', range(30)) > 0
+
+
+def test_old_frames_only_is_what_the_receiver_says_of_them(probe: Probe):
+    play(probe, 'left', range(100, 102))
+
+    def repeat() -> bool:
+        probe.publish('ground/left/gsc', tiny_frame('left', 101))
+        report = probe.report('receiver: left')
+        return report is not None and report['message'] == 'old frames only'
+    wait_for('the report of old frames', repeat)
+
+
+def test_small_packet_of_a_huge_picture_stalls_nobody(
+    probe: Probe, nodes: dict[str, NodeProcess],
+):
+    play(probe, 'left', range(200, 201))
+    probe.publish('ground/left/gsc', tiny_frame('left', 201, side=8192))
+    report = probe.wait_for_report('receiver: left', '8192 x 8192')
+    assert int(report['undecodable']) > 0
+    assert nodes['receiver'].resident_mb() < 400
+    assert play(probe, 'left', range(201, 203)) > 0
+    assert not probe.set_parameter('receiver', 'max_pixels', 255)[0]
+
+
+def test_signal_in_the_middle_of_a_long_decoding_ends_the_node_cleanly(
+    world: World, probe: Probe,
+):
+    busy = world.start(
+        'receiver', node_name='busy', cameras=['left'], input_prefix='other', max_pixels=2 ** 26)
+    probe.wait_until_active('busy')
+    probe.publisher(GscFrame, 'other/left/gsc')
+    wait_for('the receiver', lambda: probe.node.count_subscribers('other/left/gsc'))
+    probe.publish('other/left/gsc', tiny_frame('left', 0, side=6144))
+
+    def received() -> bool:
+        report = probe.report('busy: left')
+        return report is not None and report['received'] == '1'
+    wait_for('the frame', received)
+    assert busy.end() == 0
+    assert 'Traceback' not in busy.output
+
+
+def test_image_too_large_is_refused_by_the_sender(probe: Probe):
+    assert probe.set_parameter('sender', 'max_pixels', 1000) == (True, '')
+    with Camera(probe, 'front'):
+        probe.wait_for_report('sender: front', '320 x 192 pixels, more than 1000')
+    assert probe.set_parameter('sender', 'max_pixels', 8_000_000) == (True, '')
     wait_for_images(probe)

@@ -158,3 +158,31 @@ def test_every_parameter_of_the_nodes_is_described_and_bounded(checked: type):
                             else spec.default) is None, field.name
         if isinstance(spec.default, (int, float)) and not isinstance(spec.default, bool):
             assert spec.minimum <= spec.default <= spec.maximum, field.name
+
+
+@pytest.mark.parametrize('checked', SCHEMAS[:2])
+def test_caption_too_long_for_a_packet_is_refused(checked: type):
+    spec: ParameterSpec = next(
+        field.metadata['spec'] for field in fields(checked) if field.name == 'caption')
+    assert spec.refusal('x' * 4094) is None
+    assert '4095' in spec.refusal('x' * 4095)
+    assert spec.refusal('\u65e5' * 1400) is not None  # three bytes each
+
+
+@pytest.mark.parametrize('value, accepted', [(-1.0, True), (0.0, True), (-0.5, False)])
+def test_rate_of_a_camera_is_its_own_or_that_of_the_node(value: float, accepted: bool):
+    spec: ParameterSpec = next(
+        field.metadata['spec'] for field in fields(schema.SenderCameraParameters)
+        if field.name == 'max_fps')
+    assert (spec.refusal(value) is None) is accepted
+
+
+def test_node_may_refuse_what_does_not_suit_it_now():
+    bench = Bench()
+    table = ParameterTable(
+        bench.node, lambda: True, lambda: None,
+        lambda name, value: f'not {value} now' if name == 'rate' and value == 7 else None)
+    table.declare(Example)
+    assert bench.set('rate', 7) == (False, 'rate: not 7 now')
+    assert bench.set('rate', 8)[0]
+    bench.close()

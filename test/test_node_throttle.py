@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 
-from gsc_ros.nodes.throttle import NANOSECONDS, Throttle
+from gsc_ros.nodes.throttle import FrameClock, NANOSECONDS, STANDING_FRAMES, Throttle
 import pytest
 
 
@@ -51,3 +51,35 @@ def test_higher_rate_holds_from_the_next_frame():
     assert throttle.admit(0, 0.1)
     assert not throttle.admit(NANOSECONDS, 0.1)
     assert throttle.admit(2 * NANOSECONDS, 10.0)
+
+
+def admitted_at(stamps_ns: list[int], fps: int, max_fps: float) -> int:
+    """Return how many frames pass that arrive at `fps`."""
+    clock, throttle = FrameClock(), Throttle()
+    return sum(throttle.admit(clock.time_ns(stamp_ns, 10 ** 15 + n * NANOSECONDS // fps), max_fps)
+               for n, stamp_ns in enumerate(stamps_ns))
+
+
+@pytest.mark.parametrize('stamp_ns', [0, 5 * NANOSECONDS])
+def test_stamps_that_stand_still_are_thinned_by_arrival(stamp_ns: int):
+    assert admitted_at([stamp_ns] * 200, 20, 10.0) == pytest.approx(100, abs=2)
+
+
+def test_frame_that_comes_twice_is_not_admitted_twice():
+    assert admitted_at([n // 2 * 10 ** 8 for n in range(100)], 10 ** 5, 10.0) == 50
+
+
+def test_stamps_that_move_again_are_followed_again():
+    stamps = [5 * NANOSECONDS] * 20 + [6 * NANOSECONDS + n * 10 ** 8 for n in range(20)]
+    assert admitted_at(stamps, 10, 10.0) >= 39
+
+
+@pytest.mark.parametrize('stamp_ns, expected', [(0, False), (7, True)])
+def test_clock_says_when_the_stamps_stand_still(stamp_ns: int, expected: bool):
+    clock = FrameClock()
+    for arrival_ns in range(STANDING_FRAMES + 1):
+        assert not clock.stands_still
+        clock.time_ns(stamp_ns, arrival_ns)
+    assert clock.stands_still is expected
+    clock.time_ns(stamp_ns + 1, 100)
+    assert not clock.stands_still

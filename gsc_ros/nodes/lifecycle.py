@@ -47,7 +47,7 @@ class ManagedNode(LifecycleNode):
         self._service_change_state.callback = self._change_state_if_possible
         self._schema = schema
         self.table = ParameterTable(
-            self, lambda: self.state == 'unconfigured', self._parameters_changed)
+            self, lambda: self.state == 'unconfigured', self._parameters_changed, self.refusal)
         self.table.declare(schema)
         settings = self.table.read(schema)
         if camera_schema is not None:
@@ -72,6 +72,9 @@ class ManagedNode(LifecycleNode):
 
     def settings_changed(self) -> None:
         """React to new values in `settings`."""
+
+    def refusal(self, name: str, value: object) -> str | None:
+        """Return why a value of a parameter does not suit the configured node, or None."""
 
     def diagnose(self) -> Iterable[Report]:
         """Yield the state of the node's parts while it is active."""

@@ -116,16 +116,19 @@ class ParameterTable:
     """The declared parameters of one node, read back as instances of their schemas."""
 
     def __init__(self, node: Node, may_reconfigure: Callable[[], bool],
-                 on_change: Callable[[], None]) -> None:
+                 on_change: Callable[[], None],
+                 refusal: Callable[[str, Any], str | None] = lambda name, value: None) -> None:
         """
         Watch the parameters of `node`.
 
         :param may_reconfigure: says whether parameters that are not live may change now.
         :param on_change: called on the executor thread after declared parameters have changed.
+        :param refusal: returns why the node, as it is now, refuses a value, or None.
         """
         self._node = node
         self._may_reconfigure = may_reconfigure
         self._on_change = on_change
+        self._refusal = refusal
         self._specs: dict[str, ParameterSpec] = {}
         self._declared: set[str] = set()
         node.add_on_set_parameters_callback(self._validate)
@@ -166,7 +169,7 @@ class ParameterTable:
             spec = self._specs.get(change.name)
             if spec is None:
                 continue
-            reason = spec.refusal(change.value)
+            reason = spec.refusal(change.value) or self._refusal(change.name, change.value)
             if reason is None and change.name in self._declared and not (
                     spec.live or self._may_reconfigure()):
                 reason = 'takes effect when the node is configured: clean it up first'

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gsc_ros.codec import text
+from gsc_ros.codec.error import CodecError
 from gsc_ros.nodes.parameter import camera_list, group, parameter, topic_refusal
 
 # The largest image that a packet can hold.
@@ -15,6 +17,14 @@ MAX_PIXELS = 8192 * 8192
 def max_pixels(description: str) -> int:
     """Return the parameter `max_pixels`, a bound on the time and memory of one image."""
     return parameter(8_000_000, description, minimum=256, maximum=MAX_PIXELS, live=True)
+
+
+def _caption_refusal(caption: str) -> str | None:
+    try:
+        text.compress(caption)
+    except CodecError as error:
+        return str(error)
+    return None
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,8 @@ class SenderParameters:
         0, 'Wider images are scaled down to this width in pixels; 0 keeps them.',
         minimum=0, maximum=8192, live=True)
     max_pixels: int = max_pixels('Larger images are refused unread; pixels.')
-    caption: str = parameter('', 'Text to send with every frame.', live=True)
+    caption: str = parameter(
+        '', 'Text to send with every frame.', live=True, check=_caption_refusal)
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,8 @@ class SenderCameraParameters:
         128, 'Place in the queue of the link, 0 the most urgent.', minimum=0, maximum=255,
         live=True)
     max_fps: float = parameter(
-        -1.0, 'Frames per second, at most; 0 takes all.', minimum=-1, maximum=1000, live=True)
+        -1.0, 'Frames per second, at most; 0 takes all.', minimum=-1, maximum=1000, live=True,
+        check=lambda value: 'less than none' if -1.0 < value < 0.0 else None)
     channels: int = parameter(-1, 'Channels, at most.', minimum=-1, maximum=320, live=True,
                               check=lambda value: '0 channels show nothing' if not value else None)
     quantizer: int = parameter(
@@ -64,7 +76,8 @@ class SenderCameraParameters:
         -1, 'Bytes of a packet, at most; 0 is no limit.', minimum=-1, maximum=65536, live=True)
     max_width: int = parameter(
         -1, 'Width in pixels, at most; 0 keeps it.', minimum=-1, maximum=8192, live=True)
-    caption: str = parameter('', 'Text to send with every frame.', live=True)
+    caption: str = parameter(
+        '', 'Text to send with every frame.', live=True, check=_caption_refusal)
 
 
 @dataclass(frozen=True)

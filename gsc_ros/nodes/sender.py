@@ -19,7 +19,7 @@ import sys
 import time
 
 from gsc_ros.codec.frame import EncoderSettings, FrameEncoder, Selection
-from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.profile import load_profile, Profile
 from gsc_ros.msg import GscFrame
 from gsc_ros.nodes import calibration, conversion, stamp
 from gsc_ros.nodes.diagnostic import Level, Report
@@ -27,7 +27,7 @@ from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.process import run
 from gsc_ros.nodes.qos import frame_qos, latched_qos, sensor_qos
 from gsc_ros.nodes.schema import SenderCameraParameters, SenderParameters
-from gsc_ros.nodes.throttle import Throttle
+from gsc_ros.nodes.throttle import FrameClock, Throttle
 from gsc_ros.nodes.worker import Worker
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.publisher import Publisher
@@ -61,6 +61,7 @@ class Camera:
     parameters: SenderCameraParameters
     frames: Publisher
     calibrations: Publisher
+    clock: FrameClock = field(default_factory=FrameClock)
     throttle: Throttle = field(default_factory=Throttle)
     counters: SenderCounters = field(default_factory=SenderCounters)
     reported: SenderCounters = field(default_factory=SenderCounters)
@@ -78,14 +79,19 @@ class Sender(ManagedNode):
     def __init__(self) -> None:
         """Create the node with the process's ROS arguments."""
         self._cameras: dict[str, Camera] = {}
+        self._profile: Profile | None = None
         self._worker: Worker[Image | CompressedImage] = Worker(
             'encoder', self._encode, self._encode_failed)
         super().__init__('sender', SenderParameters, SenderCameraParameters)
 
     def configure(self) -> None:
         """Load the profile and advertise the frames."""
-        self._encoder = FrameEncoder(
-            load_profile(self.settings.profile), threads=self.settings.encoder_threads)
+        self._profile = load_profile(self.settings.profile)
+        for name in ('quantizer', *(f'{name}.quantizer' for name in self.settings.cameras)):
+            reason = self.refusal(name, self.get_parameter(name).value)
+            if reason is not None:
+                raise ValueError(f'{name}: {reason}')
+        self._encoder = FrameEncoder(self._profile, threads=self.settings.encoder_threads)
         self._session = secrets.randbelow(2 ** 16)
         for number, name in enumerate(self.settings.cameras):
             events = PublisherEventCallbacks(matched=lambda _, name=name: self._follow(name))
@@ -116,12 +122,20 @@ class Sender(ManagedNode):
             self.destroy_lifecycle_publisher(camera.frames)
             self.destroy_lifecycle_publisher(camera.calibrations)
         self._cameras.clear()
-        self._encoder = None
+        self._encoder = self._profile = None
 
     def settings_changed(self) -> None:
         """Take over live parameters; they hold from the next frame."""
         for name, camera in self._cameras.items():
             camera.parameters = self.table.read(SenderCameraParameters, f'{name}.')
+
+    def refusal(self, name: str, value: object) -> str | None:
+        """Return why a quantizer is not one of the loaded profile, or None."""
+        if self._profile is None or name.rpartition('.')[2] != 'quantizer':
+            return None
+        levels = self._profile.manifest.quantizers
+        return None if value < levels else (
+            f'{value} is not one of the quantizers 0 to {levels - 1} of {self._profile.name!r}')
 
     def diagnose(self) -> Iterable[Report]:
         """Yield one report per camera."""
@@ -143,6 +157,8 @@ class Sender(ManagedNode):
             return Level.WARN, 'no images from the camera' if known else 'no camera'
         if camera.counters.replaced > camera.reported.replaced:
             return Level.WARN, 'CPU bound'
+        if camera.clock.stands_still:
+            return Level.WARN, 'stamps stand still'
         return Level.OK, 'coding'
 
     def _follow(self, name: str, active: bool | None = None) -> None:
@@ -173,9 +189,8 @@ class Sender(ManagedNode):
     def _take_image(self, camera: Camera, image: Image | CompressedImage) -> None:
         camera.counters.received += 1
         camera.last_image_s = time.monotonic()
-        # Drivers without a clock stamp zero: then the time of arrival has to do.
-        stamp_ns = stamp.to_ns(image.header.stamp) or time.monotonic_ns()
-        if not camera.throttle.admit(stamp_ns, self._coding(camera).max_fps):
+        time_ns = camera.clock.time_ns(stamp.to_ns(image.header.stamp), time.monotonic_ns())
+        if not camera.throttle.admit(time_ns, self._coding(camera).max_fps):
             camera.counters.throttled += 1
             return
         camera.counters.replaced += self._worker.submit(camera.name, image)

@@ -7,6 +7,39 @@ from __future__ import annotations
 NANOSECONDS = 1_000_000_000
 # A frame may come early by this share of the period: cameras jitter around their nominal rate.
 EARLY_SHARE = 0.1
+# A stamp that comes so often in a row is no repetition of a frame: the camera's clock is broken.
+STANDING_FRAMES = 5
+
+
+class FrameClock:
+    """
+    Gives each frame a time: its stamp, or the time that has passed while the stamps stand still.
+
+    Drivers without a clock stamp zero, and broken ones the same time again and again.
+    """
+
+    def __init__(self) -> None:
+        """Begin before the first frame."""
+        self._stamp_ns: int | None = None
+        self._since_ns = 0
+        self._repeated = 0
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the last frames have had one and the same stamp, not zero."""
+        return bool(self._stamp_ns) and self._repeated >= STANDING_FRAMES
+
+    def time_ns(self, stamp_ns: int, arrival_ns: int) -> int:
+        """
+        Return the time of the next frame in nanoseconds.
+
+        :param arrival_ns: now, on a steady clock.
+        """
+        if stamp_ns != self._stamp_ns:
+            self._stamp_ns, self._since_ns, self._repeated = stamp_ns, arrival_ns, 0
+        else:
+            self._repeated += 1
+        return stamp_ns + arrival_ns - self._since_ns
 
 
 class Throttle:

@@ -149,3 +149,31 @@ def test_image_too_large_is_refused_by_the_sender(probe: Probe):
         probe.wait_for_report('sender: front', '320 x 192 pixels, more than 1000')
     assert probe.set_parameter('sender', 'max_pixels', 8_000_000) == (True, '')
     wait_for_images(probe)
+
+
+def test_stamps_that_stand_still_keep_no_picture_back(probe: Probe):
+    assert probe.set_parameter('sender', 'max_fps', 10.0) == (True, '')
+    camera = Camera(probe, 'front')
+    camera.stamp = lambda: 1_700_000_000_000_000_000
+    with camera:
+        probe.wait_for_messages('reconstructed/front/image', 5)
+        probe.wait_for_report('sender: front', 'stamps stand still')
+    assert probe.set_parameter('sender', 'max_fps', 0.0) == (True, '')
+
+
+@pytest.mark.parametrize('name', ['quantizer', 'front.quantizer'])
+def test_quantizer_that_the_profile_has_not_is_refused(probe: Probe, name: str):
+    levels = load_profile('tiny').manifest.quantizers
+    assert probe.set_parameter('sender', name, levels - 1) == (True, '')
+    accepted, reason = probe.set_parameter('sender', name, levels)
+    assert not accepted and f'0 to {levels - 1}' in reason
+    assert probe.set_parameter('sender', name, -1) == (True, '')
+
+
+def test_quantizer_that_the_profile_has_not_fails_the_configuration(world: World, probe: Probe):
+    levels = load_profile('tiny').manifest.quantizers
+    world.start('sender', node_name='coarse', front__quantizer=levels)
+    report = probe.wait_for_report('coarse: lifecycle', f'front.quantizer: {levels}')
+    assert report['state'] == 'unconfigured'
+    assert probe.set_parameter('coarse', 'front.quantizer', -1) == (True, '')
+    assert probe.change_state('coarse', Transition.TRANSITION_CONFIGURE)

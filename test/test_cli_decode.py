@@ -75,3 +75,17 @@ def test_a_missing_packet_is_bad_data(capsys, tmp_path):
     done = call(capsys, 'decode', tmp_path / 'gone.gsc', '-o', tmp_path / 'back.png')
     assert done.status == 1
     assert 'gone.gsc: no such file' in done.err
+
+
+def test_a_packet_is_never_overwritten_by_its_picture(capsys, tmp_path, packet):
+    before = packet.read_bytes()
+    (tmp_path / 'in').mkdir()
+    (tmp_path / 'in' / 'a.gsc').hardlink_to(packet)
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'a.png').symlink_to(packet)
+    for words in ((packet, packet), (tmp_path / 'in', tmp_path / 'out')):
+        done = call(capsys, 'decode', words[0], '-o', words[1])
+        assert done.status == 2
+        assert 'would overwrite an input' in done.err
+        assert done.err.count('\n') == 1
+    assert packet.read_bytes() == before

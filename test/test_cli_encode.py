@@ -137,3 +137,21 @@ def test_an_unknown_profile_is_told(capsys, tmp_path, picture):
     done = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--profile', 'huge')
     assert done.status == 1
     assert 'huge' in done.err
+
+
+def test_a_picture_is_never_overwritten_by_its_packet(capsys, tmp_path, picture):
+    before = picture.read_bytes()
+    (tmp_path / 'link.gsc').symlink_to(picture)
+    for target in (picture, tmp_path / 'link.gsc', tmp_path / 'gone' / '..' / picture.name):
+        (tmp_path / 'gone').mkdir(exist_ok=True)
+        done = call(capsys, 'encode', picture, '-o', target)
+        assert done.status == 2
+        assert done.err == (
+            f'gsc encode: error: {target}: would overwrite an input; name another output\n')
+    assert picture.read_bytes() == before
+
+
+def test_a_caption_that_is_no_text_is_bad_data(capsys, tmp_path, picture):
+    done = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--caption', 'a\udcff')
+    assert (done.status, 'the caption is not Unicode text' in done.err) == (1, True)
+    assert not (tmp_path / 'a.gsc').exists()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`gsc info` by what it does."""
 
+from dataclasses import replace
 import subprocess
 import sys
 import time
@@ -86,3 +87,13 @@ def test_a_missing_file_is_bad_data(capsys, tmp_path):
     assert done.status == 1
     assert 'gone.gsc: No such file' in done.err
     assert done.out == ''
+
+
+def test_a_caption_cannot_command_the_terminal(capsys, tmp_path):
+    caption = 'rock\x1b[2J\x9b31m\r\u202eevil\nquantizer 9, grün'
+    path = tmp_path / 'a.gsc'
+    path.write_bytes(serialize(replace(PACKET, text=text.compress(caption))))
+    shown = call(capsys, 'info', path).out
+    assert all(character.isprintable() for line in shown.split('\n') for character in line)
+    assert r'rock\x1b[2J\x9b31m\r\u202eevil\nquantizer 9, grün' in shown
+    assert call(capsys, 'info', path, '--json').json['caption'] == caption

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `gsc`: finding verbs, exit statuses, and a fast start."""
 
+import os
+from pathlib import Path
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 
 from gsc_ros.cli import main as entry
 from gsc_ros.cli.error import DataError, UsageError
+from gsc_ros.codec.packet import Packet, serialize
 import pytest
 
 
@@ -127,3 +130,27 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
         f'{sys.executable} -m gsc_ros.cli.main --help | true', shell=True, capture_output=True,
         text=True)
     assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='a device of Linux')
+@pytest.mark.parametrize('words', (['info', 'a.gsc'], ['info', 'a.gsc', '--json']))
+def test_a_full_disk_under_the_output_is_one_line_and_status_1(tmp_path, words):
+    (tmp_path / 'a.gsc').write_bytes(serialize(Packet(1, 16, 16, (0,), 0, stream=b'')))
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run(
+            [sys.executable, '-m', 'gsc_ros.cli.main', *words], stdout=full, cwd=tmp_path,
+            env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}, stderr=subprocess.PIPE,
+            text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == 'gsc: error: [Errno 28] No space left on device\n'
+
+
+def test_a_pipe_that_breaks_at_the_end_is_no_error(tmp_path):
+    (tmp_path / 'a.gsc').write_bytes(serialize(Packet(1, 16, 16, (0,), 0, stream=b'')))
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, 'w') as broken:
+        done = subprocess.run(
+            [sys.executable, '-m', 'gsc_ros.cli.main', 'info', tmp_path / 'a.gsc'],
+            stdout=broken, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, '')

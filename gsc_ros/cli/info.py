@@ -91,6 +91,13 @@ def measure_layers(payload: bytes, profile_name: str) -> list[int]:
     return [end - start for start, end in zip((0, *ends), ends)]
 
 
+def _visible(words: str) -> str:
+    """Escape what a terminal would obey rather than show: the text has come over a link."""
+    return ''.join(
+        character if character.isprintable() else character.encode('unicode_escape').decode()
+        for character in words)
+
+
 def _table(path: Path, description: dict) -> str:
     channels = description['channels']
     named = f'0..{channels[-1]}' if len(channels) == channels[-1] + 1 else ' '.join(
@@ -103,11 +110,11 @@ def _table(path: Path, description: dict) -> str:
         ('quantizer', str(description['quantizer'])),
         ('seed', str(description['seed'])),
         ('profile', f'hash {description["profile_hash"]}...'),
-        ('caption', description['caption'] or '(none)'),
+        ('caption', _visible(description['caption']) or '(none)'),
     ]
     for name, size in description['sections'].items():
         rows.append((f'  {name}', f'{size} bytes'))
         if name == 'structure' and 'structure_layers' in description:
             layers = zip(layer_counts(len(channels)), description['structure_layers'])
             rows += [(f'    to {count} ch.', f'{layer} bytes') for count, layer in layers]
-    return '\n'.join([str(path), *(f'  {name:<14} {value}' for name, value in rows)])
+    return '\n'.join([_visible(str(path)), *(f'  {name:<14} {value}' for name, value in rows)])

@@ -101,6 +101,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: the exit status; usage errors leave through SystemExit(2), as argparse does.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        try:
+            return _call(words)
+        finally:
+            # Here rather than when Python exits, where a full disk would be a traceback.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our stdout went away (`gsc info ... | head`): not an error.
+        _discard_stdout()
+        return 0
+    except OSError as error:
+        _discard_stdout()
+        print(f'gsc: error: {error}', file=sys.stderr)
+        return 1
+
+
+def _discard_stdout() -> None:
+    """Send what is still buffered nowhere, else Python complains when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+
+
+def _call(words: list[str]) -> int:
     name = _top_parser().parse_args(words[:1]).verb
     verb = next(verb for verb in VERBS if verb.name == name)
     try:
@@ -111,11 +133,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f'gsc {verb.name}: interrupted', file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of our stdout went away (`gsc info ... | head`): not an error, but Python
-        # would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _run(verb: Verb, words: list[str]) -> int:

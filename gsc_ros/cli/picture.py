@@ -34,13 +34,14 @@ def plan_jobs(source: Path, output: Path, suffixes: Iterable[str], target_suffix
     :param output: where to write; a folder if `source` is one, and it may be one if not.
     :param target_suffix: suffix of the files made in a folder.
     :raises DataError: when there is nothing to read, or the folder cannot be made.
-    :raises UsageError: when a folder is to be written to a file.
+    :raises UsageError: when a folder is to be written to a file, or an input over itself or
+        another input.
     """
     if not source.exists():
         raise DataError(f'{source}: no such file or folder')
     if not source.is_dir():
         target = output / f'{source.stem}{target_suffix}' if output.is_dir() else output
-        return [Job(source, target)]
+        return _without_overwriting([Job(source, target)])
     wanted = frozenset(suffixes)
     files = sorted(path for path in source.iterdir()
                    if path.suffix.lower() in wanted and path.is_file())
@@ -52,7 +53,19 @@ def plan_jobs(source: Path, output: Path, suffixes: Iterable[str], target_suffix
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f'{output}: {error.strerror}') from error
-    return [Job(path, output / f'{path.stem}{target_suffix}') for path in files]
+    return _without_overwriting(
+        [Job(path, output / f'{path.stem}{target_suffix}') for path in files])
+
+
+def _without_overwriting(jobs: list[Job]) -> list[Job]:
+    # Files, not names: links and ./ lead to the same one by another name.
+    sources = {(state.st_dev, state.st_ino) for state in (job.source.stat() for job in jobs)}
+    for job in jobs:
+        if job.target.exists():
+            state = job.target.stat()
+            if (state.st_dev, state.st_ino) in sources:
+                raise UsageError(f'{job.target}: would overwrite an input; name another output')
+    return jobs
 
 
 def read_bytes(path: Path) -> bytes:

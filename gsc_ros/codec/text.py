@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Captions as bytes: lossless for any string.
+Captions as bytes: lossless for any Unicode text.
 
 The first byte names the method (0: plain UTF-8, 1: raw deflate of UTF-8), the rest is the text.
 """
@@ -29,12 +29,15 @@ def compress(caption: str) -> bytes:
     """
     Return ``caption`` as at most 4095 bytes; nothing for an empty caption.
 
-    :raises CodecError: when its UTF-8 form is longer than 4094 bytes.
+    :raises CodecError: when its UTF-8 form is longer than 4094 bytes, or has none because of lone
+        surrogates.
     """
     if not caption:
         return b''
-    # A Python string may hold lone surrogates; they are carried as they are.
-    plain = caption.encode('utf-8', 'surrogatepass')
+    try:
+        plain = caption.encode('utf-8')
+    except UnicodeEncodeError as error:
+        raise CodecError(f'the caption is not Unicode text: {error}') from error
     if len(plain) >= MAX_TEXT_BYTES:
         raise CodecError(
             f'a caption of {len(plain)} bytes of UTF-8 exceeds {MAX_TEXT_BYTES - 1}')
@@ -63,7 +66,7 @@ def decompress(data: bytes) -> str:
     if not plain or len(plain) > MAX_TEXT_BYTES:
         raise PacketError('the text is empty or too long')
     try:
-        return plain.decode('utf-8', 'surrogatepass')
+        return plain.decode('utf-8')
     except UnicodeDecodeError as error:
         raise PacketError(f'the text is not UTF-8: {error}') from error
 

@@ -18,7 +18,7 @@ def generate_launch_description() -> LaunchDescription:
             'namespace', default_value='',
             description='Namespace of the node, and so of its topics'),
         DeclareLaunchArgument(
-            'ground_params_file', default_value=PathJoinSubstitution([config, 'ground.yaml']),
+            'params_file', default_value=PathJoinSubstitution([config, 'ground.yaml']),
             description='YAML file with the parameters of the receiver'),
         DeclareLaunchArgument(
             'use_sim_time', default_value='false', choices=['true', 'false'],
@@ -46,7 +46,7 @@ def generate_launch_description() -> LaunchDescription:
             package='gsc_ros', executable='receiver', name='receiver', output='screen',
             namespace=LaunchConfiguration('namespace'),
             parameters=[
-                LaunchConfiguration('ground_params_file'),
+                LaunchConfiguration('params_file'),
                 {
                     'use_sim_time': ParameterValue(
                         LaunchConfiguration('use_sim_time'), value_type=bool),

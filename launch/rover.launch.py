@@ -32,6 +32,9 @@ def generate_launch_description() -> LaunchDescription:
             description='YAML file with the parameters of sender and bridge; what it gives wins '
                         'over the link preset'),
         DeclareLaunchArgument(
+            'ground_params_file', default_value=PathJoinSubstitution([config, 'ground.yaml']),
+            description='With receiver:=true, YAML file with the parameters of the receiver'),
+        DeclareLaunchArgument(
             'link', default_value='plain',
             choices=['plain', 'iridium', 'lora', 'modem900', 'acoustic', 'mars_relay'],
             description='Link preset: a file of config/links without its .yaml'),
@@ -76,8 +79,11 @@ def generate_launch_description() -> LaunchDescription:
                 lifecycle,
             ],
             ros_arguments=['--log-level', LaunchConfiguration('log_level')]),
-        # The arguments that both files declare reach the included one by their names.
+        # The arguments that both files declare reach the included one by their names, but its
+        # params_file is another file than ours. It comes last: what is given to an included file
+        # holds for all that follows.
         IncludeLaunchDescription(
             PathJoinSubstitution([share, 'launch', 'ground.launch.py']),
+            launch_arguments={'params_file': LaunchConfiguration('ground_params_file')}.items(),
             condition=IfCondition(LaunchConfiguration('receiver'))),
     ])

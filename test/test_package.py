@@ -103,6 +103,21 @@ def test_a_pin_is_one_exact_version():
         assert line.startswith('#') or re.match(r'[\w.-]+==[\w.!+]+( ;|$)', line.strip()), line
 
 
+def test_the_base_install_brings_only_what_is_imported():
+    imported = set()
+    for path in (REPOSITORY / 'gsc_ros').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition('.')[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition('.')[0])
+    imported.add('PyYAML')  # read by what ROS 2 brings: rclpy's command line, launch, rosidl
+    modules = {'opencv-python-headless': 'cv2'}
+    for name in re.findall(r'^[\w-]+', (
+            REPOSITORY / 'requirements' / 'base.txt').read_text(encoding='utf-8'), re.MULTILINE):
+        assert modules.get(name, name) in imported, name
+
+
 def test_the_base_install_has_no_torch():
     heavy = {'torch', 'torchvision', 'compressai', 'diffusers', 'transformers'}
     assert not heavy & requirement_names('base')
@@ -154,6 +169,17 @@ def test_a_launch_file_describes_every_argument(path: Path):
     arguments = arguments_of(path)
     assert {'namespace', 'use_sim_time', 'log_level'} <= set(arguments)
     assert all(len(text) > 10 for text in arguments.values())
+
+
+def test_both_sides_take_a_params_file_and_the_rover_hands_the_ground_its_own():
+    rover, ground = (REPOSITORY / 'launch' / f'{name}.launch.py' for name in ('rover', 'ground'))
+    assert 'params_file' in arguments_of(ground)
+    assert {'params_file', 'ground_params_file'} <= set(arguments_of(rover))
+    handed = [ast.unparse(keyword.value) for node in ast.walk(ast.parse(rover.read_text()))
+              if isinstance(node, ast.Call) and getattr(
+                  node.func, 'id', '') == 'IncludeLaunchDescription'
+              for keyword in node.keywords if keyword.arg == 'launch_arguments']
+    assert handed == ["{'params_file': LaunchConfiguration('ground_params_file')}.items()"]
 
 
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.stem)

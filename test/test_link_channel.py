@@ -108,10 +108,20 @@ def test_impossible_transports_are_refused(mtu, overhead):
         connect(ChannelConfig(), ChannelConfig(), mtu, overhead)
 
 
-def test_a_change_of_rate_is_for_the_datagrams_to_come():
-    rover, _ = connect(ChannelConfig(rate_bps=1000), ChannelConfig(), mtu=64)
+@pytest.mark.parametrize(('rate_bps', 'ready_ms'), [(8000, 5.375), (100, 35), (0, 5)])
+def test_a_change_of_rate_holds_for_what_is_left_of_the_datagrams_inside(rate_bps, ready_ms):
+    rover, ground = connect(
+        ChannelConfig(rate_bps=1000, delay_ns=7 * MS), ChannelConfig(), mtu=64)
+    assert rover.send(b'x', 0)
+    rover.set_rate(rate_bps, 5 * MS)  # 3 ms, or 3 bits, are left
+    assert rover.ready_ns(5 * MS) == round(ready_ms * MS)
+    assert ground.next_arrival_ns() == round((ready_ms + 7) * MS)
+    assert ground.receive(round((ready_ms + 7) * MS)) == [b'x']
+
+
+def test_a_change_of_rate_does_not_touch_what_has_left():
+    rover, ground = connect(
+        ChannelConfig(rate_bps=1000, delay_ns=90 * MS), ChannelConfig(), mtu=64)
     rover.send(b'x', 0)
-    rover.set_rate(8)
-    assert rover.ready_ns(0) == 8 * MS
-    rover.send(b'x', 8 * MS)
-    assert rover.ready_ns(8 * MS) == 8 * MS + S
+    rover.set_rate(1, 8 * MS)
+    assert (rover.ready_ns(8 * MS), ground.next_arrival_ns()) == (8 * MS, 98 * MS)

@@ -208,6 +208,53 @@ def test_a_calibration_that_changes_with_every_frame_starves_only_its_own_camera
     assert len(simulation.frames(1)) >= 530
 
 
+def zoom(simulation, camera_ids, calibration_bytes=80):
+    """Let the calibration of cameras change just before each of their frames."""
+    def change():
+        for camera_id in camera_ids:
+            simulation.announce(simulation.cameras[camera_id], random.Random(
+                simulation.now_ns).randbytes(calibration_bytes))
+        simulation.at(simulation.now_ns + 100 * MS, change)
+
+    simulation.at(0, change)
+
+
+def test_a_camera_that_zooms_keeps_its_frames_where_the_reserved_share_carries_its_calibrations():
+    simulation = Simulation(100_000, [Camera(0), Camera(1)])
+    zoom(simulation, [0])
+    simulation.run(60)
+    assert_budget_holds(simulation)
+    assert len(simulation.frames(0)) >= 0.75 * 600
+    assert len(simulation.frames(1)) >= 0.99 * 600
+    assert bits_by_kind(simulation.trace)['announcement'] <= 0.11 * 100_000 * 60
+
+
+def test_two_senders_of_one_camera_both_get_through():
+    camera = Camera(0)
+    simulation = Simulation(100_000, [camera])
+
+    def alternate():
+        camera.session ^= 1
+        simulation.at(simulation.now_ns + 100 * MS, alternate)
+
+    simulation.at(50 * MS, alternate)
+    simulation.run(30)
+    sessions = [frame.session for frame in simulation.frames()]
+    assert min(sessions.count(4), sessions.count(5)) >= 60
+
+
+@pytest.mark.parametrize(('rate_bps', 'mtu'), [(2400, 128), (9600, 256), (100_000, 256)])
+def test_many_cameras_that_change_all_the_time_take_no_more_than_the_reserved_share(rate_bps, mtu):
+    simulation = Simulation(rate_bps, [Camera(camera_id) for camera_id in range(5)], mtu=mtu)
+    zoom(simulation, range(4))
+    simulation.run(20)  # the first announcement of each leaves at once
+    before = bits_by_kind(simulation.trace)['announcement']
+    simulation.run(100)
+    bits = bits_by_kind(simulation.trace)['announcement'] - before
+    assert bits <= 0.11 * rate_bps * 100 + 4 * 2000
+    assert_budget_holds(simulation)
+
+
 def test_a_calibration_that_comes_just_after_the_first_frame_does_not_hold_a_very_thin_link_long():
     simulation = Simulation(300, [], mtu=128)
     camera = Camera(0)
@@ -414,6 +461,19 @@ def test_a_live_change_of_rate_and_policy_takes_effect_at_once():
     statistics = simulation.rover.statistics(simulation.now_ns)
     assert statistics.budget_bps == 6000
     assert statistics.used_bps <= 6000 + statistics.burst_bits
+
+
+@pytest.mark.parametrize('mtu', [32, 256])
+def test_a_raised_rate_holds_at_once_for_what_still_waits(mtu):
+    simulation = Simulation(10, [Camera(0)], mtu=mtu)
+    # A datagram takes up to 25 s, and announcements have 1 bit/s.
+    simulation.run(60)
+    simulation.announce(simulation.cameras[0], b'new')
+    simulation.rover.set_rate(10 ** 9, simulation.now_ns)
+    simulation.rover_side.set_rate(10 ** 9, simulation.now_ns)
+    assert not simulation.frames()
+    simulation.run(2)
+    assert len(simulation.frames()) >= 19
 
 
 def test_a_clock_that_steps_back_neither_stops_the_link_nor_breaks_the_budget():

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+import resource
+import signal
 import threading
 import time
 
@@ -113,11 +115,35 @@ def test_raised_rate_raises_the_channel_with_the_budget():
     (BridgeParameters(link_bps=2400, mtu=1500), 24_000),
     (BridgeParameters(link_bps=20_000), 20_000),
     (BridgeParameters(link_bps=20_000, burst_bits=8000), 8000),
-    (BridgeParameters(link_bps=20_000, burst_bits=1), 4096),
+    (BridgeParameters(link_bps=20_000, burst_bits=2048), 2048),
 ])
-def test_burst_always_holds_two_datagrams(settings: BridgeParameters, burst_bits: int):
+def test_burst_is_as_given_or_holds_two_datagrams(settings: BridgeParameters, burst_bits: int):
     link = SimulatedLink(settings, 0, None)
     assert link.rover.statistics(0).burst_bits == burst_bits
+
+
+@pytest.mark.parametrize('burst_bits', [1, 2047])
+def test_burst_that_holds_no_datagram_is_refused_with_the_reason(burst_bits: int):
+    settings = BridgeParameters(link_bps=20_000, burst_bits=burst_bits)
+    reason = f'burst_bits must hold one full datagram of 2048 bits, got {burst_bits}'
+    with pytest.raises(ValueError, match=reason):
+        SimulatedLink(settings, 0, None)
+    link = SimulatedLink(BridgeParameters(link_bps=9600), 0, None)
+    with pytest.raises(ValueError, match=reason):
+        link.change(settings, 0)
+    statistics = link.rover.statistics(0)
+    assert (statistics.budget_bps, statistics.burst_bits) == (9600, 9600)
+
+
+@pytest.mark.parametrize('link_bps, return_bps', [
+    (10, 10), (50, 50), (300, 50), (2400, 240), (20_000, 2000), (10 ** 9, 10 ** 8)])
+def test_return_path_has_a_tenth_or_what_receipts_need_and_never_more_than_the_link(
+        link_bps: int, return_bps: int):
+    settings = BridgeParameters(link_bps=link_bps)
+    assert SimulatedLink(settings, 0, None).ground.statistics(0).budget_bps == return_bps
+    link = SimulatedLink(BridgeParameters(), 0, None)
+    link.change(settings, 0)
+    assert link.ground.statistics(0).budget_bps == return_bps
 
 
 def test_all_loss_delivers_nothing_and_the_trace_keeps_the_budget(tmp_path: Path):
@@ -144,3 +170,33 @@ def test_trace_goes_on_where_a_killed_process_left_it(tmp_path: Path):
         # Never closed: every line must be on disk at once.
         TraceFile(path).write(Departure(time_ns, 8, 'frame'))
     assert read_trace(path) == [Departure(1, 8, 'frame'), Departure(2, 8, 'frame')]
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """Let no file of this process grow beyond 100 bytes."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, old[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_trace_on_a_full_disk_counts_what_it_loses(tmp_path: Path, small_disk: None):
+    path = tmp_path / 'trace.csv'
+    trace = TraceFile(path)
+    departures = [Departure(10 ** 9 + n, 2048, 'frame') for n in range(20)]
+    for departure in departures:
+        trace.write(departure)
+    trace.close()
+    kept = read_trace(path)
+    assert kept == departures[:len(kept)]
+    assert 0 < trace.lost == 20 - len(kept)
+    assert trace.trouble
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='there is no /dev/full')
+def test_trace_that_cannot_begin_is_an_error():
+    with pytest.raises(OSError):
+        TraceFile(Path('/dev/full'))

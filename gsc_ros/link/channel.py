@@ -83,7 +83,8 @@ class Channel:
         self._random = Random(config.seed)
         self._loss = loss_model or BernoulliLoss(config.loss, Random(config.seed ^ 0x5EED))
         self._busy_until_ns = 0
-        self._in_flight: list[tuple[int, int, bytes]] = []
+        # Arrival, order, end of the serialisation, bytes.
+        self._in_flight: list[tuple[int, int, int, bytes]] = []
         self._order = 0
         self.carried = 0
         self.lost = 0
@@ -92,9 +93,27 @@ class Channel:
         """Return the time from which `send` takes a datagram; ``now_ns`` when it does now."""
         return max(now_ns, self._busy_until_ns - self._config.backlog_ns)
 
-    def set_rate(self, rate_bps: int) -> None:
-        """Change the serialisation rate for the datagrams to come; 0 means infinitely fast."""
+    def set_rate(self, rate_bps: int, now_ns: int) -> None:
+        """
+        Change the serialisation rate, also for what is left of the datagrams inside.
+
+        :param rate_bps: new rate in bit/s; 0 means infinitely fast.
+        :param now_ns: the time; must not go backwards.
+        :raises ValueError: when the rate is negative.
+        """
+        before = self._config.rate_bps
         self._config = replace(self._config, rate_bps=rate_bps)
+
+        def moved(end_ns: int) -> int:
+            if end_ns <= now_ns or not before:
+                return end_ns
+            return now_ns + (-(-(end_ns - now_ns) * before // rate_bps) if rate_bps else 0)
+
+        self._busy_until_ns = moved(self._busy_until_ns)
+        self._in_flight = [
+            (arrival + moved(end) - end, order, moved(end), datagram)
+            for arrival, order, end, datagram in self._in_flight]
+        heapq.heapify(self._in_flight)
 
     def send(self, datagram: bytes, size_bits: int, now_ns: int) -> bool:
         """
@@ -118,14 +137,14 @@ class Channel:
             return True
         self.carried += 1
         self._order += 1
-        heapq.heappush(self._in_flight, (arrival, self._order, datagram))
+        heapq.heappush(self._in_flight, (arrival, self._order, self._busy_until_ns, datagram))
         return True
 
     def receive(self, now_ns: int) -> list[bytes]:
         """Return the datagrams that have arrived by ``now_ns``, earliest first."""
         arrived = []
         while self._in_flight and self._in_flight[0][0] <= now_ns:
-            arrived.append(heapq.heappop(self._in_flight)[2])
+            arrived.append(heapq.heappop(self._in_flight)[-1])
         return arrived
 
     def next_arrival_ns(self) -> int | None:

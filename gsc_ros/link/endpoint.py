@@ -62,8 +62,6 @@ NS_PER_MS = 1_000_000
 
 # When something is due but cannot be queued or sent yet, look again after this.
 _RETRY_NS = 5 * NS_PER_MS
-# A camera's announcement jumps the queue at most this often, and on a very thin link more seldom.
-_URGENT_EVERY_NS = NS_PER_S
 _SETTLE_NS = NS_PER_S
 _MAX_DELIVERIES = 4096
 
@@ -275,7 +273,12 @@ class Endpoint:
         now_ns = self._advance(now_ns)
         if burst_bits < 0:
             raise ValueError(f'burst_bits must be >= 0, got {burst_bits}')
+        before_bps = self._bucket.rate_bps
         self._bucket.set_rate(rate_bps, self._burst(rate_bps, burst_bits), now_ns)
+        for camera in self._cameras.values():
+            # The pauses between announcements are bits at the reserved share.
+            left_ns = max(0, camera.urgent_due_ns - now_ns)
+            camera.urgent_due_ns = now_ns + left_ns * before_bps // rate_bps
         self._scheduler.set_rate(rate_bps, now_ns)
 
     def set_policy(self, camera_id: int, policy: CameraPolicy) -> None:
@@ -477,9 +480,11 @@ class Endpoint:
             'announcement', ControlRank.URGENT if urgent else ControlRank.BACKGROUND, sizes,
             lambda index, _: datagrams[index], note_sent))
         if camera.queued and urgent:
-            # One that changes all the time takes no more than the share of control messages.
+            # Cameras that change all the time take no more than the share of control messages,
+            # all of them together.
+            pausing = sum(other.urgent_due_ns > now_ns for other in self._cameras.values())
             share_bps = self._bucket.rate_bps * self._config.scheduler.control_share
-            pause_ns = max(_URGENT_EVERY_NS, int(sum(sizes) * NS_PER_S / share_bps))
+            pause_ns = int((1 + pausing) * sum(sizes) * NS_PER_S / share_bps)
             camera.urgent_due_ns = now_ns + pause_ns
 
     def _queue_receipt(self) -> None:

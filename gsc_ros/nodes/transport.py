@@ -15,9 +15,11 @@ from gsc_ros.link.transports.sim import connect
 from gsc_ros.nodes.schema import BridgeParameters
 
 MIN_BURST_BITS = 4096
-# The way back carries receipts alone; its budget is this part of the link's.
-RETURN_SHARE = 10
-MIN_RETURN_BPS = 200
+# The way back carries receipts and heartbeats alone and has a budget of its own: this part of
+# link_bps, but as much as lets the rover hear the ground within the 6 s after which it counts as
+# silent, and never more than link_bps.
+RETURN_PART = 10
+MIN_RETURN_BPS = 50
 
 
 class SimulatedLink:
@@ -30,6 +32,7 @@ class SimulatedLink:
 
         :param now_ns: time of the steady clock.
         :param trace: called with every departure from the rover.
+        :raises ValueError: when `burst_bits` is set but cannot hold one full datagram.
         """
         sim = settings.sim
         path = {'delay_ns': round(sim.delay_ms * 1e6), 'jitter_ns': round(sim.jitter_ms * 1e6),
@@ -43,15 +46,20 @@ class SimulatedLink:
             expiry_ns=round(settings.deadline_s * 1e9),
             announce_period_ns=round(settings.announce_period_s * 1e9))
         ground = EndpointConfig(
-            rate_bps=max(settings.link_bps // RETURN_SHARE, MIN_RETURN_BPS),
-            session=secrets.randbelow(2 ** 16))
+            rate_bps=_return_bps(settings), session=secrets.randbelow(2 ** 16))
         self.rover = Endpoint(rover, self._rover_side, now_ns, trace)
         self.ground = Endpoint(ground, ground_side, now_ns)
 
     def change(self, settings: BridgeParameters, now_ns: int) -> None:
-        """Take over the live parameters: the budget, and how frames are cut to it."""
+        """
+        Take over the live parameters: the budgets, and how frames are cut to them.
+
+        :raises ValueError: when `burst_bits` is set but cannot hold one full datagram; nothing
+            has changed then.
+        """
         self.rover.set_rate(settings.link_bps, now_ns, _burst_bits(settings))
-        self._rover_side.set_rate(_channel_bps(settings))
+        self.ground.set_rate(_return_bps(settings), now_ns)
+        self._rover_side.set_rate(_channel_bps(settings), now_ns)
         for number in range(len(settings.cameras)):
             self.rover.set_policy(number, _policy(settings))
 
@@ -61,9 +69,12 @@ def _channel_bps(settings: BridgeParameters) -> int:
 
 
 def _burst_bits(settings: BridgeParameters) -> int:
-    """Return the burst in bits; it must hold two full datagrams for anything to be sent."""
-    wanted = settings.burst_bits or max(settings.link_bps, MIN_BURST_BITS)
-    return max(wanted, 2 * 8 * settings.mtu)
+    """Return the burst as the operator bounds it, or one that holds two full datagrams."""
+    return settings.burst_bits or max(settings.link_bps, MIN_BURST_BITS, 2 * 8 * settings.mtu)
+
+
+def _return_bps(settings: BridgeParameters) -> int:
+    return max(settings.link_bps // RETURN_PART, min(MIN_RETURN_BPS, settings.link_bps))
 
 
 def _policy(settings: BridgeParameters) -> CameraPolicy:

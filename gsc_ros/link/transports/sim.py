@@ -44,9 +44,9 @@ class SimTransport:
         """Return the bits added to each datagram on the wire."""
         return self._overhead_bits
 
-    def set_rate(self, rate_bps: int) -> None:
-        """Change the rate of the outgoing channel in bit/s; 0 means infinitely fast."""
-        self._outgoing.set_rate(rate_bps)
+    def set_rate(self, rate_bps: int, now_ns: int) -> None:
+        """Change the rate of the outgoing channel in bit/s now; 0 means infinitely fast."""
+        self._outgoing.set_rate(rate_bps, now_ns)
 
     def ready_ns(self, now_ns: int) -> int:
         """Return the time from which the next datagram is taken."""

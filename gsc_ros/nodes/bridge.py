@@ -22,12 +22,12 @@ from gsc_ros.codec import packet
 from gsc_ros.link.endpoint import Delivery, ReceivedCalibration, ReceivedFrame
 from gsc_ros.link.framing import CameraAnnounce
 from gsc_ros.link.scheduler import FrameMessage
-from gsc_ros.link.statistic import LinkStatistics
 from gsc_ros.msg import GscFrame, LinkStatus
 from gsc_ros.nodes import calibration, stamp
 from gsc_ros.nodes.admission import frame_defect
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
+from gsc_ros.nodes.link_report import LinkReporter
 from gsc_ros.nodes.process import run
 from gsc_ros.nodes.pump import LinkPump
 from gsc_ros.nodes.qos import frame_qos, ground_qos, latched_qos
@@ -54,6 +54,7 @@ class Camera:
     calibrations: Publisher
     subscriptions: list[Subscription] = field(default_factory=list)
     calibration: bytes = b''
+    announced: tuple[CameraAnnounce, int] | None = None  # and the session
     received: int = 0
     invalid: int = 0
     delivered: int = 0
@@ -70,7 +71,6 @@ class Bridge(ManagedNode):
         self._pump: LinkPump | None = None
         self._trace: TraceFile | None = None
         self._timer: Timer | None = None
-        self._reported: LinkStatistics | None = None
         super().__init__('bridge', BridgeParameters)
 
     def configure(self) -> None:
@@ -82,6 +82,8 @@ class Bridge(ManagedNode):
             settings, time.monotonic_ns(), self._trace.write if self._trace else None)
         self._pump = LinkPump(
             self._link.rover, self._link.ground, self._deliver, self._link_failed)
+        self._judge = LinkReporter()
+        self._changes = 0
         self._status = self.create_lifecycle_publisher(LinkStatus, 'link_status', 10)
         for number, name in enumerate(settings.cameras):
             topic = f'{settings.output_prefix}/{name}/gsc'
@@ -125,7 +127,7 @@ class Bridge(ManagedNode):
         self._cameras.clear()
         if self._pump is not None:
             self.destroy_lifecycle_publisher(self._status)
-        self._pump = self._reported = None
+        self._pump = None
         if self._trace is not None:
             self._trace.close()
             self._trace = None
@@ -137,19 +139,11 @@ class Bridge(ManagedNode):
 
     def diagnose(self) -> Iterable[Report]:
         """Yield one report for the link and one per camera."""
-        now, _ = self._pump.statistics()
-        before, self._reported = self._reported or now, now
-        lost_to_budget = now.dropped_superseded + now.dropped_expired > (
-            before.dropped_superseded + before.dropped_expired)
-        if now.dropped_too_large > before.dropped_too_large:
-            level, message = Level.ERROR, 'frames too large for the link'
-        elif lost_to_budget or now.layers_shed > before.layers_shed:
-            level, message = Level.WARN if lost_to_budget else Level.OK, 'link full'
-        elif now.sent_datagrams and not now.connected:
-            level, message = Level.WARN, 'far side not heard'
-        else:
-            level, message = Level.OK, 'carrying'
-        yield Report('link', level, message, asdict(now))
+        statistics, _ = self._pump.statistics()
+        yield self._judge.report(statistics, time.monotonic(), self._changes)
+        if self._trace is not None and self._trace.lost:
+            yield Report('trace', Level.WARN, f'incomplete: {self._trace.trouble}',
+                         {'lost': self._trace.lost})
         for camera in self._cameras.values():
             yield self._diagnose_camera(camera)
 
@@ -177,6 +171,9 @@ class Bridge(ManagedNode):
                 f'{camera.name}: invalid frame: {defect}', throttle_duration_sec=LOG_PERIOD_S)
             return
         camera.last_frame_s = time.monotonic()
+        announced = announce, frame.session
+        self._changes += camera.announced not in (None, announced)
+        camera.announced = announced
         payload, ends = bytes(frame.payload), tuple(frame.layer_ends)
         message = FrameMessage(
             camera_id=camera.number, priority=frame.priority, sequence=frame.sequence,

@@ -177,3 +177,29 @@ def test_quantizer_that_the_profile_has_not_fails_the_configuration(world: World
     assert report['state'] == 'unconfigured'
     assert probe.set_parameter('coarse', 'front.quantizer', -1) == (True, '')
     assert probe.change_state('coarse', Transition.TRANSITION_CONFIGURE)
+
+
+def test_frame_with_wrong_layers_is_reported(probe: Probe):
+    wrong = tiny_frame('front', 0)
+    wrong.layer_ends = [1, len(wrong.payload)]
+
+    def report_invalid() -> bool:
+        wrong.sequence += 1
+        probe.publish('front/gsc', wrong)
+        report = probe.report('bridge: link')
+        return report is not None and report['message'] == 'invalid frames'
+    wait_for('the report of invalid frames', report_invalid)
+    assert int(probe.report('bridge: link')['dropped_invalid']) > 0
+    wait_for_images(probe)
+
+
+def test_frame_id_that_keeps_changing_is_not_called_a_full_link(probe: Probe):
+    camera = Camera(probe, 'front')
+    for number in range(40):
+        camera.frame_id = f'frame_{number % 2}'
+        camera.shoot()
+        time.sleep(0.1)
+    messages = {status.message for array_message in probe.received('/diagnostics')
+                for status in array_message.status if status.name == 'bridge: link'}
+    assert messages
+    assert 'link full' not in messages

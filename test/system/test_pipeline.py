@@ -98,9 +98,9 @@ def test_picture_confidence_and_calibration_have_the_published_size(probe: Probe
 
 def test_status_accounts_for_every_byte(probe: Probe):
     with Camera(probe, 'front'):
-        status = wait_for_status(probe, 'front', 'a status', lambda _: True)
-        frames = probe.wait_for_messages('ground/front/gsc')
-    frame = next(f for f in frames if f.sequence == status.sequence)
+        frame = probe.wait_for_messages('ground/front/gsc')[0]
+        status = wait_for_status(probe, 'front', 'the status of a frame',
+                                 lambda status: status.sequence == frame.sequence)
     assert status.bytes_total == len(frame.payload) == (
         status.bytes_header + status.bytes_text + status.bytes_channel_set
         + status.bytes_structure + status.bytes_regions)

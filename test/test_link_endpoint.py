@@ -229,6 +229,27 @@ def test_a_camera_that_zooms_keeps_its_frames_where_the_reserved_share_carries_i
     assert bits_by_kind(simulation.trace)['announcement'] <= 0.11 * 100_000 * 60
 
 
+@pytest.mark.parametrize(('rate_bps', 'frames'), [(2400, 8), (9600, 35), (50_000, 180)])
+def test_every_announcement_of_a_camera_that_zooms_brings_a_frame(rate_bps, frames):
+    # On the slower links the next calibration comes before the last one has crossed.
+    simulation = Simulation(rate_bps, [Camera(0), Camera(1)])
+    zoom(simulation, [0], calibration_bytes=150)
+    simulation.run(60)
+    assert_budget_holds(simulation)
+    announced = sum(isinstance(delivery, ReceivedCalibration) and delivery.camera_id == 0
+                    for delivery in simulation.deliveries)
+    assert len(simulation.frames(0)) >= max(frames, announced - 2)
+    # Each frame comes right after the calibration that it was offered with.
+    calibrations = {random.Random(100 * MS * index).randbytes(150): index for index in range(600)}
+    current = None
+    for delivery in simulation.deliveries:
+        if delivery.camera_id == 0:
+            if isinstance(delivery, ReceivedCalibration):
+                current = calibrations[delivery.calibration]
+            else:
+                assert delivery.sequence == current
+
+
 def test_two_senders_of_one_camera_both_get_through():
     camera = Camera(0)
     simulation = Simulation(100_000, [camera])

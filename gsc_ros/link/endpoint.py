@@ -46,6 +46,7 @@ from gsc_ros.link.framing import (
 from gsc_ros.link.reassembly import FrameArrival, Reassembler, ReassemblyLimits
 from gsc_ros.link.scheduler import (
     CameraPolicy,
+    CameraState,
     ControlMessage,
     ControlRank,
     DropReason,
@@ -290,7 +291,7 @@ class Endpoint:
         """
         Say, or say again with changes, what camera a number stands for.
 
-        It crosses the link when the first frame is offered; frames wait for it.
+        It crosses the link when the next frame is offered; frames wait for it.
 
         :raises ValueError: when the announcement is not well formed.
         """
@@ -302,12 +303,8 @@ class Endpoint:
             self._cameras[camera.camera_id] = _Camera(camera)
             policy = self._policies.get(camera.camera_id, self._config.policy)
             self._scheduler.set_policy(camera.camera_id, policy)
-        elif known.announce != camera:
+        else:
             known.announce = camera
-            if known.current:
-                base = known.current
-                self._begin_announcement(known, Announcement(
-                    camera, base.session, base.base_sequence, base.base_stamp_ns))
 
     def offer_frame(self, message: FrameMessage, now_ns: int) -> bool:
         """
@@ -322,9 +319,11 @@ class Endpoint:
             self._scheduler.counter.dropped[DropReason.INVALID] += 1
             return False
         camera.used = True
-        if camera.current is None or camera.current.session != message.session:
-            self._begin_announcement(camera, Announcement(
-                camera.announce, message.session, message.sequence, message.stamp_ns))
+        if not self._describes(camera, message):
+            if self._is_committed(camera):
+                self._scheduler.counter.dropped[DropReason.SUPERSEDED] += 1
+                return False
+            self._begin_announcement(camera, message)
         if message.deadline_ns is None and self._config.expiry_ns:
             message = replace(message, deadline_ns=now_ns + self._config.expiry_ns)
         return self._scheduler.offer(message, now_ns)
@@ -440,9 +439,31 @@ class Endpoint:
 
     # Sending
 
-    def _begin_announcement(self, camera: _Camera, announcement: Announcement) -> None:
-        camera.current = announcement
-        self._scheduler.hold(announcement.camera.camera_id, True)
+    @staticmethod
+    def _describes(camera: _Camera, message: FrameMessage) -> bool:
+        current = camera.current
+        return current is not None and current.session == message.session and (
+            current.camera == camera.announce)
+
+    def _is_committed(self, camera: _Camera) -> bool:
+        """
+        Return whether an announcement leaves, or has left and its frame waits for its turn.
+
+        A frame that needs another one must not take the place of that frame: if every frame does,
+        all that would ever leave is announcements.
+        """
+        state = self._scheduler.state(camera.announce.camera_id)
+        waits = state in (CameraState.WAITING, CameraState.BOTH)
+        return camera.queued or (waits and camera.sent == camera.current)
+
+    def _begin_announcement(self, camera: _Camera, message: FrameMessage) -> None:
+        known = camera.current
+        if known is not None and known.session == message.session:
+            base = known.base_sequence, known.base_stamp_ns
+        else:
+            base = message.sequence, message.stamp_ns
+        camera.current = Announcement(camera.announce, message.session, *base)
+        self._scheduler.hold(camera.announce.camera_id, True)
 
     def _queue_due(self, now_ns: int) -> None:
         for camera in self._cameras.values():
@@ -470,10 +491,7 @@ class Endpoint:
         def note_sent(sent_ns: int) -> None:
             camera.queued = camera.wanted = camera.used = False
             camera.sent, camera.sent_ns = announcement, sent_ns
-            if camera.current is announcement:
-                self._scheduler.hold(announcement.camera.camera_id, False)
-            else:
-                camera.used = True
+            self._scheduler.hold(announcement.camera.camera_id, False)
 
         sizes = tuple(map(self._size, datagrams))
         camera.queued = self._scheduler.offer_control(ControlMessage(

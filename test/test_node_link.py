@@ -15,11 +15,15 @@ from gsc_ros.link.audit import Departure, read_trace, verify_budget
 from gsc_ros.link.endpoint import Delivery, ReceivedCalibration, ReceivedFrame
 from gsc_ros.link.framing import CameraAnnounce
 from gsc_ros.link.scheduler import FrameMessage
+from gsc_ros.nodes.bridge import Bridge
 from gsc_ros.nodes.pump import LinkPump
 from gsc_ros.nodes.schema import BridgeParameters, SimParameters
 from gsc_ros.nodes.trace import TraceFile
 from gsc_ros.nodes.transport import SimulatedLink
 import pytest
+import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 PATIENCE_S = 20.0
 
@@ -133,6 +137,37 @@ def test_burst_that_holds_no_datagram_is_refused_with_the_reason(burst_bits: int
         link.change(settings, 0)
     statistics = link.rover.statistics(0)
     assert (statistics.budget_bps, statistics.burst_bits) == (9600, 9600)
+
+
+@pytest.fixture
+def bridge() -> Iterator[Bridge]:
+    rclpy.init(args=['--ros-args', '-p', 'autostart:=false'])
+    node = Bridge()
+    yield node
+    node.release()
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def test_bridge_tells_why_it_cannot_be_configured_with_a_burst(
+        bridge: Bridge, capfd: pytest.CaptureFixture[str]):
+    assert bridge.set_parameters([Parameter('burst_bits', value=100)])[0].successful
+    assert bridge.trigger_configure() != TransitionCallbackReturn.SUCCESS
+    assert bridge.state == 'unconfigured'
+    assert 'burst_bits must hold one full datagram of 2048 bits, got 100' in capfd.readouterr().err
+
+
+def test_bridge_refuses_a_burst_that_holds_no_datagram_while_it_runs(bridge: Bridge):
+    assert bridge.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    refused, = bridge.set_parameters([Parameter('burst_bits', value=2047)])
+    assert not refused.successful
+    assert refused.reason == (
+        'burst_bits: 2047 cannot hold one full datagram of 2048 bits: give more, or a smaller mtu')
+    assert bridge.settings.burst_bits == 0
+    for accepted in (2048, 0):
+        result, = bridge.set_parameters([Parameter('burst_bits', value=accepted)])
+        assert result.successful
+        assert bridge.settings.burst_bits == accepted
 
 
 @pytest.mark.parametrize('link_bps, return_bps', [

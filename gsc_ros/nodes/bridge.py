@@ -33,7 +33,7 @@ from gsc_ros.nodes.pump import LinkPump
 from gsc_ros.nodes.qos import frame_qos, ground_qos, latched_qos
 from gsc_ros.nodes.schema import BridgeParameters
 from gsc_ros.nodes.trace import TraceFile
-from gsc_ros.nodes.transport import SimulatedLink
+from gsc_ros.nodes.transport import burst_refusal, SimulatedLink
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -136,6 +136,11 @@ class Bridge(ManagedNode):
         """Change budget and policy of the running link."""
         if self._pump is not None:
             self._pump.use(lambda _, now_ns: self._link.change(self.settings, now_ns))
+
+    def refusal(self, name: str, value: object) -> str | None:
+        """Return why a burst is too small for the datagrams of the configured link, or None."""
+        return burst_refusal(value, self.settings.mtu) if (
+            name == 'burst_bits' and self._pump is not None) else None
 
     def diagnose(self) -> Iterable[Report]:
         """Yield one report for the link and one per camera."""

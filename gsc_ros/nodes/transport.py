@@ -64,6 +64,14 @@ class SimulatedLink:
             self.rover.set_policy(number, _policy(settings))
 
 
+def burst_refusal(burst_bits: int, mtu: int) -> str | None:
+    """Return why an operator's `burst_bits` cannot be kept to, or None; 0 leaves the choice."""
+    datagram_bits = 8 * mtu
+    return None if burst_bits == 0 or burst_bits >= datagram_bits else (
+        f'{burst_bits} cannot hold one full datagram of {datagram_bits} bits: give more, or a '
+        'smaller mtu')
+
+
 def _channel_bps(settings: BridgeParameters) -> int:
     return settings.sim.rate_bps or settings.link_bps
 

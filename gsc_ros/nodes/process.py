@@ -43,8 +43,11 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
         print(f'{node_class.__name__}: {error}', file=sys.stderr)
         rclpy.try_shutdown()
         return 1
+    # Outlives the node: what it waits on is the node's.
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
     try:
-        _spin(node)
+        _spin(executor, node)
     except KeyboardInterrupt:
         pass
     finally:
@@ -60,10 +63,8 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
     return 0
 
 
-def _spin(node: ManagedNode) -> None:
+def _spin(executor: SingleThreadedExecutor, node: ManagedNode) -> None:
     """Start the node and serve it until a signal ends its context; survive what it raises."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
     starting = node.settings.autostart
     while node.context.ok():
         try:

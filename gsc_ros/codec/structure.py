@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import cv2
 from gsc_ros.codec.error import CodecError, ProfileError
@@ -63,13 +64,15 @@ class Tile:
     keep_stop: int
 
 
-class Analysis:
+class _Transform:
     """
-    Image to latent.
+    One ONNX graph of a profile, opened when it is first needed.
 
     :param profile: the profile.
     :param threads: threads of ONNX Runtime.
     """
+
+    graph: ClassVar[str]
 
     def __init__(self, profile: Profile, threads: int = 1):
         self._profile = profile
@@ -77,11 +80,17 @@ class Analysis:
 
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
-        return open_session(self._profile, ANALYSIS_FILE, self._threads)
+        return open_session(self._profile, self.graph, self._threads)
 
     def load(self) -> None:
         """Create the session now rather than with the first image."""
-        assert self._session
+        _ = self._session
+
+
+class Analysis(_Transform):
+    """Image to latent."""
+
+    graph = ANALYSIS_FILE
 
     def reduce(self, image: np.ndarray) -> np.ndarray:
         """
@@ -128,25 +137,10 @@ class Analysis:
         return latent
 
 
-class Synthesis:
-    """
-    Latent to image and confidence.
+class Synthesis(_Transform):
+    """Latent to image and confidence."""
 
-    :param profile: the profile.
-    :param threads: threads of ONNX Runtime.
-    """
-
-    def __init__(self, profile: Profile, threads: int = 1):
-        self._profile = profile
-        self._threads = threads
-
-    @cached_property
-    def _session(self) -> onnxruntime.InferenceSession:
-        return open_session(self._profile, SYNTHESIS_FILE, self._threads)
-
-    def load(self) -> None:
-        """Create the session now rather than with the first image."""
-        assert self._session
+    graph = SYNTHESIS_FILE
 
     def render(
         self, symbols: np.ndarray, channels: tuple[int, ...], quantizer: int,

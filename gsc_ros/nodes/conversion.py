@@ -99,7 +99,8 @@ def _check_size(width: int, height: int, max_pixels: int = MAX_SIDE ** 2) -> Non
         raise ImageError(
             f'bad image: {width} x {height} pixels, not within {MIN_SIDE} to {MAX_SIDE}')
     if width * height > max_pixels:
-        raise ImageError(f'bad image: {width} x {height} pixels, more than {max_pixels}')
+        raise ImageError(
+            f'bad image: {width} x {height} pixels, more than {max_pixels} (max_pixels)')
 
 
 def _decompress(message: CompressedImage, max_pixels: int) -> np.ndarray:

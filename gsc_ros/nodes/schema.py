@@ -16,7 +16,7 @@ MAX_PIXELS = 8192 * 8192
 
 def max_pixels(description: str) -> int:
     """Return the parameter `max_pixels`, a bound on the time and memory of one image."""
-    return parameter(8_000_000, description, minimum=256, maximum=MAX_PIXELS, live=True)
+    return parameter(9_000_000, description, minimum=256, maximum=MAX_PIXELS, live=True)
 
 
 def _caption_refusal(caption: str) -> str | None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 import resource
 import signal
@@ -207,24 +208,27 @@ def test_trace_goes_on_where_a_killed_process_left_it(tmp_path: Path):
     assert read_trace(path) == [Departure(1, 8, 'frame'), Departure(2, 8, 'frame')]
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """Let no file of this process grow beyond 100 bytes."""
+    """Let no file of this process grow beyond 100 bytes: not the log of this test run either."""
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, old[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, old)
-    signal.signal(signal.SIGXFSZ, ignored)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
-def test_trace_on_a_full_disk_counts_what_it_loses(tmp_path: Path, small_disk: None):
+def test_trace_on_a_full_disk_counts_what_it_loses(tmp_path: Path):
     path = tmp_path / 'trace.csv'
-    trace = TraceFile(path)
     departures = [Departure(10 ** 9 + n, 2048, 'frame') for n in range(20)]
-    for departure in departures:
-        trace.write(departure)
-    trace.close()
+    with small_disk():
+        trace = TraceFile(path)
+        for departure in departures:
+            trace.write(departure)
+        trace.close()
     kept = read_trace(path)
     assert kept == departures[:len(kept)]
     assert 0 < trace.lost == 20 - len(kept)

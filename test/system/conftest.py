@@ -66,6 +66,18 @@ def fresh_memory(world: World) -> None:
     world.probe.forget()
 
 
+@pytest.fixture
+def probe(world: World) -> Probe:
+    return world.probe
+
+
+@pytest.fixture
+def survival(nodes: dict[str, NodeProcess]) -> Iterator[None]:
+    """Whatever a test does, none of its module's `nodes` may die of it."""
+    yield
+    assert {name for name, process in nodes.items() if not process.alive} == set()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show with a failure what the nodes have printed."""

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 import time
 
 from conftest import World
@@ -19,6 +18,9 @@ import pytest
 NODES = ('sender', 'bridge', 'receiver')
 
 
+pytestmark = pytest.mark.usefixtures('survival')
+
+
 @pytest.fixture(scope='module')
 def nodes(world: World) -> dict[str, NodeProcess]:
     nodes = {
@@ -29,18 +31,6 @@ def nodes(world: World) -> dict[str, NodeProcess]:
         world.probe.listen_to_camera(camera)
     world.probe.wait_until_active(*nodes)
     return nodes
-
-
-@pytest.fixture(autouse=True)
-def survival(nodes: dict[str, NodeProcess]) -> Iterator[None]:
-    """Whatever a test does, no node may die of it."""
-    yield
-    assert {name for name, process in nodes.items() if not process.alive} == set()
-
-
-@pytest.fixture
-def probe(world: World) -> Probe:
-    return world.probe
 
 
 def wait_for_images(probe: Probe) -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from conftest import World
 from graph import (
@@ -28,6 +28,9 @@ CAMERAS = ('front', 'left')
 OUTPUT_WIDTH = 160
 
 
+pytestmark = pytest.mark.usefixtures('survival')
+
+
 @pytest.fixture(scope='module')
 def nodes(world: World) -> dict[str, NodeProcess]:
     nodes = {
@@ -40,18 +43,6 @@ def nodes(world: World) -> dict[str, NodeProcess]:
         world.probe.listen(GscFrame, f'ground/{camera}/gsc')
     world.probe.wait_until_active(*nodes)
     return nodes
-
-
-@pytest.fixture(autouse=True)
-def survival(nodes: dict[str, NodeProcess]) -> Iterator[None]:
-    """Whatever a test does, no node may die of it."""
-    yield
-    assert {name for name, process in nodes.items() if not process.alive} == set()
-
-
-@pytest.fixture
-def probe(world: World) -> Probe:
-    return world.probe
 
 
 def wait_for_images(probe: Probe, camera: str, count: int = 3) -> list[Image]:

@@ -13,7 +13,8 @@ from gsc_ros.codec.packet import Packet, serialize
 import pytest
 
 PACKET = Packet(profile_hash=0xBEEF, width=WIDTH, height=HEIGHT, channels=(3, 5, 8), quantizer=2,
-                seed=7, text=text.compress('a rover, a rock'), stream=bytes(range(50)))
+                seed=7, caption_id=3,
+                text=text.compress('a rover, a rock'), stream=bytes(range(50)))
 
 
 @pytest.fixture(name='packet')
@@ -33,6 +34,8 @@ def test_json_says_all_that_the_packet_says(capsys, packet):
     assert shown['layers'] == 3
     assert (shown['quantizer'], shown['seed']) == (2, 7)
     assert shown['caption'] == 'a rover, a rock'
+    assert (shown['caption_id'], shown['caption_reference']) == (3, False)
+    assert shown['stream_reference'] is None
     assert shown['profile_hash'] == 'beef'
 
 

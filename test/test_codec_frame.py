@@ -12,7 +12,12 @@ import sys
 
 from codec_image import picture
 from gsc_ros.codec import packet as wire
-from gsc_ros.codec.error import CodecError, PacketError, ProfileMismatchError
+from gsc_ros.codec.error import (
+    CodecError,
+    MissingReferenceError,
+    PacketError,
+    ProfileMismatchError,
+)
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.codec.selection import Selection
@@ -46,6 +51,23 @@ def test_an_image_of_any_size_comes_back_in_its_size(size):
     assert sum(frame.sections.values()) == len(frame.payload)
     assert (frame.width, frame.height) == (size[1], size[0])
     assert frame.encode_ms > 0 and found.decode_ms > 0
+
+
+def test_a_caption_is_sent_once_and_then_named_by_its_id():
+    first = ENCODER.encode(IMAGE, EncoderSettings(channels=2, caption='a wall', caption_id=255))
+    again = ENCODER.encode(IMAGE, EncoderSettings(
+        channels=2, caption_id=255, caption_reference=True))
+    found = [DECODER.decode(frame.payload) for frame in (first, again)]
+    assert [(item.caption, item.caption_id, item.caption_reference) for item in found] == [
+        ('a wall', 255, False), ('', 255, True)]
+    assert again.sections['text'] == 1
+    assert DECODER.decode(ENCODER.encode(IMAGE).payload).caption_id is None
+
+
+def test_a_packet_that_refers_to_another_is_refused_without_it():
+    packet = wire.parse(ENCODER.encode(IMAGE).payload)
+    with pytest.raises(MissingReferenceError, match='00ff'):
+        DECODER.decode(wire.serialize(replace(packet, stream_reference=0xFF)))
 
 
 def test_a_reconstruction_resembles_its_image():
@@ -121,7 +143,8 @@ def test_a_limit_that_holds_not_even_one_channel_is_an_error():
 
 @pytest.mark.parametrize('change', [
     {'channels': 0}, {'channels': 321}, {'quantizer': 16}, {'quantizer': -1}, {'seed': 256},
-    {'caption': 'x' * 5000}])
+    {'caption': 'x' * 5000}, {'caption_id': 256, 'caption': 'x'},
+    {'caption_reference': True, 'caption': 'x'}])
 def test_a_setting_out_of_range_is_an_error(change):
     with pytest.raises(CodecError):
         ENCODER.encode(IMAGE, replace(EncoderSettings(), **change))

@@ -35,7 +35,7 @@ def test_a_golden_packet_decodes_to_its_symbols(name):
     found = {
         'bytes': len(payload), 'width': packet.width, 'height': packet.height,
         'channels': list(packet.channels), 'quantizer': packet.quantizer, 'seed': packet.seed,
-        'caption': text.decompress(packet.text),
+        'caption': text.decompress(packet.text), 'caption_id': packet.caption_id,
         'symbols_sha256': hashlib.sha256(
             DECODER.decode_symbols(packet).astype('<i2').tobytes()).hexdigest()}
     assert found == expected

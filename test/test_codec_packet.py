@@ -21,10 +21,14 @@ DOCUMENT = Path(__file__).resolve().parent.parent / 'docs' / 'wire.md'
 channel_sets = st.one_of(
     st.integers(1, 320).map(lambda count: tuple(range(count))),
     st.sets(st.integers(0, 319), min_size=1, max_size=320).map(lambda s: tuple(sorted(s))))
+captions = st.one_of(
+    st.just((b'', None)), st.tuples(st.binary(max_size=300), st.integers(0, 255)))
 packets = st.builds(
-    wire.Packet, profile_hash=st.integers(0, 0xFFFF), width=st.integers(16, 8192),
+    lambda caption, **fields: wire.Packet(text=caption[0], caption_id=caption[1], **fields),
+    caption=captions, stream_reference=st.none() | st.integers(0, 0xFFFF),
+    profile_hash=st.integers(0, 0xFFFF), width=st.integers(16, 8192),
     height=st.integers(16, 8192), channels=channel_sets, quantizer=st.integers(0, 15),
-    seed=st.integers(0, 255), text=st.binary(max_size=300), stream=st.binary(max_size=300))
+    seed=st.integers(0, 255), stream=st.binary(max_size=300))
 
 
 def with_checksum(data: bytes) -> bytes:
@@ -71,14 +75,14 @@ def test_an_ordinary_header_takes_12_bytes():
 
 
 def test_a_packet_truncated_anywhere_is_refused():
-    data = wire.serialize(replace(ORDINARY, text=b'text', channels=(3, 7, 200)))
+    data = wire.serialize(replace(ORDINARY, text=b'text', caption_id=9, channels=(3, 7, 200)))
     for length in range(len(data)):
         with pytest.raises(PacketError):
             wire.parse(data[:length])
 
 
 def test_a_packet_with_any_bit_flipped_is_refused():
-    data = wire.serialize(replace(ORDINARY, text=b'text', channels=(3, 7, 200)))
+    data = wire.serialize(replace(ORDINARY, text=b'text', caption_id=9, channels=(3, 7, 200)))
     for bit in range(8 * len(data)):
         damaged = bytearray(data)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -87,8 +91,9 @@ def test_a_packet_with_any_bit_flipped_is_refused():
 
 
 @pytest.mark.parametrize(('offset', 'value', 'message'), [
-    (0, 0x51, 'magic'), (0, 0xA2, 'version 2'), (1, 0x04, 'flags 0x04'), (1, 0x80, 'flags 0x80'),
-    (8, 0x01, 'reserved'), (1, 0x01, 'truncated')])
+    (0, 0x51, 'magic'), (0, 0xA2, 'version 2'), (1, 0x04, 'flags 0x04'), (1, 0x20, 'flags 0x20'),
+    (1, 0x80, 'flags 0x80'), (8, 0x01, 'reserved'), (1, 0x01, 'caption id is truncated'),
+    (1, 0x08, 'truncated'), (1, 0x09, 'exclude'), (1, 0x10, 'reference to another packet is truncated')])
 def test_a_malformed_header_is_refused_with_its_reason(offset, value, message):
     data = bytearray(wire.serialize(replace(ORDINARY, stream=b'')))
     data[offset] = value
@@ -101,7 +106,36 @@ def test_a_malformed_text_length_is_refused(length):
     data = bytearray(wire.serialize(replace(ORDINARY, stream=b'')))
     data[1] = wire.FLAG_TEXT
     with pytest.raises(PacketError):
-        wire.parse(with_checksum(bytes(data) + length))
+        wire.parse(with_checksum(bytes(data) + b'\0' + length))
+
+
+def test_a_caption_reference_is_one_byte_and_a_stream_reference_two():
+    plain = len(wire.serialize(ORDINARY))
+    caption = replace(ORDINARY, caption_id=200)
+    stream = replace(ORDINARY, stream_reference=0xBEEF)
+    assert (caption.caption_reference, ORDINARY.caption_reference) == (True, False)
+    assert caption.section_sizes()['text'] == 1
+    assert stream.section_sizes()['header'] == 14
+    assert [len(wire.serialize(packet)) - plain for packet in (caption, stream)] == [1, 2]
+
+
+def test_a_packet_is_referred_to_by_the_checksum_it_carries():
+    data = wire.serialize(ORDINARY)
+    assert wire.checksum(data).to_bytes(2, 'big') == data[10:12]
+
+
+def test_a_packet_of_a_stream_is_one_layer_and_is_not_cut():
+    data = wire.serialize(replace(ORDINARY, stream_reference=1))
+    assert wire.parse(data).layer_counts == (32,)
+    assert wire.cut(data, 1, (len(data),)) == data
+    for layers, ends in ((2, (len(data),)), (1, (len(data) - 1,)), (1, (15, len(data)))):
+        with pytest.raises(PacketError):
+            wire.cut(data, layers, ends)
+
+
+def test_a_packet_with_a_single_end_stays_whole_whatever_its_channels():
+    data = wire.serialize(ORDINARY)
+    assert wire.cut(data, 1, (len(data),)) == data
 
 
 def test_the_first_channels_need_no_bytes_and_may_not_be_named():
@@ -129,8 +163,9 @@ def test_a_channel_set_survives_its_rank(channels):
 
 @pytest.mark.parametrize('change', [
     {'width': 15}, {'height': 8193}, {'quantizer': 16}, {'seed': 256}, {'channels': (1, 1)},
-    {'channels': (2, 1)}, {'channels': (320,)}, {'channels': (-1, 3)}, {'text': bytes(4096)},
-    {'profile_hash': 1 << 16}])
+    {'channels': (2, 1)}, {'channels': (320,)}, {'channels': (-1, 3)}, {'profile_hash': 1 << 16},
+    {'text': bytes(4096), 'caption_id': 0}, {'text': b'text'}, {'caption_id': 256},
+    {'stream_reference': 1 << 16}])
 def test_a_field_out_of_range_is_not_written(change):
     with pytest.raises(CodecError):
         wire.serialize(replace(ORDINARY, **change))
@@ -143,9 +178,9 @@ def test_layers_end_with_the_last_channel():
 
 
 def test_cutting_keeps_the_head_and_the_first_channels():
-    packet = replace(ORDINARY, channels=(3, 7, 200), text=b'text', stream=b'abcdef')
+    packet = replace(ORDINARY, channels=(3, 7, 200), text=b'text', caption_id=9, stream=b'abcdef')
     data = wire.serialize(packet)
-    head = 12 + 5
+    head = 12 + 6
     ends = (head + 2 + 1, head + 2 + 3, len(data))
     assert wire.channel_set_bytes(1) == 2
     short = wire.cut(data, 1, ends)
@@ -174,7 +209,9 @@ def test_the_document_has_the_bytes_of_the_module():
         'CRC_INITIAL': hex(wire.CRC_INITIAL).upper().replace('X', 'x'),
         'FLAG_TEXT': f'0x{wire.FLAG_TEXT:02X}',
         'FLAG_CHANNEL_SET': f'0x{wire.FLAG_CHANNEL_SET:02X}',
-        'FLAG_REGIONS': f'0x{wire.FLAG_REGIONS:02X}', 'SIZE_BITS': str(wire.SIZE_BITS),
+        'FLAG_REGIONS': f'0x{wire.FLAG_REGIONS:02X}',
+        'FLAG_CAPTION_REFERENCE': f'0x{wire.FLAG_CAPTION_REFERENCE:02X}',
+        'FLAG_STREAM': f'0x{wire.FLAG_STREAM:02X}', 'SIZE_BITS': str(wire.SIZE_BITS),
         'COUNT_BITS': str(wire.COUNT_BITS), 'QUANTIZER_BITS': str(wire.QUANTIZER_BITS),
         'MIN_SIDE': str(wire.MIN_SIDE), 'MAX_SIDE': str(wire.MAX_SIDE),
         'LATENT_CHANNELS': str(wire.LATENT_CHANNELS), 'MAX_TEXT_BYTES': str(wire.MAX_TEXT_BYTES),

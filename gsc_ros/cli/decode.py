@@ -70,6 +70,8 @@ def _result(job: Job, size: int, reconstruction: Reconstruction) -> dict:
         'layers': reconstruction.layers, 'channels': list(reconstruction.channels),
         'confidence': float(reconstruction.confidence.mean()) / 255,
         'sections': reconstruction.sections, 'caption': reconstruction.caption,
+        'caption_id': reconstruction.caption_id,
+        'caption_reference': reconstruction.caption_reference,
         'decode_ms': reconstruction.decode_ms, 'profile': reconstruction.profile,
     }
 

@@ -63,9 +63,13 @@ def describe(payload: bytes) -> dict:
         'bpp': 8 * len(payload) / (packet.width * packet.height),
         'width': packet.width, 'height': packet.height,
         'sections': packet.section_sizes(),
-        'layers': len(layer_counts(len(packet.channels))), 'channels': list(packet.channels),
+        'layers': len(packet.layer_counts), 'channels': list(packet.channels),
         'quantizer': packet.quantizer, 'seed': packet.seed,
-        'caption': text.decompress(packet.text), 'profile_hash': f'{packet.profile_hash:04x}',
+        'caption': text.decompress(packet.text), 'caption_id': packet.caption_id,
+        'caption_reference': packet.caption_reference,
+        'stream_reference': None if packet.stream_reference is None
+        else f'{packet.stream_reference:04x}',
+        'profile_hash': f'{packet.profile_hash:04x}',
     }
 
 
@@ -98,6 +102,14 @@ def _visible(words: str) -> str:
         for character in words)
 
 
+def _caption(description: dict) -> str:
+    if description['caption_id'] is None:
+        return '(none)'
+    if description['caption_reference']:
+        return f'as before, number {description["caption_id"]}'
+    return f'{_visible(description["caption"])} (number {description["caption_id"]})'
+
+
 def _table(path: Path, description: dict) -> str:
     channels = description['channels']
     named = f'0..{channels[-1]}' if len(channels) == channels[-1] + 1 else ' '.join(
@@ -110,8 +122,10 @@ def _table(path: Path, description: dict) -> str:
         ('quantizer', str(description['quantizer'])),
         ('seed', str(description['seed'])),
         ('profile', f'hash {description["profile_hash"]}...'),
-        ('caption', _visible(description['caption']) or '(none)'),
+        ('caption', _caption(description)),
     ]
+    if description['stream_reference'] is not None:
+        rows.append(('follows', f'packet {description["stream_reference"]}'))
     for name, size in description['sections'].items():
         rows.append((f'  {name}', f'{size} bytes'))
         if name == 'structure' and 'structure_layers' in description:

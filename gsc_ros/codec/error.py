@@ -18,3 +18,7 @@ class ProfileError(CodecError):
 
 class ProfileMismatchError(PacketError):
     """A packet was made with another profile than the one at hand."""
+
+
+class MissingReferenceError(PacketError):
+    """A packet refers to an earlier one that the decoder has not got; it needs a new start."""

@@ -17,7 +17,12 @@ import time
 
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec import text
-from gsc_ros.codec.error import CodecError, PacketError, ProfileMismatchError
+from gsc_ros.codec.error import (
+    CodecError,
+    MissingReferenceError,
+    PacketError,
+    ProfileMismatchError,
+)
 from gsc_ros.codec.profile import Profile
 from gsc_ros.codec.selection import select_channels, Selection
 from gsc_ros.codec.structure import Analysis, check_image, quantize, Synthesis
@@ -35,6 +40,9 @@ class EncoderSettings:
     :param max_bytes: a size the whole packet must not exceed; the encoder then chooses the
         quantizer and how many of the channels to send. None for no limit.
     :param caption: text sent along, up to 4094 bytes of UTF-8.
+    :param caption_id: names the caption, so that later frames may refer to it, 0..255.
+    :param caption_reference: send the id alone: the caption, which must be empty here, is the one
+        that an earlier frame sent with this id.
     :param seed: seed for a generator at the receiver, 0..255.
     """
 
@@ -43,6 +51,8 @@ class EncoderSettings:
     selection: Selection = Selection.ORDERED
     max_bytes: int | None = None
     caption: str = ''
+    caption_id: int = 0
+    caption_reference: bool = False
     seed: int = 0
 
 
@@ -80,7 +90,10 @@ class Reconstruction:
     :param image: uint8 ``[H, W, 3]`` RGB.
     :param confidence: uint8 ``[H, W]``: 255 where no error is expected, 0 where the expected
         absolute error is a quarter of full scale or more.
-    :param caption: text that came along.
+    :param caption: text that came along; empty for none.
+    :param caption_id: id of the caption, 0..255; None for no caption.
+    :param caption_reference: whether only the id came: the caption is the one that an earlier
+        frame brought with it.
     :param channels: channels that were received, ascending.
     :param layers: layers that were received.
     :param sections: bytes of header, text, channel_set, structure and regions.
@@ -92,6 +105,8 @@ class Reconstruction:
     image: np.ndarray
     confidence: np.ndarray
     caption: str
+    caption_id: int | None
+    caption_reference: bool
     channels: tuple[int, ...]
     layers: int
     sections: dict[str, int]
@@ -149,14 +164,14 @@ class FrameEncoder:
         start = time.perf_counter()
         check_image(image)
         quantizer = self._quantizer(settings)
-        caption = text.compress(settings.caption)
+        caption, caption_id = self._caption(settings)
         work = self._analysis.reduce(image)
         latent = self._analysis.transform(work)
         channels = select_channels(settings.selection, settings.channels, latent, work)
         height, width = image.shape[:2]
         blank = wire.Packet(
             profile_hash=self._profile.short_hash, width=width, height=height, channels=channels,
-            quantizer=quantizer, seed=settings.seed, text=caption)
+            quantizer=quantizer, seed=settings.seed, text=caption, caption_id=caption_id)
         if settings.max_bytes is None:
             candidate = self._code(latent, channels, quantizer)
             layers = len(candidate.ends)
@@ -166,6 +181,14 @@ class FrameEncoder:
             if not layers:
                 raise CodecError(f'not even one channel fits {settings.max_bytes} bytes')
         return self._assemble(blank, candidate, layers, start)
+
+    @staticmethod
+    def _caption(settings: EncoderSettings) -> tuple[bytes, int | None]:
+        """Return the coded caption and its id, if it has one."""
+        if settings.caption_reference and settings.caption:
+            raise CodecError('a caption and a reference to another one exclude each other')
+        caption = text.compress(settings.caption)
+        return caption, settings.caption_id if caption or settings.caption_reference else None
 
     def _quantizer(self, settings: EncoderSettings) -> int:
         """Return the quantizer asked for."""
@@ -254,6 +277,7 @@ class FrameDecoder:
         :param payload: any bytes.
         :raises PacketError: when it is not a whole, undamaged packet.
         :raises ProfileMismatchError: when it was made with another profile.
+        :raises MissingReferenceError: when it refers to a packet that was not decoded before.
         """
         start = time.perf_counter()
         packet = wire.parse(payload)
@@ -263,7 +287,8 @@ class FrameDecoder:
             symbols, packet.channels, packet.quantizer, packet.height, packet.width)
         return Reconstruction(
             image=picture.image, confidence=picture.confidence, caption=caption,
-            channels=packet.channels, layers=len(wire.layer_counts(len(packet.channels))),
+            caption_id=packet.caption_id, caption_reference=packet.caption_reference,
+            channels=packet.channels, layers=len(packet.layer_counts),
             sections=packet.section_sizes(), mode='structure', profile=self._profile.name,
             decode_ms=(time.perf_counter() - start) * 1e3)
 
@@ -280,6 +305,9 @@ class FrameDecoder:
                 f'{self._profile.name} {self._profile.short_hash:04x}')
         if packet.quantizer >= self._profile.manifest.quantizers:
             raise PacketError(f'the profile has no quantizer {packet.quantizer}')
+        if packet.stream_reference is not None:
+            raise MissingReferenceError(
+                f'the packet refers to packet {packet.stream_reference:04x}, which is not here')
         pitch = self._profile.pitch
         return self._context.decode(
             packet.stream, packet.channels, packet.quantizer,

@@ -8,25 +8,30 @@ This module is the specification of the bytes; ``docs/wire.md`` says the same in
 numbers are big endian::
 
     byte  0      magic 0xA (high nibble), version 1 (low nibble)
-    byte  1      flags: bit 0 text, bit 1 explicit channel set, bits 2-7 zero
+    byte  1      flags: bit 0 text, bit 1 explicit channel set, bit 3 caption reference,
+                 bit 4 stream; the others are zero
     bytes 2-3    short hash of the profile that made the packet
     bytes 4-8    width - 1 (13 bits), height - 1 (13), channel count (9), quantizer (4), zero (1)
     byte  9      seed
     bytes 10-11  CRC-16/CCITT of the whole packet with these two bytes zero
     then, by importance:
-      text         (flag bit 0)  varint length, 1..4095, and that many bytes (see codec.text)
+      reference    (flag bit 4)  bytes 10-11 of the packet whose symbols are the context of these
+      text         (flag bit 0)  caption id, varint length, 1..4095, and that many bytes (see
+                                 codec.text)
+                   (flag bit 3)  instead: caption id alone; the caption is the one sent with it
       channel set  (flag bit 1)  combinatorial rank of the channel set, in the fewest bytes
       structure                  the rest: one range-coded stream; zeros follow where it ends
 
 Channels are coded in ascending order and in groups, the *layers*. A packet may be shortened after
-any layer with :func:`cut`; what comes out is a complete packet with fewer channels.
+any layer with :func:`cut`; what comes out is a complete packet with fewer channels. A packet that
+refers to another is all one layer, because the one that follows it refers to all of it.
 """
 
 from __future__ import annotations
 
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 import math
 
@@ -41,7 +46,10 @@ CRC_INITIAL = 0xFFFF
 FLAG_TEXT = 0x01
 FLAG_CHANNEL_SET = 0x02
 FLAG_REGIONS = 0x04  # assigned, but not defined in version 1: packets with it are refused
-KNOWN_FLAGS = FLAG_TEXT | FLAG_CHANNEL_SET
+FLAG_CAPTION_REFERENCE = 0x08
+FLAG_STREAM = 0x10
+KNOWN_FLAGS = FLAG_TEXT | FLAG_CHANNEL_SET | FLAG_CAPTION_REFERENCE | FLAG_STREAM
+REFERENCE_BYTES = 2
 
 SIZE_BITS = 13
 COUNT_BITS = 9
@@ -73,6 +81,11 @@ class Packet:
     :param seed: seed of a generator at the receiver, 0..255.
     :param text: coded caption, at most 4095 bytes; empty for none.
     :param stream: range-coded symbols of the channels.
+    :param caption_id: names the caption, 0..255; None when there is neither a text nor a
+        reference. With an empty text, the caption is the one that an earlier packet sent with
+        this id.
+    :param stream_reference: checksum of the packet whose symbols are the context of these,
+        0..65535; None when the packet stands alone.
     """
 
     profile_hash: int
@@ -83,6 +96,19 @@ class Packet:
     seed: int = 0
     text: bytes = b''
     stream: bytes = b''
+    caption_id: int | None = None
+    stream_reference: int | None = None
+
+    @property
+    def caption_reference(self) -> bool:
+        """Whether the caption is one that was sent before, named by its id alone."""
+        return self.caption_id is not None and not self.text
+
+    @property
+    def layer_counts(self) -> tuple[int, ...]:
+        """Channel counts after which this packet may be cut; the last one is all of them."""
+        count = len(self.channels)
+        return layer_counts(count) if self.stream_reference is None else (count,)
 
     @property
     def explicit(self) -> bool:
@@ -91,10 +117,13 @@ class Packet:
 
     def section_sizes(self) -> dict[str, int]:
         """Return the bytes of each section of :data:`SECTIONS`; they add up to the packet."""
-        text = len(_varint(len(self.text))) + len(self.text) if self.text else 0
+        text = 0 if self.caption_id is None else 1
+        if self.text:
+            text += len(_varint(len(self.text))) + len(self.text)
+        reference = 0 if self.stream_reference is None else REFERENCE_BYTES
         explicit = channel_set_bytes(len(self.channels)) if self.explicit else 0
         return {
-            'header': HEADER_BYTES,
+            'header': HEADER_BYTES + reference,
             'text': text,
             'channel_set': explicit,
             'structure': len(self.stream),
@@ -148,7 +177,10 @@ def serialize(packet: Packet) -> bytes:
     :raises CodecError: when a field is out of range.
     """
     _validate(packet)
-    flags = (FLAG_TEXT if packet.text else 0) | (FLAG_CHANNEL_SET if packet.explicit else 0)
+    flags = (
+        (FLAG_TEXT if packet.text else 0) | (FLAG_CHANNEL_SET if packet.explicit else 0)
+        | (FLAG_CAPTION_REFERENCE if packet.caption_reference else 0)
+        | (FLAG_STREAM if packet.stream_reference is not None else 0))
     count = len(packet.channels)
     fields = packet.width - 1
     fields = fields << SIZE_BITS | (packet.height - 1)
@@ -160,6 +192,10 @@ def serialize(packet: Packet) -> bytes:
     data += fields.to_bytes(5, 'big')
     data.append(packet.seed)
     data += b'\0\0'
+    if packet.stream_reference is not None:
+        data += packet.stream_reference.to_bytes(REFERENCE_BYTES, 'big')
+    if packet.caption_id is not None:
+        data.append(packet.caption_id)
     if packet.text:
         data += _varint(len(packet.text)) + packet.text
     if packet.explicit:
@@ -193,6 +229,8 @@ def parse(payload: bytes) -> Packet:
     flags = data[1]
     if flags & ~KNOWN_FLAGS:
         raise PacketError(f'unknown flags 0x{flags & ~KNOWN_FLAGS:02x}')
+    if flags & FLAG_TEXT and flags & FLAG_CAPTION_REFERENCE:
+        raise PacketError('a text and a reference to another one exclude each other')
     fields = int.from_bytes(data[4:9], 'big')
     if fields & 1:
         raise PacketError('a reserved bit is set')
@@ -205,6 +243,17 @@ def parse(payload: bytes) -> Packet:
     if not 1 <= count <= LATENT_CHANNELS:
         raise PacketError(f'{count} channels are not in 1..{LATENT_CHANNELS}')
     offset = HEADER_BYTES
+    reference = caption_id = None
+    if flags & FLAG_STREAM:
+        if len(data) < offset + REFERENCE_BYTES:
+            raise PacketError('the reference to another packet is truncated')
+        reference = int.from_bytes(data[offset:offset + REFERENCE_BYTES], 'big')
+        offset += REFERENCE_BYTES
+    if flags & (FLAG_TEXT | FLAG_CAPTION_REFERENCE):
+        if len(data) <= offset:
+            raise PacketError('the caption id is truncated')
+        caption_id = data[offset]
+        offset += 1
     text = b''
     if flags & FLAG_TEXT:
         length, offset = _read_varint(data, offset)
@@ -224,7 +273,13 @@ def parse(payload: bytes) -> Packet:
         offset += size
     return Packet(
         profile_hash=int.from_bytes(data[2:4], 'big'), width=width, height=height,
-        channels=channels, quantizer=quantizer, seed=data[9], text=text, stream=data[offset:])
+        channels=channels, quantizer=quantizer, seed=data[9], text=text, stream=data[offset:],
+        caption_id=caption_id, stream_reference=reference)
+
+
+def checksum(payload: bytes) -> int:
+    """Return the checksum that a packet carries, by which another packet refers to it."""
+    return int.from_bytes(payload[CRC_OFFSET:HEADER_BYTES], 'big')
 
 
 def cut(payload: bytes, layers: int, ends: Sequence[int]) -> bytes:
@@ -234,24 +289,22 @@ def cut(payload: bytes, layers: int, ends: Sequence[int]) -> bytes:
     :param payload: a packet, whole or already cut.
     :param layers: layers to keep, 1..len(ends).
     :param ends: ``EncodedFrame.layer_ends`` of the payload: the length of each possible result.
-        Of an already cut payload, the ends up to its own length.
+        Of an already cut payload, the ends up to its own length. A single one is the payload's own
+        length: the encoder forbids any cut.
     :raises PacketError: when the payload is malformed or does not belong to ``ends``.
     """
     packet = parse(payload)
-    counts = layer_counts(len(packet.channels))
+    counts = packet.layer_counts if len(ends) > 1 else (len(packet.channels),)
     if len(counts) != len(ends) or ends[-1] != len(payload):
         raise PacketError('the layer ends are not those of this packet')
     if not 1 <= layers <= len(counts):
         raise PacketError(f'{layers} layers are not in 1..{len(counts)}')
-    channels = packet.channels[:counts[layers - 1]]
-    shorter = Packet(
-        profile_hash=packet.profile_hash, width=packet.width, height=packet.height,
-        channels=channels, quantizer=packet.quantizer, seed=packet.seed, text=packet.text)
+    shorter = replace(packet, channels=packet.channels[:counts[layers - 1]], stream=b'')
     size = ends[layers - 1] - sum(shorter.section_sizes().values())
     if not 0 <= size <= len(packet.stream):
         raise PacketError('the layer ends are not those of this packet')
     # A prefix of the stream is a stream of fewer channels, so only the head is written anew.
-    return serialize(Packet(**{**vars(shorter), 'stream': packet.stream[:size]}))
+    return serialize(replace(shorter, stream=packet.stream[:size]))
 
 
 def _validate(packet: Packet) -> None:
@@ -274,6 +327,13 @@ def _validate(packet: Packet) -> None:
         raise CodecError('the profile hash does not fit 16 bits')
     if len(packet.text) > MAX_TEXT_BYTES:
         raise CodecError(f'a text of {len(packet.text)} bytes exceeds {MAX_TEXT_BYTES}')
+    if packet.caption_id is None:
+        if packet.text:
+            raise CodecError('a text has no caption id')
+    elif not 0 <= packet.caption_id <= 0xFF:
+        raise CodecError(f'caption id {packet.caption_id} is not in 0..255')
+    if packet.stream_reference is not None and not 0 <= packet.stream_reference <= 0xFFFF:
+        raise CodecError('the reference to another packet does not fit 16 bits')
 
 
 def _checksum(data: bytes | bytearray) -> int:

@@ -26,7 +26,8 @@ CASES = {
     'finest': ((96, 160), EncoderSettings(channels=64, quantizer=-1)),
     'selected': ((200, 320), EncoderSettings(channels=16, selection=Selection.SSIM, seed=200)),
     'caption': ((120, 97), EncoderSettings(channels=4, caption='A rover, a rock and a hill. ' * 3)),
-    'unicode': ((16, 16), EncoderSettings(channels=2, caption='Öde 荒野')),
+    'unicode': ((16, 16), EncoderSettings(channels=2, caption='Öde 荒野', caption_id=77)),
+    'as_before': ((64, 64), EncoderSettings(channels=4, caption_id=77, caption_reference=True)),
     'limited': ((480, 640), EncoderSettings(channels=320, max_bytes=400)),
 }
 
@@ -54,7 +55,7 @@ def main() -> None:
         entries[name] = {
             'bytes': len(payload), 'width': packet.width, 'height': packet.height,
             'channels': list(packet.channels), 'quantizer': packet.quantizer, 'seed': packet.seed,
-            'caption': text.decompress(packet.text),
+            'caption': text.decompress(packet.text), 'caption_id': packet.caption_id,
             'symbols_sha256': hashlib.sha256(symbols).hexdigest()}
     document = {'profile': profile.content_hash.hex(), 'packets': entries}
     (FOLDER / 'packets.json').write_text(json.dumps(document, indent=1) + '\n', encoding='utf-8')

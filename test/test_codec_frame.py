@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+import os
 import subprocess
 import sys
 
@@ -101,11 +101,19 @@ def test_an_ordinary_frame_spends_12_bytes_beside_its_symbols():
 
 
 def test_selected_channels_are_named_in_the_packet():
-    frame = ENCODER.encode(IMAGE, EncoderSettings(channels=16, selection=Selection.SSIM))
-    assert len(frame.channels) == 16
-    assert wire.parse(frame.payload).channels == frame.channels
-    if frame.channels != tuple(range(16)):
-        assert frame.sections['channel_set'] == wire.channel_set_bytes(16)
+    frame = ENCODER.encode(IMAGE, EncoderSettings(channels=2, selection=Selection.SSIM))
+    assert len(frame.channels) == 2
+    packet = wire.parse(frame.payload)
+    assert packet.channels == frame.channels
+    assert frame.sections['channel_set'] == packet.explicit * wire.channel_set_bytes(2)
+
+
+@pytest.mark.parametrize('selection', list(Selection))
+def test_a_channel_without_a_symbol_is_not_sent(selection):
+    frame = ENCODER.encode(IMAGE, EncoderSettings(channels=320, selection=selection))
+    packet = wire.parse(frame.payload)
+    audible = DECODER.decode_symbols(packet).any(axis=(1, 2))
+    assert audible.all() if packet.explicit else audible[-1]
 
 
 @limits(max_examples=15, deadline=None)
@@ -128,7 +136,9 @@ def test_a_limit_is_never_exceeded(limit, selection, channels):
 def test_a_larger_limit_is_used():
     sizes = []
     errors = []
-    for limit in (150, 300, 900):
+    largest = len(ENCODER.encode(IMAGE, EncoderSettings(
+        channels=320, quantizer=PROFILE.manifest.quantizers - 1)).payload)
+    for limit in (largest // 4, largest // 2, largest):
         frame = ENCODER.encode(IMAGE, EncoderSettings(max_bytes=limit, channels=320))
         sizes.append(len(frame.payload))
         errors.append(error(IMAGE, frame.payload))
@@ -182,26 +192,33 @@ def test_a_stream_of_noise_with_a_right_checksum_harms_nobody(stream, channels):
         pass
 
 
-def test_a_flat_image_costs_little_and_has_ascending_layers():
+def test_a_flat_image_costs_little_and_may_be_cut():
     frame = ENCODER.encode(np.full((64, 64, 3), 128, np.uint8), EncoderSettings(channels=320))
-    assert len(frame.layer_ends) == len(wire.LAYERS)
+    assert len(frame.payload) < 40
     assert all(a < b for a, b in zip(frame.layer_ends, frame.layer_ends[1:]))
-    for layers in range(1, len(wire.LAYERS) + 1):
+    for layers in range(1, len(frame.layer_ends) + 1):
         DECODER.decode(wire.cut(frame.payload, layers, frame.layer_ends))
 
 
-def test_another_process_with_other_threads_reads_the_same_symbols(tmp_path):
-    frame = ENCODER.encode(IMAGE, EncoderSettings(channels=64))
+@pytest.mark.parametrize('threads', [1, 3])
+def test_another_process_with_other_threads_and_another_cpu_reads_the_same_symbols(
+        tmp_path, threads):
+    frame = ENCODER.encode(IMAGE, EncoderSettings(channels=320))
     (tmp_path / 'frame.gsc').write_bytes(frame.payload)
     code = (
         'import sys, hashlib; from pathlib import Path\n'
         'from gsc_ros.codec import packet, profile, frame\n'
-        'decoder = frame.FrameDecoder(profile.load_profile("tiny"), threads=2)\n'
+        'decoder = frame.FrameDecoder(profile.load_profile("tiny"), threads=int(sys.argv[2]))\n'
         'data = packet.parse(Path(sys.argv[1]).read_bytes())\n'
         'sys.stdout.buffer.write(decoder.decode_symbols(data).tobytes())\n')
+    # What a machine without vector instructions of its own would do, as far as that can be asked.
+    other = {
+        'OMP_NUM_THREADS': str(threads), 'OPENBLAS_NUM_THREADS': str(threads),
+        'ATEN_CPU_CAPABILITY': 'default', 'NPY_DISABLE_CPU_FEATURES': 'AVX2 FMA3',
+        'OPENBLAS_CORETYPE': 'Prescott', 'PYTHONPATH': os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, '-c', code, tmp_path / 'frame.gsc'], capture_output=True, check=True,
-        cwd=Path(__file__).resolve().parent.parent)
+        [sys.executable, '-c', code, tmp_path / 'frame.gsc', str(threads)], capture_output=True,
+        check=True, env=os.environ | other)
     assert done.stdout == DECODER.decode_symbols(wire.parse(frame.payload)).tobytes()
 
 

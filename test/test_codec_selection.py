@@ -1,12 +1,12 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Selection: the first channels, or those that look like the image."""
+"""Selection by likeness: the channels that look like the image."""
 
 from __future__ import annotations
 
 import cv2
 from gsc_ros.codec.error import CodecError
-from gsc_ros.codec.selection import score_channels, select_channels, Selection, ssim
+from gsc_ros.codec.selection import most_similar, score_channels, ssim
 import numpy as np
 import pytest
 
@@ -28,19 +28,15 @@ def latent_with_two_pictures(image) -> np.ndarray:
     return latent
 
 
-def test_ordered_selection_takes_the_first_channels(latent, image):
-    assert select_channels(Selection.ORDERED, 4, latent, image) == (0, 1, 2, 3)
-
-
 def test_ssim_selection_takes_what_looks_like_the_image_whatever_its_sign(latent, image):
-    assert select_channels(Selection.SSIM, 2, latent, image) == (3, 7)
+    assert sorted(most_similar(2, latent, image)) == [3, 7]
 
 
 def test_a_constant_channel_comes_last(latent, image):
     scores = score_channels(latent, image)
     assert scores[5] == -1 == scores.min()
     assert scores.max() <= 1
-    assert 5 not in select_channels(Selection.SSIM, 11, latent, image)
+    assert 5 not in most_similar(11, latent, image)
 
 
 def test_a_channel_and_its_negative_have_the_same_score(latent, image):
@@ -50,7 +46,7 @@ def test_a_channel_and_its_negative_have_the_same_score(latent, image):
 @pytest.mark.parametrize('count', [0, 13])
 def test_a_count_out_of_range_is_refused(latent, image, count):
     with pytest.raises(CodecError):
-        select_channels(Selection.SSIM, count, latent, image)
+        most_similar(count, latent, image)
 
 
 def test_a_map_is_wholly_similar_to_itself_and_less_to_others():
@@ -65,4 +61,4 @@ def test_grids_smaller_than_the_window_have_scores(shape):
     image = np.random.default_rng(4).random((8 * shape[0], 8 * shape[1], 3), np.float32)
     scores = score_channels(latent, image)
     assert np.isfinite(scores).all()
-    assert len(select_channels(Selection.SSIM, 16, latent, image)) == 16
+    assert len(most_similar(16, latent, image)) == 16

@@ -17,6 +17,7 @@ import time
 
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec import text
+from gsc_ros.codec.candidate import Candidate, LatentCoder
 from gsc_ros.codec.error import (
     CodecError,
     MissingReferenceError,
@@ -24,8 +25,10 @@ from gsc_ros.codec.error import (
     ProfileMismatchError,
 )
 from gsc_ros.codec.profile import Profile
-from gsc_ros.codec.selection import select_channels, Selection
-from gsc_ros.codec.structure import Analysis, check_image, quantize, Synthesis
+from gsc_ros.codec.rate_control import fit
+from gsc_ros.codec.rate_distortion import choose, choose_within, ErrorMeter
+from gsc_ros.codec.selection import most_similar, Selection
+from gsc_ros.codec.structure import Analysis, check_image, Synthesis
 import numpy as np
 
 
@@ -34,7 +37,7 @@ class EncoderSettings:
     """
     What a frame may cost and how it is made.
 
-    :param channels: latent channels to send at most, 1..320.
+    :param channels: latent channels to send at most, 1..320; those without a symbol are left out.
     :param quantizer: quantizer of the profile; None for its default. Ignored with ``max_bytes``.
     :param selection: which channels to send.
     :param max_bytes: a size the whole packet must not exceed; the encoder then chooses the
@@ -115,23 +118,6 @@ class Reconstruction:
     decode_ms: float
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """
-    One way to send a frame.
-
-    :param quantizer: index of the quantizer.
-    :param channels: channels coded.
-    :param stream: their stream.
-    :param ends: stream bytes needed after each layer.
-    """
-
-    quantizer: int
-    channels: tuple[int, ...]
-    stream: bytes
-    ends: tuple[int, ...]
-
-
 class FrameEncoder:
     """
     Encodes frames.
@@ -147,8 +133,10 @@ class FrameEncoder:
         self._profile = profile
         self._analysis = Analysis(profile, threads)
         self._analysis.load()
-        self._context = profile.context
-        self._gains = profile.gains
+        # Opened with the first frame whose channels are chosen by measured error.
+        self._synthesis = Synthesis(profile, threads)
+        # Checked now rather than with the first image.
+        _ = profile.context, profile.gains
 
     def encode(
         self, image: np.ndarray, settings: EncoderSettings = EncoderSettings(),
@@ -164,23 +152,42 @@ class FrameEncoder:
         start = time.perf_counter()
         check_image(image)
         quantizer = self._quantizer(settings)
+        if not 1 <= settings.channels <= wire.LATENT_CHANNELS:
+            raise CodecError(
+                f'{settings.channels} channels are not in 1..{wire.LATENT_CHANNELS}')
         caption, caption_id = self._caption(settings)
         work = self._analysis.reduce(image)
         latent = self._analysis.transform(work)
-        channels = select_channels(settings.selection, settings.channels, latent, work)
+        coder = LatentCoder(self._profile, latent)
         height, width = image.shape[:2]
-        blank = wire.Packet(
-            profile_hash=self._profile.short_hash, width=width, height=height, channels=channels,
+        head = wire.Packet(
+            profile_hash=self._profile.short_hash, width=width, height=height, channels=(0,),
             quantizer=quantizer, seed=settings.seed, text=caption, caption_id=caption_id)
-        if settings.max_bytes is None:
-            candidate = self._code(latent, channels, quantizer)
-            layers = len(candidate.ends)
-        else:
-            candidate = self._fit(latent, channels, blank, settings.max_bytes)
-            layers = _layers_within(settings.max_bytes, blank, candidate)
-            if not layers:
-                raise CodecError(f'not even one channel fits {settings.max_bytes} bytes')
-        return self._assemble(blank, candidate, layers, start)
+        candidate = self._choose(settings, coder, work, head)
+        packet = candidate.packet(head)
+        return EncodedFrame(
+            payload=wire.serialize(packet), layer_ends=candidate.packet_ends(head),
+            sections=packet.section_sizes(), channels=packet.channels,
+            quantizer=packet.quantizer, width=width, height=height,
+            encode_ms=(time.perf_counter() - start) * 1e3)
+
+    def _choose(
+        self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, head: wire.Packet,
+    ) -> Candidate:
+        """Return the way to send a frame that the settings ask for."""
+        count, limit = settings.channels, settings.max_bytes
+        if settings.selection is Selection.RATE_DISTORTION:
+            meter = ErrorMeter(self._synthesis, coder, work)
+            if limit is None:
+                return choose(coder, meter, count, head)
+            return choose_within(coder, meter, count, head, limit)
+        channels = range(count)
+        if settings.selection is Selection.SSIM:
+            # As the receiver gets them: one without a symbol is like nothing.
+            channels = most_similar(count, coder.symbols(head.quantizer), work)
+        if limit is None:
+            return coder.code(sorted(channels), head.quantizer)
+        return fit(coder, channels, head, limit)
 
     @staticmethod
     def _caption(settings: EncoderSettings) -> tuple[bytes, int | None]:
@@ -199,58 +206,6 @@ class FrameEncoder:
                 f'quantizer {settings.quantizer} is not in '
                 f'0..{self._profile.manifest.quantizers - 1}')
         return settings.quantizer
-
-    def _code(
-        self, latent: np.ndarray, channels: tuple[int, ...], quantizer: int,
-    ) -> _Candidate:
-        """Quantise and entropy-code the channels."""
-        rows = list(channels)
-        symbols = quantize(
-            latent[rows], self._gains[quantizer][rows], self._profile.manifest.symbol_max)
-        counts = wire.layer_counts(len(channels))
-        coded = self._context.encode(symbols, channels, quantizer, counts)
-        return _Candidate(quantizer, channels, coded.stream, coded.ends)
-
-    def _fit(
-        self, latent: np.ndarray, channels: tuple[int, ...], blank: wire.Packet, max_bytes: int,
-    ) -> _Candidate:
-        """
-        Return the finest quantizer's candidate that fits with all channels, else the coarsest's.
-
-        A quantizer was trained for the trade-off at which all channels are sent, so channels are
-        given up only when no coarser quantizer is left. Found by bisection.
-        """
-        order = [int(index) for index in np.argsort(self._gains.mean(axis=1), kind='stable')]
-        best: _Candidate | None = None
-        low, high = 0, len(order) - 1
-        while low <= high:
-            middle = (low + high) // 2
-            candidate = self._code(latent, channels, order[middle])
-            if _layers_within(max_bytes, blank, candidate) == len(candidate.ends):
-                best = candidate
-                low = middle + 1
-            else:
-                high = middle - 1
-        # Without a fit the bisection has ended at the coarsest one.
-        return candidate if best is None else best
-
-    def _assemble(
-        self, blank: wire.Packet, candidate: _Candidate, layers: int, start: float,
-    ) -> EncodedFrame:
-        """Write the packet of the first layers of a candidate."""
-        counts = wire.layer_counts(len(candidate.channels))[:layers]
-        # A layer that needs no byte gets one, so that the ends ascend; zeros follow a stream.
-        stream_ends = candidate.ends[:layers]
-        stream = candidate.stream[:stream_ends[-1]].ljust(stream_ends[-1], b'\0')
-        packet = wire.Packet(**{
-            **vars(blank), 'channels': candidate.channels[:counts[-1]],
-            'quantizer': candidate.quantizer, 'stream': stream})
-        payload = wire.serialize(packet)
-        return EncodedFrame(
-            payload=payload, layer_ends=_packet_ends(blank, packet.channels, stream_ends),
-            sections=packet.section_sizes(), channels=packet.channels,
-            quantizer=packet.quantizer, width=packet.width, height=packet.height,
-            encode_ms=(time.perf_counter() - start) * 1e3)
 
 
 class FrameDecoder:
@@ -312,20 +267,3 @@ class FrameDecoder:
         return self._context.decode(
             packet.stream, packet.channels, packet.quantizer,
             -(-packet.height // pitch), -(-packet.width // pitch))
-
-
-def _layers_within(max_bytes: int, blank: wire.Packet, candidate: _Candidate) -> int:
-    """Return how many layers of a candidate fit into a packet of this size."""
-    ends = _packet_ends(blank, candidate.channels, candidate.ends)
-    return sum(end <= max_bytes for end in ends)
-
-
-def _packet_ends(
-    blank: wire.Packet, channels: tuple[int, ...], stream_ends: tuple[int, ...],
-) -> tuple[int, ...]:
-    """Return the packet length at the end of each layer."""
-    ends = []
-    for count, end in zip(wire.layer_counts(len(channels)), stream_ends):
-        head = wire.Packet(**{**vars(blank), 'channels': channels[:count], 'stream': b''})
-        ends.append(sum(head.section_sizes().values()) + end)
-    return tuple(ends)

@@ -25,33 +25,29 @@ class Selection(Enum):
     How the channels are chosen.
 
     ``ORDERED`` sends the first channels of the profile, which costs no index. ``SSIM`` sends those
-    that resemble the image most (GSC paper, y_sel in eq. 2), whose set is named in the packet.
+    that resemble the image most (GSC paper, y_sel in eq. 2), ``RATE_DISTORTION`` those that lessen
+    the measured error most per bit (see codec.rate_distortion); both name their set in the packet.
     """
 
     ORDERED = 'ordered'
     SSIM = 'ssim'
+    RATE_DISTORTION = 'rate-distortion'
 
 
-def select_channels(
-    selection: Selection, count: int, latent: np.ndarray, image: np.ndarray,
-) -> tuple[int, ...]:
+def most_similar(count: int, latent: np.ndarray, image: np.ndarray) -> list[int]:
     """
-    Return ``count`` channels of a latent, ascending.
+    Return the ``count`` channels that resemble the image most, the most similar first.
 
-    :param selection: how to choose.
     :param count: channels wanted, 1..C.
-    :param latent: float32 ``[C, h, w]``.
+    :param latent: numbers ``[C, h, w]``.
     :param image: the picture the latent was made from, float32 ``[H, W, 3]`` RGB in [0, 1].
     :raises CodecError: when ``count`` is out of range.
     """
     if not 1 <= count <= len(latent):
         raise CodecError(f'{count} channels are not in 1..{len(latent)}')
-    if selection is Selection.ORDERED:
-        return tuple(range(count))
-    scores = score_channels(latent, image)
     # A stable sort prefers the more important channel among equals.
-    best = np.argsort(-scores, kind='stable')[:count]
-    return tuple(int(channel) for channel in np.sort(best))
+    best = np.argsort(-score_channels(latent, image), kind='stable')
+    return [int(channel) for channel in best[:count]]
 
 
 def score_channels(latent: np.ndarray, image: np.ndarray) -> np.ndarray:
@@ -62,7 +58,7 @@ def score_channels(latent: np.ndarray, image: np.ndarray) -> np.ndarray:
     [0, 1]. Its score is the larger SSIM of the channel and of its negative, as the sign of a
     latent is arbitrary. A constant channel scores -1.
 
-    :param latent: float32 ``[C, h, w]``.
+    :param latent: numbers ``[C, h, w]``.
     :param image: float32 ``[H, W, 3]`` RGB in [0, 1].
     :return: float64 ``[C]`` in [-1, 1].
     """

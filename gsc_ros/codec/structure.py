@@ -163,9 +163,9 @@ class Synthesis(_Transform):
         pitch = stride * scale
         for row, column in _tiles(rows, columns):
             part = symbols[:, row.start:row.stop, column.start:column.stop]
-            latent = np.zeros((1, LATENT_CHANNELS) + part.shape[1:], np.float32)
-            latent[0, list(channels)] = dequantize(part, gains)
-            planes, error = self._session.run(['image', 'error'], {'y_hat': latent})
+            latent = np.zeros((LATENT_CHANNELS, *part.shape[1:]), np.float32)
+            latent[list(channels)] = dequantize(part, gains)
+            planes, error = self._run(['image', 'error'], latent, quantizer)
             picture = _enlarge(planes[0], error[0, 0], scale)
             top, left = row.keep_start * pitch, column.keep_start * pitch
             bottom = min(row.keep_stop * pitch, height)
@@ -176,18 +176,50 @@ class Synthesis(_Transform):
             confidence[top:bottom, left:right] = picture.confidence[inside]
         return Picture(image, confidence)
 
+    def planes(self, latent: np.ndarray, quantizer: int) -> np.ndarray:
+        """
+        Return the work image of a latent, in one piece.
 
-def quantize(latent: np.ndarray, gains: np.ndarray, symbol_max: int) -> np.ndarray:
+        :param latent: float32 ``[320, h, w]``, zero where unknown.
+        :param quantizer: the quantizer it was made with.
+        :return: float32 ``[3, h * stride, w * stride]``, about [0, 1].
+        """
+        (planes,) = self._run(['image'], latent, quantizer)
+        return planes[0]
+
+    def _run(
+        self, outputs: list[str], latent: np.ndarray, quantizer: int,
+    ) -> list[np.ndarray]:
+        """Return outputs of the graph for a latent ``[320, h, w]``."""
+        return self._session.run(outputs, {'y_hat': latent[None]} | self._level(quantizer))
+
+    def _level(self, quantizer: int) -> dict[str, np.ndarray]:
+        """Return the input that tells the graph how coarse the symbols are, if it wants to know."""
+        if all(entry.name != 'level' for entry in self._session.get_inputs()):
+            return {}
+        finest = max(self._profile.manifest.quantizers - 1, 1)
+        return {'level': np.array([quantizer / finest], np.float32)}
+
+
+def quantize(
+    latent: np.ndarray, gains: np.ndarray, symbol_max: int, threshold: float = 0.5,
+) -> np.ndarray:
     """
     Return the symbols of a latent.
 
     :param latent: float32 ``[C, h, w]``.
     :param gains: float32 ``[C]``, symbols per unit of latent.
     :param symbol_max: largest magnitude of a symbol.
+    :param threshold: fraction from which a magnitude is rounded up; the nearest by default.
     :return: int16 ``[C, h, w]``.
     """
-    scaled = np.rint(latent * gains[:, None, None])
-    return np.clip(np.nan_to_num(scaled), -symbol_max, symbol_max).astype(np.int16)
+    scaled = np.nan_to_num(latent * gains[:, None, None])
+    # In place: these are large, and an encoder that keeps to a limit quantises many times.
+    magnitude = np.abs(scaled)
+    magnitude += np.float32(1 - threshold)
+    np.minimum(magnitude, symbol_max, out=magnitude)
+    np.floor(magnitude, out=magnitude)
+    return np.copysign(magnitude, scaled).astype(np.int16)
 
 
 def dequantize(symbols: np.ndarray, gains: np.ndarray) -> np.ndarray:

@@ -1,0 +1,232 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The report of a comparison: one HTML file that needs nothing beside it and no network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+import math
+from typing import Any
+
+import cv2
+from gsc_ros.evaluation.comparison import Comparison, Outcome, Plan
+from gsc_ros.evaluation.detection import MATCH_IOU, NMS_IOU, SCORE_THRESHOLD
+from gsc_ros.evaluation.resampling import Picture, resized
+from gsc_ros.evaluation.verdict import (
+    at_rates,
+    best_within,
+    METRICS,
+    metrics_of,
+    present,
+    rate_of,
+    savings,
+)
+import numpy as np
+
+JPEG_QUALITY = 90
+
+
+def page(comparison: Comparison, plan: Plan, run: Mapping[str, Any],
+         plots: Mapping[str, bytes]) -> str:
+    """
+    Return the page.
+
+    :param run: input, command and versions, to be shown.
+    :param plots: SVG files by metric.
+    """
+    sections = (_header(plan, run), _plots(plots), _rates(comparison, plan),
+                _savings(comparison, plan), _gallery(comparison, plan), _codecs(comparison),
+                _points(comparison, plan), _how(plan, run))
+    title = escape(f'gsc bench: {run["input"]}')
+    return (f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<style>{_STYLE}</style></head><body><main>{"".join(sections)}</main></body></html>\n')
+
+
+def _header(plan: Plan, run: Mapping[str, Any]) -> str:
+    height, width = plan.images[0].shape[:2]
+    what = {'stills': 'every frame coded alone', 'stream': 'coded as video',
+            'loss': f'coded as video, {100 * plan.link.loss:g} % of packets lost'}[plan.mode]
+    return (f'<header><h1>gsc bench</h1><p><code>{escape(str(run["input"]))}</code>: '
+            f'{len(plan.images)} frames of {width} × {height} pixels at {plan.fps:g} frames per '
+            f'second, {what}.</p></header>')
+
+
+def _plots(plots: Mapping[str, bytes]) -> str:
+    images = ''.join(
+        f'<img alt="{escape(METRICS[metric])} over rate" '
+        f'src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
+        for metric, svg in plots.items())
+    return (f'<section><h2>Rate and quality</h2><div class="plots">{images}</div><p class="note">'
+            'Lines: the best of all downscales and settings. Dots: everything measured. The axis '
+            'of rates is logarithmic.</p></section>')
+
+
+def _rates(comparison: Comparison, plan: Plan) -> str:
+    names = metrics_of(comparison.points)
+    titles = {codec.name: codec.title for codec in comparison.codecs}
+    unit = rate_of(plan.mode)[1]
+    rows = at_rates(comparison, plan)
+    tables = []
+    for rate in plan.rates:
+        body = [[titles[row['codec']], *(_figure(row[name], name) for name in names)]
+                for row in rows if row['rate'] == rate]
+        tables.append(_table(f'at {rate:g} {unit}', [METRICS[name] for name in names], body))
+    return ('<section><h2>Quality at a rate</h2><p class="note">On the lines above, so between '
+            'measured points. A dash: the codec does not get down to this rate.</p>'
+            f'<div class="tables">{"".join(tables)}</div></section>')
+
+
+def _savings(comparison: Comparison, plan: Plan) -> str:
+    rows = savings(comparison, plan)
+    if not rows:
+        return ''
+    titles = {codec.name: codec.title for codec in comparison.codecs}
+    names = [name for name in rows[0] if name in METRICS]
+    body = [[f'{titles[row["codec"]]} against {titles[row["peer"]]}',
+             *('–' if row[name] is None else f'{row[name]:+.0f} %' for name in names)]
+            for row in rows]
+    table = _table('bytes at equal', [METRICS[name].partition(',')[0] for name in names], body)
+    return (f'<section><h2>Bytes for the same quality</h2>{table}<p class="note">BD-rate over the '
+            'qualities that both reach: −50 % is half the bytes. A dash: they share no quality.'
+            '</p></section>')
+
+
+def _gallery(comparison: Comparison, plan: Plan) -> str:
+    original = plan.images[plan.gallery]
+    parts = []
+    for rate in plan.rates:
+        figures = [_picture(original, 'original', f'frame {plan.gallery}')]
+        for codec in present(comparison):
+            best = best_within(comparison.outcomes, codec.name, plan.mode, rate)
+            if best and best.sample:
+                figures.append(_sample(best, original, codec.title, plan, rate))
+        parts.append(f'<h3>at {rate:g} {escape(rate_of(plan.mode)[1])}</h3>'
+                     f'<div class="gallery">{"".join(figures)}</div>')
+    return ('<section><h2>Pictures</h2><p class="note">Of each codec, the measured point of the '
+            'best MS-SSIM within the rate; marked where even its smallest is above it. Rates are '
+            f'means over all frames.</p>{"".join(parts)}</section>')
+
+
+def _sample(best: Outcome, original: Picture, title: str, plan: Plan, rate: float) -> str:
+    field, unit = rate_of(plan.mode)
+    value = getattr(best.point, field)
+    picture = cv2.imdecode(np.frombuffer(best.sample, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    height, width = original.shape[:2]
+    quality = '' if best.point.ms_ssim is None else f', MS-SSIM {best.point.ms_ssim:.3f}'
+    note = f'{value:.4g} {unit}, {best.point.psnr:.1f} dB{quality}'
+    return _picture(resized(np.ascontiguousarray(picture), width, height), title, note,
+                    above=value > rate)
+
+
+def _picture(image: Picture, title: str, note: str, above: bool = False) -> str:
+    _, data = cv2.imencode('.jpg', np.ascontiguousarray(image[..., ::-1]),
+                           [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    encoded = base64.b64encode(data.tobytes()).decode()
+    return (f'<figure{" class=above" if above else ""}><img alt="{escape(title)}" loading="lazy" '
+            f'src="data:image/jpeg;base64,{encoded}"><figcaption><b>{escape(title)}</b> '
+            f'{escape(note)}{" – above the rate" if above else ""}</figcaption></figure>')
+
+
+def _codecs(comparison: Comparison) -> str:
+    body = [[codec.title, codec.settings, f'missing: {codec.missing}' if codec.missing else 'ran']
+            for codec in comparison.codecs]
+    return ('<section><h2>Codecs</h2>'
+            + _table('codec', ['settings', ''], body, kind='words') + '</section>')
+
+
+def _points(comparison: Comparison, plan: Plan) -> str:
+    titles = {codec.name: codec.title for codec in comparison.codecs}
+    names = metrics_of(comparison.points)
+    lossy = plan.mode == 'loss'
+    head = ['setting', 'scale', 'bytes/frame', 'bit/pixel', 'kbit/s',
+            *(METRICS[name] for name in names), 'encode, ms', 'decode, ms',
+            *(('arrived', 'decodable') if lossy else ())]
+    body = []
+    for outcome in comparison.outcomes:
+        point = outcome.point
+        cells = [titles[point.codec], point.setting, f'1/{point.downscale:g}']
+        if point.failure:
+            body.append([*cells, f'failed: {point.failure}', *[''] * (len(head) - 3)])
+            continue
+        body.append([
+            *cells, f'{point.bytes:,.0f}', f'{point.bpp:.5f}', f'{point.kbps:.1f}',
+            *(_figure(getattr(point, name), name) for name in names),
+            f'{point.encode_ms:.1f}', f'{point.decode_ms:.1f}',
+            *((_share(point.arrived), _share(point.decodable)) if lossy else ())])
+    return ('<section><details><summary>Everything measured</summary>'
+            + _table('codec', head, body) + '</details></section>')
+
+
+def _how(plan: Plan, run: Mapping[str, Any]) -> str:
+    scales = ', '.join(f'{factor:g}' for factor in plan.downscales)
+    loss = '' if plan.mode != 'loss' else (
+        f'<p>Packets of {plan.link.mtu} bytes, headers not counted for anybody; each is lost with '
+        f'probability {plan.link.loss:g}, independently. {plan.trials} runs from seed '
+        f'{plan.link.seed} on; figures are means over them. A loss is known to the sender '
+        f'{plan.link.rtt_s:g} s after it shows, and answered by a frame that stands alone: a key '
+        'frame of the peers, too. Peers lose NAL units of their real streams and are decoded by '
+        'ffmpeg; what counts is its concealment or the last good picture held, whichever is '
+        'better. For our codec the last good picture is held. Decodable: the frame came, and all '
+        'that it builds on.</p>')
+    detector = '' if 'detector' not in run else (
+        f'<p>Detections of {escape(str(run["detector"]))} above a score of {SCORE_THRESHOLD:g}, '
+        f'non-maximum suppression at {NMS_IOU:g}: those on the reconstruction against those on the '
+        f'original, of the same class and with an intersection over union of {MATCH_IOU:g} or '
+        'more.</p>')
+    versions = escape(', '.join(f'{name} {version}' for name, version in run['versions'].items()))
+    return (f'<section><h2>How it was measured</h2><p>Command: <code>{escape(run["command"])}'
+            f'</code></p><p>Peers code the picture made smaller by {scales}, and it is enlarged '
+            'again, both by Lanczos; ours codes it as it is. Bytes are real: whole packets of '
+            'ours; of the peers what the table of codecs says. PSNR is over all samples of red, '
+            'green and blue; SSIM and MS-SSIM are means over the three. Times are wall-clock per '
+            'frame, with the change of size, and with the start of the program where that is '
+            'ffmpeg; peers have one thread each, and several of them run at once.</p>'
+            f'{loss}{detector}<p class="note">{versions}</p></section>')
+
+
+def _figure(value: float | None, metric: str) -> str:
+    if value is None or not math.isfinite(value):
+        return '–'
+    return f'{value:.2f}' if metric == 'psnr' else f'{value:.3f}'
+
+
+def _share(value: float | None) -> str:
+    return '–' if value is None else f'{100 * value:.1f} %'
+
+
+def _table(first: str, head: Iterable[str], body: Iterable[Sequence[str]], kind: str = '') -> str:
+    columns = ''.join(f'<th>{escape(name)}</th>' for name in (first, *head))
+    rows = ''.join('<tr>' + ''.join(f'<td>{escape(cell)}</td>' for cell in row) + '</tr>'
+                   for row in body)
+    return (f'<table class="{kind}"><thead><tr>{columns}</tr></thead>'
+            f'<tbody>{rows}</tbody></table>')
+
+
+_STYLE = """
+:root { --page: #f5f6f8; --card: #fff; --ink: #1b1f27; --muted: #667080; --line: #e1e4ea;
+  --bad: #c92f2f; color-scheme: light dark; }
+@media (prefers-color-scheme: dark) { :root { --page: #14161a; --card: #1d2026; --ink: #e8eaee;
+  --muted: #969eab; --line: #30353e; --bad: #ff7b72; } }
+body { margin: 0; background: var(--page); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
+main { max-width: 1280px; margin: 0 auto; padding: 32px 24px 80px; }
+h1 { margin: 0; } h2 { margin: 40px 0 10px; } h3 { margin: 24px 0 8px; }
+.note, figcaption { color: var(--muted); font-size: 13px; }
+code { overflow-wrap: anywhere; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 12px; }
+.plots img { width: 100%; background: #fff; border-radius: 8px; }
+.tables { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 12px;
+  align-items: start; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 12px; }
+figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 4px; }
+figure.above figcaption { color: var(--bad); } figcaption b { color: var(--ink); }
+table { border-collapse: collapse; background: var(--card); font-size: 13px; width: 100%;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: 4px 9px; border: 1px solid var(--line); text-align: right; }
+th:first-child, td:first-child, table.words td { text-align: left; }
+summary { cursor: pointer; font-weight: 600; margin: 24px 0; }
+details { overflow-x: auto; }
+"""

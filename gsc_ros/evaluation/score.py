@@ -1,0 +1,66 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""All metrics of reconstructions against their originals, and their means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+import math
+
+from gsc_ros.evaluation import saliency
+from gsc_ros.evaluation.detection import Agreement, agreement, Detector
+from gsc_ros.evaluation.metric import ms_ssim, MS_SSIM_MIN_SIDE, psnr, ssim
+from gsc_ros.evaluation.resampling import Picture
+import numpy as np
+
+# Equal images have no finite PSNR; a mean needs one. No codec here comes near.
+MAX_PSNR = 100.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """
+    Quality of one reconstruction, or the mean of many.
+
+    PSNR in dB; the others are 1 for equal images. None where a metric does not apply: images of
+    less than 161 pixels have no MS-SSIM, VSI and F1 were not asked for or nothing was detected.
+    """
+
+    psnr: float
+    ssim: float
+    ms_ssim: float | None
+    vsi: float | None
+    f1: float | None
+
+
+class Scorer:
+    """
+    Scores reconstructions of a fixed set of originals; threads may share it.
+
+    :param originals: uint8 [H, W, 3] RGB, 11 pixels a side or more.
+    :param detector: for the agreement of detections; None for none.
+    :param with_vsi: whether to compute VSI.
+    """
+
+    def __init__(self, originals: Sequence[Picture], detector: Detector | None,
+                 with_vsi: bool) -> None:
+        self.originals = originals
+        self.identity = f'vsi={with_vsi} detector={detector.digest if detector else None}'
+        self._detector = detector
+        self._with_vsi = with_vsi
+        self._detections = [detector(image) for image in originals] if detector else []
+
+    def mean(self, images: Iterable[Picture]) -> Score:
+        """Return the mean over reconstructions, in the order of the originals; F1 over all."""
+        rows: list[tuple[float, ...]] = []
+        found = Agreement()
+        for index, (original, image) in enumerate(zip(self.originals, images)):
+            whole = min(original.shape[:2]) >= MS_SSIM_MIN_SIDE
+            rows.append((min(psnr(original, image), MAX_PSNR), ssim(original, image),
+                         ms_ssim(original, image) if whole else math.nan,
+                         saliency.vsi(original, image) if self._with_vsi else math.nan))
+            if self._detector:
+                found += agreement(self._detections[index], self._detector(image))
+        means = [None if math.isnan(value) else value for value in np.mean(rows, axis=0).tolist()]
+        return Score(*means, f1=found.f1)

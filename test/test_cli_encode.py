@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`gsc encode` by what it does."""
 
+import zlib
+
 from command_line import call, HEIGHT, WIDTH, write_picture
 import cv2
+from gsc_ros.cli.picture import read_image
 from gsc_ros.codec.packet import parse
 import numpy as np
 import pytest
@@ -40,7 +43,8 @@ def test_json_is_one_object_with_the_promised_fields(capsys, tmp_path, picture):
 def test_as_many_channels_are_sent_as_asked_for(capsys, tmp_path, picture):
     shown = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--channels', 5,
                  '--json').json
-    assert shown['channels'] == [0, 1, 2, 3, 4]
+    assert shown['channels'] == list(range(len(shown['channels'])))
+    assert 1 <= len(shown['channels']) <= 5
 
 
 def test_a_byte_limit_is_never_passed(capsys, tmp_path, picture):
@@ -60,8 +64,9 @@ def test_a_byte_limit_that_nothing_fits_into_is_told_with_the_file(capsys, tmp_p
 def test_channels_may_be_chosen_by_likeness(capsys, tmp_path, picture):
     shown = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--channels', 4,
                  '--selection', 'ssim', '--json').json
-    assert len(shown['channels']) == 4
-    assert shown['sections']['channel_set'] > 0 or shown['channels'] == [0, 1, 2, 3]
+    assert 1 <= len(shown['channels']) <= 4
+    assert shown['sections']['channel_set'] > 0 or (
+        shown['channels'] == list(range(len(shown['channels']))))
 
 
 def test_caption_none_sends_no_text(capsys, tmp_path, picture):
@@ -81,11 +86,68 @@ def test_gray_and_alpha_become_rgb(capsys, tmp_path):
     assert (tmp_path / 'gray.gsc').read_bytes() == (tmp_path / 'alpha.gsc').read_bytes()
 
 
-def test_depth_is_refused_with_the_reason(capsys, tmp_path):
+def test_depth_is_taken_for_a_picture_but_not_silently(capsys, tmp_path):
     cv2.imwrite(str(tmp_path / 'depth.png'), np.full((40, 50), 9000, np.uint16))
     done = call(capsys, 'encode', tmp_path / 'depth.png', '-o', tmp_path / 'a.gsc')
+    assert done.status == 0
+    assert 'is it depth?' in done.err
+
+
+def test_numbers_without_a_range_are_refused(capsys, tmp_path):
+    cv2.imwrite(str(tmp_path / 'float.tiff'), np.full((40, 50), 0.5, np.float32))
+    done = call(capsys, 'encode', tmp_path / 'float.tiff', '-o', tmp_path / 'a.gsc')
     assert done.status == 1
-    assert 'looks like depth' in done.err
+    assert 'no known range' in done.err
+
+
+def palette_picture() -> bytes:
+    """Return a PNG of 20x30 pixels with a palette of one colour: RGB 10, 200, 30."""
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (len(data).to_bytes(4, 'big') + kind + data
+                + zlib.crc32(kind + data).to_bytes(4, 'big'))
+    header = (30).to_bytes(4, 'big') + (20).to_bytes(4, 'big') + bytes([8, 3, 0, 0, 0])
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'PLTE', bytes([10, 200, 30]))
+            + chunk(b'IDAT', zlib.compress(bytes(20 * 31))) + chunk(b'IEND', b''))
+
+
+def test_any_format_and_depth_of_a_picture_gives_its_colours(tmp_path):
+    colour = np.empty((40, 60, 3), np.uint8)
+    colour[:] = (30, 200, 10)  # OpenCV writes BGR
+    gray, deep = colour[:, :, 1], colour.astype(np.uint16) << 8
+    alpha = np.dstack([colour, np.zeros((40, 60), np.uint8)])
+    pictures = {
+        'a.png': colour, 'a.bmp': colour, 'a.tiff': colour, 'a.ppm': colour, 'a.jp2': colour,
+        'deep.png': deep, 'deep.tiff': deep, 'alpha.png': alpha, 'alpha.tiff': alpha}
+    for name, pixels in pictures.items():
+        assert cv2.imwrite(str(tmp_path / name), pixels)
+        assert read_image(tmp_path / name)[5, 5] == pytest.approx([10, 200, 30], abs=2), name
+    (tmp_path / 'palette.png').write_bytes(palette_picture())
+    assert (read_image(tmp_path / 'palette.png') == [10, 200, 30]).all()
+    for name in ('gray.png', 'gray.pgm', 'gray.tiff', 'gray.jpg', 'gray.webp'):
+        assert cv2.imwrite(str(tmp_path / name), gray)
+        found = read_image(tmp_path / name)
+        assert found.shape == (40, 60, 3)
+        assert found == pytest.approx(np.full((40, 60, 3), 200), abs=3), name
+
+
+@pytest.mark.parametrize('selection', ('ordered', 'ssim', 'rate-distortion'))
+def test_a_target_in_bits_per_pixel_is_never_passed(capsys, tmp_path, picture, selection):
+    for target in (0.03, 0.1):
+        shown = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--target-bpp', target,
+                     '--selection', selection, '--json').json
+        assert shown['bpp'] <= target
+
+
+def test_a_target_that_nothing_fits_into_is_told(capsys, tmp_path, picture):
+    done = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', '--target-bpp', 0.001)
+    assert (done.status, 'not even one channel fits 1 bytes' in done.err) == (1, True)
+
+
+@pytest.mark.parametrize('size', ((15, 40), (40, 8193)))
+def test_a_picture_of_a_size_out_of_range_is_bad_data(capsys, tmp_path, size):
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros(size, np.uint8))
+    done = call(capsys, 'encode', tmp_path / 'a.png', '-o', tmp_path / 'a.gsc')
+    assert (done.status, 'is not within 16..8192' in done.err) == (1, True)
 
 
 def test_a_folder_becomes_a_folder_of_packets(capsys, tmp_path):
@@ -126,7 +188,8 @@ def test_an_output_that_cannot_be_written_is_named(capsys, tmp_path, picture):
 
 @pytest.mark.parametrize('words', (
     ('--channels', '0'), ('--channels', '321'), ('--channels', 'many'), ('--max-bytes', '0'),
-    ('--quantizer', '-1'), ('--selection', 'best'), ('--channels', '4', '--max-bytes', '90')))
+    ('--quantizer', '-1'), ('--selection', 'best'), ('--channels', '4', '--max-bytes', '90'),
+    ('--target-bpp', '0'), ('--target-bpp', 'nan'), ('--target-bpp', '1', '--max-bytes', '90')))
 def test_arguments_out_of_range_are_usage_errors(capsys, tmp_path, picture, words):
     done = call(capsys, 'encode', picture, '-o', tmp_path / 'a.gsc', *words)
     assert done.status == 2

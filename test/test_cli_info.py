@@ -100,3 +100,28 @@ def test_a_caption_cannot_command_the_terminal(capsys, tmp_path):
     assert all(character.isprintable() for line in shown.split('\n') for character in line)
     assert r'rock\x1b[2J\x9b31m\r\u202eevil\nquantizer 9, grün' in shown
     assert call(capsys, 'info', path, '--json').json['caption'] == caption
+
+
+def test_a_folder_is_described_by_its_means(capsys, tmp_path):
+    for name, length in (('a', 10), ('b', 30)):
+        (tmp_path / f'{name}.gsc').write_bytes(serialize(replace(PACKET, stream=bytes(length))))
+    shown = call(capsys, 'info', tmp_path, '--json').json
+    assert shown['packets'] == len(shown['results']) == 2
+    assert shown['mean_sections']['structure'] == 20
+    assert shown['mean_bytes'] == pytest.approx(sum(shown['mean_sections'].values()))
+    assert shown['mean_bpp'] == pytest.approx(8 * shown['mean_bytes'] / (WIDTH * HEIGHT))
+    done = call(capsys, 'info', tmp_path)
+    assert any(line.split() == ['structure', '20.0', 'bytes'] for line in done.out.splitlines())
+
+
+def test_a_damaged_packet_of_a_folder_is_named_and_an_empty_folder_is_told(capsys, tmp_path):
+    assert 'holds no .gsc file' in call(capsys, 'info', tmp_path).err
+    (tmp_path / 'a.gsc').write_bytes(serialize(PACKET))
+    (tmp_path / 'b.gsc').write_bytes(b'noise')
+    done = call(capsys, 'info', tmp_path)
+    assert (done.status, 'b.gsc: ' in done.err, done.out) == (1, True, '')
+
+
+def test_a_caption_as_before_is_said(capsys, tmp_path):
+    (tmp_path / 'a.gsc').write_bytes(serialize(replace(PACKET, text=b'', caption_id=7)))
+    assert 'as before, number 7' in call(capsys, 'info', tmp_path / 'a.gsc').out

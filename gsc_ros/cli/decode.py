@@ -14,10 +14,11 @@ import json
 from pathlib import Path
 
 from gsc_ros.cli.error import DataError
-from gsc_ros.cli.picture import Job, PACKET_SUFFIX, plan_jobs, read_bytes, write_image
+from gsc_ros.cli.picture import Job, plan_jobs, read_bytes, write_image
 from gsc_ros.cli.progress import track
 from gsc_ros.codec.error import CodecError, ProfileError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
+from gsc_ros.codec.packet import PACKET_SUFFIX
 from gsc_ros.codec.profile import load_profile
 
 MODES = ('structure',)

@@ -1,9 +1,12 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Show what a .gsc packet holds. It is checked, but not decoded: no profile is needed.
+Show what a .gsc packet holds, or what the packets of a folder hold on average.
+
+They are checked, but not decoded: no profile is needed.
 
     gsc info photo.gsc
+    gsc info packets/
     gsc info photo.gsc --layers      # also the bytes of each layer, for which it is parsed whole
 """
 
@@ -16,12 +19,13 @@ from pathlib import Path
 from gsc_ros.cli.error import DataError
 from gsc_ros.codec import text
 from gsc_ros.codec.error import CodecError, ProfileMismatchError
-from gsc_ros.codec.packet import layer_counts, parse, VERSION
+from gsc_ros.codec.packet import layer_counts, PACKET_SUFFIX, parse, SECTIONS, VERSION
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `gsc info`."""
-    parser.add_argument('packet', type=Path, metavar='F.gsc', help='packet to look at')
+    parser.add_argument('packet', type=Path, metavar='F.gsc',
+                        help='packet to look at, or folder of packets')
     parser.add_argument('--layers', action='store_true',
                         help='measure the layers of the structure stream; needs the profile')
     parser.add_argument('--profile', default='tiny',
@@ -35,20 +39,43 @@ def run(arguments: argparse.Namespace) -> int:
 
     :raises DataError: when the file cannot be read or is no valid packet.
     """
+    path = arguments.packet
+    if path.is_dir():
+        packets = sorted(path.glob(f'*{PACKET_SUFFIX}'))
+        if not packets:
+            raise DataError(f'{path}: holds no {PACKET_SUFFIX} file')
+        results = [_describe_file(packet, arguments) for packet in packets]
+        shown, table = {'input': str(path), **average(results), 'results': results}, _mean_table
+    else:
+        shown, table = _describe_file(path, arguments), _table
+    print(json.dumps(shown) if arguments.json else table(shown))
+    return 0
+
+
+def _describe_file(path: Path, arguments: argparse.Namespace) -> dict:
     try:
-        payload = arguments.packet.read_bytes()
-        description = describe(payload)
+        payload = path.read_bytes()
+        description = {'input': str(path), **describe(payload)}
         if arguments.layers:
             description['structure_layers'] = measure_layers(payload, arguments.profile)
     except OSError as error:
-        raise DataError(f'{arguments.packet}: {error.strerror}') from error
+        raise DataError(f'{path}: {error.strerror}') from error
     except CodecError as error:
-        raise DataError(f'{arguments.packet}: {error}') from error
-    if arguments.json:
-        print(json.dumps({'input': str(arguments.packet), **description}))
-    else:
-        print(_table(arguments.packet, description))
-    return 0
+        raise DataError(f'{path}: {error}') from error
+    return description
+
+
+def average(results: list[dict]) -> dict:
+    """Return the number of packets, all their bytes, and their means by section."""
+    count = len(results)
+    return {
+        'packets': count, 'bytes': sum(result['bytes'] for result in results),
+        'mean_bytes': sum(result['bytes'] for result in results) / count,
+        'mean_bpp': sum(result['bpp'] for result in results) / count,
+        'mean_sections': {
+            name: sum(result['sections'][name] for result in results) / count
+            for name in SECTIONS},
+    }
 
 
 def describe(payload: bytes) -> dict:
@@ -110,7 +137,18 @@ def _caption(description: dict) -> str:
     return f'{_visible(description["caption"])} (number {description["caption_id"]})'
 
 
-def _table(path: Path, description: dict) -> str:
+def _mean_table(shown: dict) -> str:
+    rows = [('packets', str(shown['packets'])), ('total', f'{shown["bytes"]} bytes'),
+            ('mean', f'{shown["mean_bytes"]:.1f} bytes, {shown["mean_bpp"]:.5f} bpp')]
+    rows += [(f'  {name}', f'{size:.1f} bytes') for name, size in shown['mean_sections'].items()]
+    return _columns(shown['input'], rows)
+
+
+def _columns(title: str, rows: list[tuple[str, str]]) -> str:
+    return '\n'.join([_visible(title), *(f'  {name:<14} {value}' for name, value in rows)])
+
+
+def _table(description: dict) -> str:
     channels = description['channels']
     named = f'0..{channels[-1]}' if len(channels) == channels[-1] + 1 else ' '.join(
         str(channel) for channel in channels)
@@ -131,4 +169,4 @@ def _table(path: Path, description: dict) -> str:
         if name == 'structure' and 'structure_layers' in description:
             layers = zip(layer_counts(len(channels)), description['structure_layers'])
             rows += [(f'    to {count} ch.', f'{layer} bytes') for count, layer in layers]
-    return '\n'.join([_visible(str(path)), *(f'  {name:<14} {value}' for name, value in rows)])
+    return _columns(description['input'], rows)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+import sys
 
 import cv2
 from gsc_ros.cli.error import DataError, UsageError
@@ -15,7 +16,9 @@ import numpy.typing as npt
 
 IMAGE_SUFFIXES = frozenset({
     '.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp'})
-PACKET_SUFFIX = '.gsc'
+# What is taken from a folder; a file that is named may have any suffix.
+READABLE_SUFFIXES = IMAGE_SUFFIXES | {
+    '.avif', '.dib', '.gif', '.jp2', '.jpe', '.pbm', '.pnm', '.pxm', '.ras', '.sr'}
 
 
 @dataclass(frozen=True)
@@ -96,21 +99,23 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     """
     Read a colour or gray picture, turned as its EXIF orientation says.
 
+    16 bits become 8. As 16-bit gray is depth as often as light, that is told on stderr.
+
     :return: uint8 [H, W, 3], RGB; gray as three equal channels, alpha dropped.
-    :raises DataError: when the file is no picture, or holds 16-bit gray, which is depth more
-        often than light and must not become a plausible picture.
+    :raises DataError: when the file is no picture, or its numbers have no known range.
     """
     content = np.frombuffer(read_bytes(path), np.uint8)
     image = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     if image is None:
         raise DataError(f'{path}: not a picture that OpenCV can read')
-    if image.dtype != np.uint8:
+    if image.dtype == np.uint16:
         if image.ndim == 2:
-            raise DataError(f'{path}: {image.dtype} gray looks like depth, not like a picture; '
-                            'convert it to 8 bits if it is one')
-        image = _decode(content, cv2.IMREAD_COLOR)
-    code = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
-    return cv2.cvtColor(image, code)
+            print(f'{path}: 16-bit gray is taken for a picture; is it depth?', file=sys.stderr)
+        image = (image >> 8).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise DataError(f'{path}: numbers of type {image.dtype} have no known range; '
+                        'convert it to 8 or 16 bits')
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB)
 
 
 def _decode(content: npt.NDArray[np.uint8], flags: int) -> npt.NDArray | None:

@@ -65,6 +65,9 @@ MAX_PACKET_BYTES = 1 << 26
 # must agree on them without reading a profile.
 LAYERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
 
+# Of a file that holds one packet.
+PACKET_SUFFIX = '.gsc'
+
 SECTIONS = ('header', 'text', 'channel_set', 'structure', 'regions')
 
 

@@ -4,12 +4,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
-from gsc_ros.codec.context import ContextModel, ContextTables, interlace, OFFSETS, OWN, PASSES
+from gsc_ros.codec.context import (
+    ContextModel,
+    ContextTables,
+    interlace,
+    KIND_LEVELS,
+    KIND_STATES,
+    KIND_TRENDS,
+    KINDS,
+    LIKENESSES,
+    log_steps,
+    OWN,
+    PASSES,
+    PreviousSymbols,
+    STILL_FEATURES,
+    STREAM_FEATURES,
+    STREAM_INPUTS,
+)
 from gsc_ros.codec.entropy import TOTAL
 from gsc_ros.codec.error import PacketError, ProfileError
 from gsc_ros.codec.packet import layer_counts
+from gsc_ros.codec.residual import OFFSETS, RESIDUALS
 from gsc_ros.training.context_fit import fit_context, FitSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,36 +35,60 @@ import pytest
 
 SYMBOL_MAX = 9
 SIZE = 2 * SYMBOL_MAX + 1
+EFFORT = FitSettings(
+    signed_references=3, magnitude_references=4, positions=2000, counted=6, rounds=2,
+    samples=100_000, hidden=8, steps=300)
 
 
-def random_tables(seed: int = 0, quantizers: int = 2) -> ContextTables:
-    """Return a model whose integers are as wild as their types allow."""
+def frequencies(rng: np.random.Generator, tables: int, size: int) -> np.ndarray:
+    """Return any frequency tables."""
+    shape = rng.dirichlet(np.full(size, 0.2), tables)
+    values = 1 + np.floor(shape * (TOTAL - size)).astype(np.int64)
+    values[:, size // 2] += TOTAL - values.sum(axis=1)
+    return values.astype(np.uint32)
+
+
+def random_tables(
+        seed: int = 0, quantizers: int = 2, symbol_max: int = SYMBOL_MAX) -> ContextTables:
+    """Return a model whose integers are as wild as they may be."""
     rng = np.random.default_rng(seed)
-    scales, references = 6, 5
+    scales, references, hidden = 60 if seed % 2 else 80, 5, 6
     pair = (quantizers, 320)
 
-    def integers(dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-        limits = np.iinfo(dtype)
+    def integers(dtype: type, shape: tuple[int, ...], most: int = 1 << 31) -> np.ndarray:
         wild = rng.random() < 0.3
-        span = limits.max if wild else 3000
+        span = min(np.iinfo(dtype).max, most) if wild else 3000
         return rng.integers(-span, span, shape).astype(dtype)
 
-    shape = rng.dirichlet(np.full(SIZE, 0.2), scales * OFFSETS)
-    frequency = 1 + np.floor(shape * (TOTAL - SIZE)).astype(np.int64)
-    frequency[:, 4] += TOTAL - frequency.sum(axis=1)
-    earlier = np.arange(320)[None, :, None]
+    starts = np.array((0,) + layer_counts(320))
+    earlier = starts[np.searchsorted(starts, np.arange(320), side='right') - 1][None, :, None]
     reference = rng.integers(-1, 320, pair + (references,))
     reference = np.where(reference < earlier, reference, -1).astype(np.int16)
+    networks = {}
+    for name, inputs in (('still', STILL_FEATURES), ('stream', STREAM_FEATURES)):
+        networks |= {
+            f'{name}_input': integers(np.int32, (hidden, inputs), 30000),
+            f'{name}_bias': integers(np.int32, (hidden, PASSES), 1 << 20),
+            f'{name}_output': integers(np.int32, (hidden + inputs + PASSES,), 30000)}
     return ContextTables(
-        frequency=frequency.astype(np.uint32),
-        threshold=np.cumsum(rng.integers(1, 9000, scales - 1)).astype(np.int32),
-        signed_mean=integers(np.int32, pair), signed_reference=reference,
+        frequency=frequencies(rng, scales * OFFSETS, RESIDUALS),
+        kind_frequency=frequencies(rng, KIND_STATES * KIND_TRENDS * KIND_LEVELS, KINDS),
+        symbol_max=np.array([symbol_max], np.int32),
+        gain=rng.integers(1, 1 << 20, pair).astype(np.int32),
+        signed_mean=integers(np.int32, pair, 1 << 26), signed_reference=reference,
         signed_weight=integers(np.int16, pair + (references,)),
         signed_neighbor=integers(np.int16, pair + (PASSES, 4)),
-        magnitude_mean=integers(np.int32, pair),
-        magnitude_bias=integers(np.int32, pair + (PASSES,)), magnitude_reference=reference,
+        magnitude_mean=integers(np.int32, pair, 1 << 26),
+        magnitude_bias=integers(np.int32, pair + (PASSES,), 1 << 26),
+        magnitude_reference=reference,
         magnitude_weight=integers(np.int16, pair + (2, references)),
-        magnitude_neighbor=integers(np.int16, pair + (PASSES, OWN)))
+        magnitude_neighbor=integers(np.int16, pair + (PASSES, OWN)),
+        stream_weight=integers(np.int16, pair + (2, LIKENESSES, STREAM_INPUTS)), **networks)
+
+
+def without_stream(tables: ContextTables) -> ContextTables:
+    """Return a model of which the tables for stream mode were never fitted."""
+    return replace(tables, stream_weight=tables.stream_weight[:0])
 
 
 def field(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
@@ -61,44 +102,71 @@ def field(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     return np.clip(np.rint(symbols), -SYMBOL_MAX, SYMBOL_MAX).astype(np.int16)
 
 
+def moved(symbols: np.ndarray, rng: np.random.Generator, share: float) -> np.ndarray:
+    """Return symbols like a frame's after another one: some have changed by one."""
+    change = rng.integers(-1, 2, symbols.shape) * (rng.random(symbols.shape) < share)
+    change *= symbols != 0
+    return np.clip(symbols + change, -SYMBOL_MAX, SYMBOL_MAX).astype(np.int16)
+
+
 @pytest.fixture(name='fitted', scope='module')
 def fitted_model() -> ContextModel:
     """Return a model fitted to such symbols, with little effort."""
     rng = np.random.default_rng(1)
     images = [field(rng, (12, 16)) for _ in range(12)]
-    tables = fit_context([images], SYMBOL_MAX, FitSettings(
-        signed_references=3, magnitude_references=4, positions=2000, counted=6, rounds=2))
-    return ContextModel.from_tables(tables)
+    pairs = [(image, moved(image, rng, rng.uniform(0, 0.5))) for image in images]
+    return ContextModel.from_tables(fit_context([images], SYMBOL_MAX, EFFORT, [pairs]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 1 << 32), height=st.integers(1, 9), width=st.integers(1, 9),
-       count=st.integers(1, 20), ordered=st.booleans(), quantizer=st.integers(0, 1))
-def test_symbols_come_back_after_every_cut(seed, height, width, count, ordered, quantizer):
+       count=st.integers(1, 20), ordered=st.booleans(), quantizer=st.integers(0, 1),
+       stream=st.booleans(), symbol_max=st.sampled_from([1, 9, 700]))
+def test_symbols_come_back_after_every_cut(
+        seed, height, width, count, ordered, quantizer, stream, symbol_max):
     rng = np.random.default_rng(seed)
-    model = ContextModel(random_tables(seed % 5))
+    model = ContextModel(random_tables(seed % 5, symbol_max=symbol_max))
     channels = np.arange(count) if ordered else np.sort(rng.choice(320, count, replace=False))
-    span = rng.integers(0, SYMBOL_MAX + 1)
+    span = rng.integers(0, symbol_max + 1)
     symbols = rng.integers(-span, span + 1, (count, height, width)).astype(np.int16)
+    symbols[rng.random(count) < 0.3] = 0
+    previous = None
+    if stream:
+        earlier = np.sort(rng.choice(320, 30, replace=False))
+        before = rng.integers(-span, span + 1, (30, height, width)).astype(np.int16)
+        known = np.isin(earlier, channels)
+        before[known] = symbols[np.isin(channels, earlier)]
+        previous = PreviousSymbols(before, tuple(earlier), int(rng.integers(2)))
     counts = layer_counts(count)
-    coded = model.encode(symbols, channels, quantizer, counts)
+    coded = model.encode(symbols, channels, quantizer, counts, previous)
     assert len(coded.ends) == len(counts)
     for kept, end in zip(counts, coded.ends):
-        found = model.decode(coded.stream[:end], channels[:kept], quantizer, height, width)
+        found = model.decode(
+            coded.stream[:end], channels[:kept], quantizer, height, width, previous)
         assert found.dtype == np.int16
         assert (found == symbols[:kept]).all()
 
 
 @settings(max_examples=25, deadline=None)
-@given(stream=st.binary(max_size=60), count=st.integers(1, 6))
-def test_any_stream_gives_symbols_in_range_or_a_packet_error(stream, count):
+@given(stream=st.binary(max_size=60), count=st.integers(1, 6), follows=st.booleans())
+def test_any_stream_gives_symbols_in_range_or_a_packet_error(stream, count, follows):
     model = ContextModel(random_tables(3))
+    before = PreviousSymbols(np.ones((1, 5, 7), np.int16), (0,), 0) if follows else None
     try:
-        symbols = model.decode(stream, range(count), 1, 5, 7)
+        symbols = model.decode(stream, range(count), 1, 5, 7, before)
     except PacketError:
         return
     assert symbols.shape == (count, 5, 7)
     assert np.abs(symbols).max() <= SYMBOL_MAX
+
+
+def test_a_large_grid_is_visited_in_parts_and_comes_back(fitted):
+    rng = np.random.default_rng(6)
+    symbols = field(rng, (70, 90))[:64]
+    before = PreviousSymbols(moved(symbols, rng, 0.2), tuple(range(64)), 0)
+    for previous in (None, before):
+        stream = fitted.encode(symbols, range(64), 0, (64,), previous).stream
+        assert (fitted.decode(stream, range(64), 0, 70, 90, previous) == symbols).all()
 
 
 @pytest.mark.parametrize('shape', [(1, 1), (1, 9), (2, 3), (11, 38), (7, 5)])
@@ -118,9 +186,62 @@ def test_a_stream_is_within_two_percent_of_the_models_entropy(fitted):
     for shape in ((11, 38), (2, 2), (20, 15)):
         for count in (1, 4, 32, 320):
             symbols = field(rng, shape)[:count]
-            stream = fitted.encode(symbols, range(count), 0, (count,)).stream
-            entropy = fitted.entropy(symbols, range(count), 0).sum() / 8
-            assert len(stream) <= 1.02 * entropy + 4
+            before = PreviousSymbols(moved(symbols, rng, 0.2), tuple(range(count)), 0)
+            for previous in (None, before):
+                stream = fitted.encode(symbols, range(count), 0, (count,), previous).stream
+                entropy = fitted.entropy(symbols, range(count), 0, previous).sum() / 8
+                assert len(stream) <= 1.02 * entropy + 4
+
+
+def test_an_unchanged_frame_costs_next_to_nothing(fitted):
+    symbols = field(np.random.default_rng(7), (11, 38))[:60]
+    same = PreviousSymbols(symbols, tuple(range(60)), 0)
+    assert len(fitted.encode(symbols, range(60), 0, (60,), same).stream) <= 10
+
+
+def test_a_frame_that_has_changed_a_little_costs_much_less_than_a_still_one(fitted):
+    rng = np.random.default_rng(8)
+    before = field(rng, (11, 38))
+    after = moved(before, rng, 0.15)
+    alone = fitted.entropy(after, range(320), 0).sum()
+    following = fitted.entropy(
+        after, range(320), 0, PreviousSymbols(before, tuple(range(320)), 0)).sum()
+    assert following <= 0.6 * alone
+
+
+def test_a_frame_of_another_scene_costs_little_more_than_a_still_one(fitted):
+    rng = np.random.default_rng(9)
+    after = field(rng, (11, 38))
+    other = PreviousSymbols(field(rng, (11, 38)), tuple(range(320)), 0)
+    alone = fitted.entropy(after, range(320), 0).sum()
+    assert fitted.entropy(after, range(320), 0, other).sum() <= 1.15 * alone
+
+
+def test_previous_symbols_of_another_quantizer_are_scaled_before_use():
+    rng = np.random.default_rng(10)
+    fine = [field(rng, (12, 16)) for _ in range(8)]
+    coarse = [np.sign(image) * ((np.abs(image) + 1) // 3) for image in fine]
+    gains = np.repeat([[1.0], [3.0]], 320, axis=1)
+    pairs = [[(image, moved(image, rng, 0.2)) for image in images] for images in (coarse, fine)]
+    model = ContextModel.from_tables(
+        fit_context([coarse, fine], SYMBOL_MAX, EFFORT, pairs, gains))
+    before = field(rng, (12, 16))
+    after = np.sign(before) * ((np.abs(before) + 1) // 3)
+    known = PreviousSymbols(before, tuple(range(320)), 1)
+    alone = model.entropy(after, range(320), 0).sum()
+    assert model.entropy(after, range(320), 0, known).sum() <= 0.7 * alone
+
+
+def test_a_model_without_stream_tables_refuses_a_previous_frame():
+    model = ContextModel(without_stream(random_tables()))
+    symbols = np.ones((1, 2, 2), np.int16)
+    previous = PreviousSymbols(symbols, (0,), 0)
+    assert not model.streams
+    assert model.encode(symbols, (0,), 0, (1,)).stream
+    with pytest.raises(ProfileError, match='stream mode'):
+        model.encode(symbols, (0,), 0, (1,), previous)
+    with pytest.raises(ProfileError, match='stream mode'):
+        model.decode(b'', (0,), 0, 2, 2, previous)
 
 
 def test_the_fitted_model_beats_static_tables_by_a_seventh(fitted):
@@ -144,27 +265,36 @@ def test_a_fitted_model_codes_any_subset_of_the_channels_well(fitted):
     assert alone.sum() <= 1.25 * whole[subset].sum()
 
 
-def test_counts_and_entropy_agree(fitted):
-    symbols = field(np.random.default_rng(5), (6, 9))
-    counts = fitted.count(symbols, range(320), 0)
-    assert counts.sum() == symbols.size
+def test_logarithms_are_of_integers_and_ascend():
+    values = np.concatenate([[-5], np.arange(5000), 1 << np.arange(13, 40)])
+    steps = log_steps(values)
+    assert (np.diff(steps) >= 0).all()
+    assert steps[0] == steps[1] == 0
+    assert steps[-1] <= 192
+    assert (np.abs(steps[2:5001] - 8 * np.log2(1 + np.arange(1, 5000))) <= 1.7).all()
 
 
 @pytest.mark.parametrize(('name', 'change'), [
     ('frequency', lambda a: a + 1), ('frequency', lambda a: a[:, :-1]),
-    ('frequency', lambda a: a[:-1]), ('threshold', lambda a: a[::-1]),
+    ('frequency', lambda a: a[:-1]), ('kind_frequency', lambda a: a[:, :2]),
+    ('kind_frequency', lambda a: np.zeros_like(a)), ('symbol_max', lambda a: a * 0),
+    ('symbol_max', lambda a: a + (1 << 14)), ('gain', lambda a: a * 0),
     ('signed_weight', lambda a: a.astype(np.float32)), ('signed_mean', lambda a: a[:, :-1]),
+    ('signed_mean', lambda a: np.full_like(a, 1 << 27)),
     ('signed_reference', lambda a: np.full_like(a, 319)),
     ('magnitude_reference', lambda a: np.full_like(a, -2)),
-    ('magnitude_bias', lambda a: a[0])])
+    ('magnitude_bias', lambda a: a[0]), ('stream_weight', lambda a: a[:1]),
+    ('still_input', lambda a: a[:-1]), ('stream_output', lambda a: a[:-1]),
+    ('still_input', lambda a: np.full_like(a, 1 << 30))])
 def test_tables_that_do_not_fit_together_are_refused(name, change):
     tables = random_tables()
     with pytest.raises(ProfileError):
         ContextModel(replace(tables, **{name: change(getattr(tables, name))}))
 
 
-def test_a_missing_table_is_named():
+@pytest.mark.parametrize('name', [item.name for item in fields(ContextTables)])
+def test_a_missing_table_is_named(name):
     arrays = asdict(random_tables())
-    del arrays['threshold']
-    with pytest.raises(ProfileError, match='threshold missing'):
+    del arrays[name]
+    with pytest.raises(ProfileError, match=f'{name} missing'):
         ContextModel.from_tables(arrays)

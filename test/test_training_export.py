@@ -148,7 +148,8 @@ def test_an_exported_profile_is_one_that_the_codec_codes_with(model, tmp_path):
     generator = np.random.default_rng(4)
     views = [cv2.resize(generator.integers(0, 256, (5, 5, 3), np.uint8), (64, 64),
                         interpolation=cv2.INTER_CUBIC) for _ in range(4)]
-    content = export_profile(model, views, tmp_path, 'test', 1, {'command': 'none'})
+    pairs = list(zip(views, views[1:]))
+    content = export_profile(model, views, pairs, tmp_path, 'test', 1, {'command': 'none'})
     profile = load_profile(tmp_path)
     assert profile.content_hash.hex() == content
     image = cv2.resize(views[0], (200, 150))
@@ -159,4 +160,4 @@ def test_an_exported_profile_is_one_that_the_codec_codes_with(model, tmp_path):
 
 def test_a_default_quantizer_outside_the_model_is_refused(model, tmp_path):
     with pytest.raises(ExportError, match='quantizer 2'):
-        export_profile(model, [], tmp_path, 'test', 2, {})
+        export_profile(model, [], [], tmp_path, 'test', 2, {})

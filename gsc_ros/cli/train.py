@@ -109,13 +109,14 @@ def export(args: argparse.Namespace) -> int:
     """Write a profile from a checkpoint."""
     from gsc_ros.training.data import load_archives, split_archives
     from gsc_ros.training.export import export_profile, training_views
+    from gsc_ros.training.pair import training_pairs
     from gsc_ros.training.trainer import load_weights, save_weights
 
     model = load_weights(args.checkpoint)
     split = split_archives(load_archives(args.data), args.hold_out)
     content = export_profile(
-        model, training_views(split, args.views), args.output, args.name, args.quantizer,
-        key_values(args.note))
+        model, training_views(split, args.views), training_pairs(split, args.views),
+        args.output, args.name, args.quantizer, key_values(args.note))
     if args.weights:
         save_weights(model, args.weights)
     print(f'{args.output}: profile {args.name}, {content[:16]}', file=sys.stderr)

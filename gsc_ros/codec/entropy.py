@@ -26,6 +26,8 @@ PRECISION = 24
 TOTAL = 1 << PRECISION
 # Symbols per call; bounds the memory for their tables.
 _CHUNK = 8192
+_CATEGORICAL = constriction.stream.model.Categorical(perfect=False, lazy=True)
+_UNIFORM = constriction.stream.model.Uniform()
 _STATE_BITS = 64
 _STATE_BYTES = 8
 _WORD_BYTES = 4
@@ -62,33 +64,41 @@ class FrequencyTables:
             raise ProfileError(f'frequencies must be positive and sum to {TOTAL}')
         self.frequencies = values
         self.weights = (values - 1).astype(np.float32)
-        self.family = constriction.stream.model.Categorical(perfect=False, lazy=True)
+
+    def information(self, rows: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+        """Return the bits that symbols ``[n]`` of these tables take, float64 ``[n]``."""
+        return PRECISION - np.log2(self.frequencies[rows, symbols])
 
 
 class SymbolEncoder:
-    """
-    Writes one stream.
+    """Writes one stream."""
 
-    :param tables: the tables.
-    """
-
-    def __init__(self, tables: FrequencyTables):
-        self._tables = tables
+    def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
         self._marks: list[_Interval] = []
 
-    def encode(self, rows: np.ndarray, symbols: np.ndarray) -> None:
+    def encode(self, tables: FrequencyTables, rows: np.ndarray, symbols: np.ndarray) -> None:
         """
         Append symbols.
 
+        :param tables: the tables.
         :param rows: integers ``[n]``, the table of each symbol.
         :param symbols: integers ``[n]``.
         """
         symbols = np.ascontiguousarray(symbols, np.int32)
         for start in range(0, len(symbols), _CHUNK):
             self._coder.encode(
-                symbols[start:start + _CHUNK], self._tables.family,
-                self._tables.weights[rows[start:start + _CHUNK]])
+                symbols[start:start + _CHUNK], _CATEGORICAL,
+                tables.weights[rows[start:start + _CHUNK]])
+
+    def encode_uniform(self, bits: np.ndarray, values: np.ndarray) -> None:
+        """
+        Append values that are equally probable.
+
+        :param bits: integers ``[n]`` in 1..24, how many bits each value has.
+        :param values: integers ``[n]``.
+        """
+        self._coder.encode(np.ascontiguousarray(values, np.int32), _UNIFORM, _sizes(bits))
 
     def mark(self) -> None:
         """Remember this place: :meth:`finish` tells how many bytes are needed up to here."""
@@ -129,31 +139,49 @@ class SymbolDecoder:
     """
     Reads one stream.
 
-    :param tables: the tables.
-    :param stream: any bytes.
+    :param stream: any bytes; zeros are taken to follow.
     """
 
-    def __init__(self, tables: FrequencyTables, stream: bytes):
-        self._tables = tables
+    def __init__(self, stream: bytes):
         padded = stream + bytes(-len(stream) % _WORD_BYTES + _STATE_BYTES)
         self._coder = constriction.stream.queue.RangeDecoder(
             np.frombuffer(padded, '>u4').astype(np.uint32))
 
-    def decode(self, rows: np.ndarray) -> np.ndarray:
+    def decode(self, tables: FrequencyTables, rows: np.ndarray) -> np.ndarray:
         """
         Return the next symbols, int32 ``[n]``.
 
+        :param tables: the tables.
         :param rows: integers ``[n]``, the table of each symbol.
         :raises PacketError: when no symbols give this stream.
         """
         parts = []
         for start in range(0, len(rows), _CHUNK):
-            weights = self._tables.weights[rows[start:start + _CHUNK]]
-            try:
-                parts.append(self._coder.decode(self._tables.family, weights))
-            except AssertionError as error:  # what constriction raises for impossible data
-                raise PacketError(f'the stream is damaged: {error}') from error
+            parts.append(self._decode(_CATEGORICAL, tables.weights[rows[start:start + _CHUNK]]))
         return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+    def decode_uniform(self, bits: np.ndarray) -> np.ndarray:
+        """
+        Return the next of values that are equally probable, int32 ``[n]``.
+
+        :param bits: integers ``[n]`` in 1..24, how many bits each value has.
+        :raises PacketError: when no values give this stream.
+        """
+        return self._decode(_UNIFORM, _sizes(bits))
+
+    def _decode(
+        self, family: constriction.stream.model.Model, parameters: np.ndarray,
+    ) -> np.ndarray:
+        """Return a symbol for each row of parameters."""
+        try:
+            return self._coder.decode(family, parameters)
+        except AssertionError as error:  # what constriction raises for impossible data
+            raise PacketError(f'the stream is damaged: {error}') from error
+
+
+def _sizes(bits: np.ndarray) -> np.ndarray:
+    """Return how many values there are of so many bits, int32 ``[n]``."""
+    return np.left_shift(1, bits).astype(np.int32)
 
 
 @dataclass(frozen=True)

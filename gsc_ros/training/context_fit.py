@@ -20,17 +20,36 @@ from gsc_ros.codec.context import (
     ContextModel,
     ContextTables,
     interlace,
+    KIND_LEVELS,
+    KIND_STATES,
+    KIND_TRENDS,
+    KINDS,
+    LIKENESSES,
     NEIGHBORS,
     NO_CHANNEL,
-    OFFSETS,
     ONE,
     OWN,
     PAD,
     PASSES,
+    STILL_FEATURES,
+    STREAM_FEATURES,
+    STREAM_INPUTS,
     sum_around,
 )
-from gsc_ros.codec.entropy import TOTAL
-from gsc_ros.codec.packet import LATENT_CHANNELS
+from gsc_ros.codec.packet import LATENT_CHANNELS, layer_counts
+from gsc_ros.codec.residual import OFFSETS, RESIDUALS
+from gsc_ros.training.scale_fit import (
+    collect,
+    count,
+    fit_network,
+    fit_stream,
+    Frames,
+    kind_frequencies,
+    network_tables,
+    residual_frequencies,
+    Samples,
+    scale_count,
+)
 import numpy as np
 
 
@@ -43,10 +62,14 @@ class FitSettings:
     :param magnitude_references: coded channels that predict a magnitude.
     :param positions: latent positions used for the regressions, about.
     :param crop: largest height and width of what is taken of one image for them.
-    :param counted: images of each quantizer that the frequencies are counted on.
+    :param counted: images, and pairs, of each quantizer that the integer model is fitted on.
+    :param samples: symbols that stream weights and networks are fitted to.
+    :param hidden: hidden units of the networks.
+    :param steps: steps of gradient descent for each network.
     :param rounds: rounds of Fisher scoring.
     :param ridge: strength of the prior of the weights.
     :param prior: symbols that the prior of a frequency table is worth.
+    :param kind_prior: channels that the prior of a table of kinds is worth.
     :param seed: of the choice of images and crops.
     """
 
@@ -55,9 +78,13 @@ class FitSettings:
     positions: int = 24000
     crop: tuple[int, int] = (12, 16)
     counted: int = 24
+    samples: int = 1_500_000
+    hidden: int = 24
+    steps: int = 1500
     rounds: int = 4
     ridge: float = 4.0
     prior: float = 30.0
+    kind_prior: float = 4.0
     seed: int = 0
 
 
@@ -77,8 +104,6 @@ class _Data:
     :param inside: int64 ``[n]``, where there are symbols.
     :param centers: by pass, int64 ``[n]``, the places of its symbols.
     :param neighbors: by pass, int64 ``[n, 4]``.
-    :param crops: by pass, int64 ``[n]``, the crop of each symbol.
-    :param sizes: number of crops.
     """
 
     symbols: np.ndarray
@@ -90,13 +115,13 @@ class _Data:
     inside: np.ndarray
     centers: tuple[np.ndarray, ...]
     neighbors: tuple[np.ndarray, ...]
-    crops: tuple[np.ndarray, ...]
-    sizes: int
 
 
 def fit_context(
     symbols: Sequence[Sequence[np.ndarray]], symbol_max: int,
     settings: FitSettings = FitSettings(),
+    pairs: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]] | None = None,
+    gains: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """
     Fit a model.
@@ -104,21 +129,71 @@ def fit_context(
     :param symbols: for each quantizer the symbols of many images, integers ``[320, h, w]``.
     :param symbol_max: largest magnitude of a symbol, L.
     :param settings: size and effort.
+    :param pairs: for each quantizer the symbols of many frames and of the frames after them;
+        without them the model has no stream mode.
+    :param gains: symbols per unit of latent, positive ``[Q, 320]``; they relate the quantizers of
+        consecutive frames. None: all alike.
     :return: the integer arrays of :class:`gsc_ros.codec.context.ContextTables`, by name.
     """
     rng = np.random.default_rng(settings.seed)
     fitted = [_fit_quantizer(_gather(images, settings, rng), settings) for images in symbols]
     stacked = {
         name: np.stack([part[name] for part in fitted]) for name in fitted[0]}
-    threshold = _thresholds(symbol_max)
+    shape = stacked['signed_mean'].shape
+    gains = np.ones(shape) if gains is None else np.asarray(gains, np.float64)
+    scales = scale_count(symbol_max)
+    stream_shape = (shape[0] if pairs else 0, LATENT_CHANNELS, 2, LIKENESSES, STREAM_INPUTS)
     tables = ContextTables(
-        frequency=_frequencies(
-            np.zeros(((len(threshold) + 1) * OFFSETS, 2 * symbol_max + 1)), threshold, settings),
-        threshold=threshold, **stacked)
-    counts = _count(ContextModel(tables), symbols, settings, rng)
-    tables = replace(tables, frequency=_frequencies(counts, threshold, settings))
+        frequency=residual_frequencies(np.zeros((scales * OFFSETS, RESIDUALS)), settings.prior),
+        kind_frequency=kind_frequencies(
+            np.zeros((KIND_STATES * KIND_TRENDS * KIND_LEVELS, KINDS)), settings.kind_prior),
+        symbol_max=np.array([symbol_max], np.int32),
+        gain=np.maximum(np.rint(gains / gains.min() * ONE), 1).astype(np.int32),
+        **stacked, **network_tables('still', STILL_FEATURES),
+        stream_weight=np.zeros(stream_shape, np.int16),
+        **network_tables('stream', STREAM_FEATURES))
+    chosen = [_chosen(images, settings, rng) for images in symbols]
+    samples = collect(ContextModel(tables), chosen, settings.samples, rng)
+    tables = replace(tables, **_network('still', samples, scales, settings))
+    if pairs:
+        doubles = [_varied(_chosen(images, settings, rng)) for images in pairs]
+        samples = collect(ContextModel(tables), doubles, settings.samples, rng)
+        tables = replace(tables, stream_weight=fit_stream(samples, shape, settings.ridge))
+        samples = collect(ContextModel(tables), doubles, settings.samples, rng)
+        tables = replace(tables, **_network('stream', samples, scales, settings))
+        chosen = [single + double for single, double in zip(chosen, doubles)]
+    counts, kinds = count(ContextModel(tables), chosen, rng)
+    tables = replace(
+        tables, frequency=residual_frequencies(counts, settings.prior),
+        kind_frequency=kind_frequencies(kinds, settings.kind_prior))
     tables.validate()
     return asdict(tables)
+
+
+def _network(
+    name: str, samples: Samples, scales: int, settings: FitSettings,
+) -> dict[str, np.ndarray]:
+    """Return the arrays of a fitted network."""
+    return fit_network(name, samples, scales, settings.hidden, settings.steps, settings.seed)
+
+
+def _chosen(images: Sequence[Frames], settings: FitSettings, rng: np.random.Generator,
+            ) -> list[Frames]:
+    """Return some of the images, or of the pairs."""
+    return [images[index] for index in rng.permutation(len(images))[:settings.counted]]
+
+
+def _varied(pairs: list[Frames]) -> list[Frames]:
+    """Return pairs of which one in eight stands still, and one in eight is of unlike scenes."""
+    varied = []
+    for index, (before, after) in enumerate(pairs):
+        other = pairs[index - 1][0]
+        if index % 8 == 1:
+            before = after
+        elif index % 8 == 5 and other.shape == after.shape:
+            before = other
+        varied.append((before, after))
+    return varied
 
 
 def _gather(
@@ -155,16 +230,15 @@ def _gather(
         stop = start + shape[0] * shape[1]
         for channel in range(len(values)):
             around[channel, start:stop] = sum_around(
-                magnitude[channel, start:stop].reshape(shape)).ravel()
-    centers, neighbors, crops = [], [], []
+                magnitude[channel:channel + 1, start:stop].reshape((1,) + shape)).ravel()
+    centers, neighbors = [], []
     for index in range(PASSES):
         grid_parts = [(interlace(h, w)[index], start) for h, w, start in grids]
         centers.append(np.concatenate([part.padded + start for part, start in grid_parts]))
-        neighbors.append(np.concatenate([part.neighbors + start for part, start in grid_parts]))
-        crops.append(np.concatenate(
-            [np.full(len(part.padded), crop) for crop, (part, _) in enumerate(grid_parts)]))
+        neighbors.append(np.concatenate(
+            [part.neighbors + start for part, start in grid_parts], axis=1))
     return _Data(values, signed_mean, magnitude_mean, signed, magnitude, around,
-                 np.flatnonzero(mask), tuple(centers), tuple(neighbors), tuple(crops), len(grids))
+                 np.flatnonzero(mask), tuple(centers), tuple(neighbors))
 
 
 def _fit_quantizer(data: _Data, settings: FitSettings) -> dict[str, np.ndarray]:
@@ -186,7 +260,7 @@ def _fit_quantizer(data: _Data, settings: FitSettings) -> dict[str, np.ndarray]:
     }
     order = np.concatenate(data.centers)
     bounds = np.cumsum([0] + [len(part) for part in data.centers])
-    for channel in range(count):
+    for channel in np.flatnonzero(data.symbols.any(axis=1)):
         far = signed_reference[channel][signed_reference[channel] != NO_CHANNEL]
         weights, error = _fit_signed(data, channel, far, order, bounds, settings)
         out['signed_weight'][channel, :len(far)] = _fixed(weights[:len(far)], np.int16)
@@ -215,11 +289,15 @@ def _references(inputs: np.ndarray, count: int) -> np.ndarray:
     spread = np.sqrt(np.diag(covariance)) + 1e-9
     correlation = covariance / spread[:, None] / spread
     reference = np.full((len(inputs), count), NO_CHANNEL, np.int16)
-    for channel in range(1, len(inputs)):
-        system = correlation[:channel, :channel] + 0.02 * np.eye(channel)
-        weights = np.linalg.solve(system, correlation[:channel, channel])
-        best = np.argsort(-np.abs(weights), kind='stable')[:count]
-        reference[channel, :len(best)] = np.sort(best)
+    live = covariance.diagonal() > 0
+    ends = layer_counts(len(inputs))
+    for start, end in zip(ends, ends[1:]):
+        earlier, group = np.flatnonzero(live[:start]), start + np.flatnonzero(live[start:end])
+        system = correlation[np.ix_(earlier, earlier)] + 0.02 * np.eye(len(earlier))
+        weights = np.linalg.solve(system, correlation[np.ix_(earlier, group)])
+        for channel, weight in zip(group, weights.T):
+            best = earlier[np.argsort(-np.abs(weight), kind='stable')[:count]]
+            reference[channel, :len(best)] = np.sort(best)
     return reference
 
 
@@ -240,7 +318,7 @@ def _fit_signed(
     for index in range(PASSES):
         part = slice(bounds[index], bounds[index + 1])
         places = np.r_[:len(far), len(far) + index * NEIGHBORS + np.arange(NEIGHBORS)]
-        inputs = np.concatenate([common[:, part], near[index].T])
+        inputs = np.concatenate([common[:, part], near[index]])
         gram[np.ix_(places, places)] += inputs @ inputs.T
         moment[places] += inputs @ target[part]
     power = np.diag(gram) + 1e-6
@@ -252,7 +330,7 @@ def _fit_signed(
     predicted = solution[:len(far)].astype(np.float32) @ common
     for index in range(PASSES):
         weights = solution[len(far) + index * NEIGHBORS:][:NEIGHBORS].astype(np.float32)
-        predicted[bounds[index]:bounds[index + 1]] += near[index] @ weights
+        predicted[bounds[index]:bounds[index + 1]] += weights @ near[index]
     return solution, np.abs(target - predicted)
 
 
@@ -267,21 +345,14 @@ def _fit_magnitude(
     their spread, and of the mean magnitude and error of the channel so far.
     """
     common = np.concatenate([data.magnitude[far][:, order], data.around[far][:, order]])
-    sizes = np.abs(data.symbols[channel])
-    errors = np.split(error, bounds[1:-1])
-    size_means = _running_means(data, [sizes[part] for part in data.centers])
-    error_means = _running_means(data, errors)
     shared = len(common)
     own = OWN + 1
     blocks = []
     for index in range(PASSES):
-        near = data.magnitude[channel][data.neighbors[index]].T
+        near = data.magnitude[channel][data.neighbors[index]]
         around = data.signed[channel][data.neighbors[index]]
-        spread = np.abs(around - around.mean(axis=1, keepdims=True)).mean(axis=1)
-        size_mean = size_means[index]
-        if index:
-            size_mean = size_mean - data.magnitude_mean[channel]
-        own_inputs = np.stack([spread, size_mean, error_means[index], np.ones(len(spread))])
+        spread = np.abs(around - around.mean(axis=0)).mean(axis=0)
+        own_inputs = np.stack([spread, np.ones(len(spread))])
         blocks.append(np.concatenate(
             [common[:, bounds[index]:bounds[index + 1]], near, own_inputs]).astype(np.float32))
     size = shared + PASSES * own
@@ -310,84 +381,9 @@ def _fit_magnitude(
     return own_weights[:, -1], np.concatenate([solution[:shared], own_weights[:, :-1].ravel()])
 
 
-def _running_means(data: _Data, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return by pass, for each symbol, the mean of values by pass in its crop's earlier passes."""
-    total, count = np.zeros(data.sizes), np.zeros(data.sizes)
-    means = []
-    for crops, part in zip(data.crops, values):
-        means.append((total / np.maximum(count, 1))[crops])
-        total += np.bincount(crops, part, minlength=data.sizes)
-        count += np.bincount(crops, minlength=data.sizes)
-    return means
-
-
 def _fixed(values: np.ndarray, dtype: type) -> np.ndarray:
     """Return values as integers with the model's fractional bits, saturated."""
     limits = np.iinfo(dtype)
     return np.clip(np.rint(np.asarray(values) * ONE), limits.min, limits.max).astype(dtype)
 
 
-def _thresholds(symbol_max: int) -> np.ndarray:
-    """Return the magnitudes at which the scale steps up: two in an octave."""
-    steps = np.arange(2, 2 * np.log2(symbol_max * ONE))
-    return np.unique(np.rint(2 ** (steps / 2))).astype(np.int32)
-
-
-def _count(
-    model: ContextModel, symbols: Sequence[Sequence[np.ndarray]], settings: FitSettings,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Return how often each table codes each residual; every fourth image with a few channels."""
-    total: np.ndarray | int = 0
-    for quantizer, images in enumerate(symbols):
-        chosen = rng.permutation(len(images))[:settings.counted]
-        for turn, index in enumerate(chosen):
-            channels = np.arange(LATENT_CHANNELS)
-            if turn % 4 == 3:
-                channels = np.sort(rng.choice(LATENT_CHANNELS, 32, replace=False))
-            total = total + model.count(images[index][channels], channels, quantizer)
-    return np.asarray(total)
-
-
-def _frequencies(
-    counts: np.ndarray, threshold: np.ndarray, settings: FitSettings,
-) -> np.ndarray:
-    """
-    Return integer tables from counts, smoothed towards discretised Laplace distributions.
-
-    :param counts: ``[S * 5, 2 L + 1]``.
-    """
-    size = counts.shape[1]
-    residual = np.arange(size) - size // 2
-    edges = np.concatenate([[threshold[0] / 2], threshold, [threshold[-1] * 2]]) / ONE
-    frequencies = np.zeros(counts.shape, np.uint32)
-    for row, count in enumerate(counts):
-        scale, step = divmod(row, OFFSETS)
-        offset = step / (2 * (OFFSETS - 1))
-        group = counts[scale * OFFSETS:(scale + 1) * OFFSETS]
-        magnitude = np.sqrt(edges[scale] * edges[scale + 1])
-        seen = group.sum()
-        magnitude = (magnitude * 20 + (group * np.abs(residual)).sum()) / (20 + seen)
-        shape = _laplace(residual - offset, max(magnitude, 1e-5))
-        count = count + count[::-1] if step == 0 else count
-        probability = count + settings.prior * shape
-        frequencies[row] = _round_frequencies(probability / probability.sum())
-    return frequencies
-
-
-def _laplace(distance: np.ndarray, magnitude: float) -> np.ndarray:
-    """Return the masses of unit cells at these distances from the centre, summing to one."""
-    # The mean magnitude is the sum of exp(-rate (k - 1/2)) over k > 0, 1 / (2 sinh(rate / 2)).
-    rate = 2 * np.arcsinh(0.5 / magnitude)
-    middle = np.clip(distance, -0.5, 0.5)
-    inner = 1 - 0.5 * (np.exp(-rate * (middle + 0.5)) + np.exp(rate * (middle - 0.5)))
-    outer = 0.5 * np.exp(-rate * (np.abs(distance) - 0.5)) * -np.expm1(-rate)
-    mass = np.where(np.abs(distance) > 0.5, outer, inner)
-    return mass / mass.sum()
-
-
-def _round_frequencies(probability: np.ndarray) -> np.ndarray:
-    """Return integers of at least one that sum to 2**24."""
-    frequency = 1 + np.floor(probability * (TOTAL - len(probability))).astype(np.int64)
-    frequency[np.argmax(frequency)] += TOTAL - frequency.sum()
-    return frequency

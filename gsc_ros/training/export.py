@@ -29,6 +29,7 @@ from gsc_ros.codec.profile import (
 from gsc_ros.training.context_fit import fit_context
 from gsc_ros.training.data import CropSampler, Split
 from gsc_ros.training.model import Analysis, STRIDE, StructureModel, Synthesis
+from gsc_ros.training.pair import Pair
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
@@ -214,14 +215,15 @@ def observed_maximum(symbols: Sequence[np.ndarray]) -> int:
 
 
 def export_profile(
-        model: StructureModel, views: Sequence[np.ndarray], directory: Path, name: str,
-        default_quantizer: int, training: dict[str, object]) -> str:
+        model: StructureModel, views: Sequence[np.ndarray], pairs: Sequence[Pair],
+        directory: Path, name: str, default_quantizer: int, training: dict[str, object]) -> str:
     """
     Write a whole profile: graphs, gains, the fitted integer entropy model and the manifest.
 
     The model's channels are renumbered in place by :func:`importance_order`.
 
     :param views: uint8 [H, W, 3] RGB at work scale, from the training images.
+    :param pairs: consecutive frames of the same kind, to fit stream mode on.
     :return: the content hash of the profile, 64 hexadecimal digits.
     :raises ExportError: when the model cannot become a profile.
     """
@@ -231,9 +233,14 @@ def export_profile(
     export_graphs(model, directory)
     symbols = symbol_arrays(model, views)
     limit = observed_maximum(symbols)
-    fitted = fit_context(
-        [[array[level] for array in symbols] for level in range(model.config.quantizers)], limit)
+    before, after = (
+        symbol_arrays(model, [pair[turn] for pair in pairs], limit) for turn in range(2))
+    levels = range(model.config.quantizers)
     gains = model.gains.detach().numpy().astype(np.float32)
+    fitted = fit_context(
+        [[array[level] for array in symbols] for level in levels], limit, gains=gains,
+        pairs=[[(first[level], second[level]) for first, second in zip(before, after)]
+               for level in levels])
     write_tables(directory, {'gains': gains} | fitted)
     return write_manifest(directory, ManifestFields(
         name, model.config.quantizers, default_quantizer, limit, training))

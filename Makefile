@@ -9,6 +9,8 @@
 #        TESTS=test/test_cli.py  or some of them
 #        ARGS='-k packet -x'     with options of pytest
 #   make build                   only install what the demo needs, and build the messages
+#   make fuzz                    throw damaged packets at the decoder
+#        MINUTES=10              for so long
 #   make lint                    check the style
 #   make clean                   remove what was built and written
 #   make distclean               remove the virtual environment, too
@@ -17,11 +19,12 @@
 
 PYTHON ?= python3
 TESTS ?= test
+MINUTES ?= 10
 export PYTHON
 
 option = $(if $($(1)),$(2) '$($(1))')
 
-.PHONY: demo test build lint clean distclean
+.PHONY: demo test fuzz build lint clean distclean
 
 demo: build
 	scripts/run gsc demo $(call option,INPUT,--input) $(call option,MODE,--mode) \
@@ -32,6 +35,9 @@ test:
 	scripts/provision full
 	scripts/build
 	scripts/run python -m pytest $(TESTS) $(ARGS)
+
+fuzz: build
+	scripts/run python test/hostile_packet.py --minutes $(MINUTES)
 
 build:
 	scripts/provision base

@@ -21,7 +21,7 @@ from gsc_ros.codec.error import (
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.codec.selection import Selection
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 import numpy as np
@@ -38,7 +38,8 @@ def error(image: np.ndarray, payload: bytes) -> float:
     return float(np.square(DECODER.decode(payload).image.astype(float) - image).mean())
 
 
-@pytest.mark.parametrize('size', [(16, 16), (17, 95), (64, 64), (200, 321), (375, 1242)])
+@pytest.mark.parametrize('size', [
+    (16, 16), (17, 95), (64, 64), (200, 321), (375, 1242), (16, 8192), (8192, 16)])
 def test_an_image_of_any_size_comes_back_in_its_size(size):
     image = picture(*size)
     frame = ENCODER.encode(image, EncoderSettings(channels=8, caption='Grüße'))
@@ -46,7 +47,7 @@ def test_an_image_of_any_size_comes_back_in_its_size(size):
     assert found.image.shape == image.shape
     assert found.confidence.shape == size
     assert (found.caption, found.mode, found.profile) == ('Grüße', 'structure', 'tiny')
-    assert found.channels == frame.channels == tuple(range(8))
+    assert found.channels == frame.channels == tuple(range(len(frame.channels)))
     assert found.sections == frame.sections
     assert sum(frame.sections.values()) == len(frame.payload)
     assert (frame.width, frame.height) == (size[1], size[0])
@@ -178,6 +179,22 @@ def test_a_quantizer_the_profile_lacks_is_refused():
     packet = wire.parse(ENCODER.encode(IMAGE).payload)
     with pytest.raises(PacketError, match='quantizer 15'):
         DECODER.decode(wire.serialize(replace(packet, quantizer=15)))
+
+
+def test_a_picture_larger_than_the_decoder_allows_is_refused():
+    packet = wire.parse(ENCODER.encode(IMAGE).payload)
+    modest = FrameDecoder(PROFILE, max_pixels=200 * 320)
+    assert modest.decode(wire.serialize(packet)).image.shape == (200, 320, 3)
+    with pytest.raises(PacketError, match='8192x8192'):
+        modest.decode(wire.serialize(replace(packet, width=8192, height=8192)))
+
+
+@limits(max_examples=30, deadline=None)
+@given(st.text(min_size=1, max_size=200))
+@example('\0\x1b[2J\x7f\u202e\r\n')
+def test_any_text_comes_through_whatever_it_does_to_a_terminal(caption):
+    frame = ENCODER.encode(IMAGE[:32, :32], EncoderSettings(channels=1, caption=caption))
+    assert DECODER.decode(frame.payload).caption == caption
 
 
 @limits(max_examples=15, deadline=None)

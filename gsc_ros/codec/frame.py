@@ -216,11 +216,16 @@ class FrameDecoder:
 
     :param profile: the profile the packets were made with.
     :param threads: threads of the synthesis graph.
+    :param max_pixels: packets of larger pictures are refused: twelve bytes can announce one of
+        any size, and time and memory are those of the picture.
     :raises ProfileError: when a part of the profile cannot be used.
     """
 
-    def __init__(self, profile: Profile, threads: int = 1):
+    def __init__(
+        self, profile: Profile, threads: int = 1, max_pixels: int = wire.MAX_SIDE ** 2,
+    ):
         self._profile = profile
+        self._max_pixels = max_pixels
         self._synthesis = Synthesis(profile, threads)
         self._synthesis.load()
         self._context = profile.context
@@ -263,6 +268,9 @@ class FrameDecoder:
         if packet.stream_reference is not None:
             raise MissingReferenceError(
                 f'the packet refers to packet {packet.stream_reference:04x}, which is not here')
+        if packet.width * packet.height > self._max_pixels:
+            raise PacketError(
+                f'{packet.width}x{packet.height} pixels are more than {self._max_pixels}')
         pitch = self._profile.pitch
         return self._context.decode(
             packet.stream, packet.channels, packet.quantizer,

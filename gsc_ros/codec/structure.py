@@ -32,6 +32,8 @@ ERROR_OF_NO_CONFIDENCE = 0.25
 TILE = 64
 HALO = 16
 WHOLE = 96 * 96
+# Channels quantised at once.
+_GROUP = 32
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,10 @@ class Analysis(_Transform):
         """
         scale, pitch = self._profile.manifest.scale, self._profile.pitch
         height, width = image.shape[:2]
-        padded = cv2.copyMakeBorder(
-            image, 0, -height % pitch, 0, -width % pitch, cv2.BORDER_REPLICATE)
+        padded = image
+        if height % pitch or width % pitch:
+            padded = cv2.copyMakeBorder(
+                image, 0, -height % pitch, 0, -width % pitch, cv2.BORDER_REPLICATE)
         size = (padded.shape[1] // scale, padded.shape[0] // scale)
         if scale == 1:
             return padded.astype(np.float32) / 255
@@ -213,13 +217,16 @@ def quantize(
     :param threshold: fraction from which a magnitude is rounded up; the nearest by default.
     :return: int16 ``[C, h, w]``.
     """
-    scaled = np.nan_to_num(latent * gains[:, None, None])
-    # In place: these are large, and an encoder that keeps to a limit quantises many times.
-    magnitude = np.abs(scaled)
-    magnitude += np.float32(1 - threshold)
-    np.minimum(magnitude, symbol_max, out=magnitude)
-    np.floor(magnitude, out=magnitude)
-    return np.copysign(magnitude, scaled).astype(np.int16)
+    symbols = np.empty(latent.shape, np.int16)
+    # Some channels at a time, to bound the memory for a large frame.
+    for start in range(0, len(latent), _GROUP):
+        part = np.s_[start:start + _GROUP]
+        scaled = np.nan_to_num(latent[part] * gains[part, None, None])
+        magnitude = np.abs(scaled)
+        magnitude += np.float32(1 - threshold)
+        np.minimum(magnitude, symbol_max, out=magnitude)
+        symbols[part] = np.copysign(np.floor(magnitude), scaled)
+    return symbols
 
 
 def dequantize(symbols: np.ndarray, gains: np.ndarray) -> np.ndarray:

@@ -102,6 +102,16 @@ def test_a_caption_cannot_command_the_terminal(capsys, tmp_path):
     assert call(capsys, 'info', path, '--json').json['caption'] == caption
 
 
+def test_layers_of_a_packet_that_refers_to_another_are_not_guessed(capsys, tmp_path):
+    from gsc_ros.codec.profile import load_profile
+    (tmp_path / 'a.gsc').write_bytes(serialize(replace(
+        PACKET, profile_hash=load_profile('tiny').short_hash, stream_reference=0xABCD)))
+    assert call(capsys, 'info', tmp_path / 'a.gsc', '--json').json['stream_reference'] == 'abcd'
+    assert 'abcd' in call(capsys, 'info', tmp_path / 'a.gsc').out
+    done = call(capsys, 'info', tmp_path / 'a.gsc', '--layers')
+    assert (done.status, 'refers to another' in done.err) == (1, True)
+
+
 def test_a_folder_is_described_by_its_means(capsys, tmp_path):
     for name, length in (('a', 10), ('b', 30)):
         (tmp_path / f'{name}.gsc').write_bytes(serialize(replace(PACKET, stream=bytes(length))))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gsc_ros.cli.error import DataError
 from gsc_ros.codec import text
-from gsc_ros.codec.error import CodecError, ProfileMismatchError
+from gsc_ros.codec.error import CodecError, MissingReferenceError, ProfileMismatchError
 from gsc_ros.codec.packet import layer_counts, PACKET_SUFFIX, parse, SECTIONS, VERSION
 
 
@@ -114,6 +114,9 @@ def measure_layers(payload: bytes, profile_name: str) -> list[int]:
     if packet.profile_hash != profile.short_hash:
         raise ProfileMismatchError(f'the packet was made with profile {packet.profile_hash:04x}, '
                                    f'{profile_name} is {profile.short_hash:04x}')
+    if packet.stream_reference is not None:
+        raise MissingReferenceError(
+            'a packet that refers to another has one layer, which that one is needed to measure')
     height, width = -(-packet.height // profile.pitch), -(-packet.width // profile.pitch)
     symbols = profile.context.decode(
         packet.stream, packet.channels, packet.quantizer, height, width)

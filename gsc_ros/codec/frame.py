@@ -18,16 +18,12 @@ import time
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec import text
 from gsc_ros.codec.candidate import Candidate, LatentCoder
-from gsc_ros.codec.error import (
-    CodecError,
-    MissingReferenceError,
-    PacketError,
-    ProfileMismatchError,
-)
+from gsc_ros.codec.error import CodecError, PacketError, ProfileError, ProfileMismatchError
 from gsc_ros.codec.profile import Profile
 from gsc_ros.codec.rate_control import fit
 from gsc_ros.codec.rate_distortion import choose, choose_within, ErrorMeter
 from gsc_ros.codec.selection import most_similar, Selection
+from gsc_ros.codec.stream import Remembered, StreamMemory
 from gsc_ros.codec.structure import Analysis, check_image, Synthesis
 import numpy as np
 
@@ -47,6 +43,10 @@ class EncoderSettings:
     :param caption_reference: send the id alone: the caption, which must be empty here, is the one
         that an earlier frame sent with this id.
     :param seed: seed for a generator at the receiver, 0..255.
+    :param stream: code the frame with the one that the encoder made last as context, if that was of
+        the same size. Such frames cost less, cannot be cut, and need the frame before to be
+        decoded. Use one encoder for each camera.
+    :param refresh_interval: frames of a stream after which one stands alone, at least 1.
     """
 
     channels: int = 32
@@ -57,6 +57,8 @@ class EncoderSettings:
     caption_id: int = 0
     caption_reference: bool = False
     seed: int = 0
+    stream: bool = False
+    refresh_interval: int = 100
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class EncodedFrame:
     :param sections: bytes of header, text, channel_set, structure and regions; they add up.
     :param channels: the channels sent, ascending.
     :param quantizer: the quantizer used.
+    :param stream_reference: checksum of the packet that this one refers to; None when it stands
+        alone.
     :param width: image width in pixels.
     :param height: image height in pixels.
     :param encode_ms: wall-clock time of the encoding in milliseconds.
@@ -80,6 +84,7 @@ class EncodedFrame:
     sections: dict[str, int]
     channels: tuple[int, ...]
     quantizer: int
+    stream_reference: int | None
     width: int
     height: int
     encode_ms: float
@@ -137,6 +142,12 @@ class FrameEncoder:
         self._synthesis = Synthesis(profile, threads)
         # Checked now rather than with the first image.
         _ = profile.context, profile.gains
+        self._last: Remembered | None = None
+        self._since_refresh = 0
+
+    def refresh(self) -> None:
+        """Let the next frame stand alone: the receiver has lost one, or begins."""
+        self._last = None
 
     def encode(
         self, image: np.ndarray, settings: EncoderSettings = EncoderSettings(),
@@ -158,17 +169,25 @@ class FrameEncoder:
         caption, caption_id = self._caption(settings)
         work = self._analysis.reduce(image)
         latent = self._analysis.transform(work)
-        coder = LatentCoder(self._profile, latent)
         height, width = image.shape[:2]
+        before = self._before(settings, width, height)
+        coder = LatentCoder(
+            self._profile, latent, None if before is None else before.symbols,
+            layered=not settings.stream)
         head = wire.Packet(
             profile_hash=self._profile.short_hash, width=width, height=height, channels=(0,),
-            quantizer=quantizer, seed=settings.seed, text=caption, caption_id=caption_id)
+            quantizer=quantizer, seed=settings.seed, text=caption, caption_id=caption_id,
+            stream_reference=None if before is None else before.reference)
         candidate = self._choose(settings, coder, work, head)
         packet = candidate.packet(head)
+        payload = wire.serialize(packet)
+        self._last = Remembered.of(payload, packet, candidate.symbols)
+        self._since_refresh = 0 if before is None else self._since_refresh + 1
         return EncodedFrame(
-            payload=wire.serialize(packet), layer_ends=candidate.packet_ends(head),
+            payload=payload, layer_ends=candidate.packet_ends(head),
             sections=packet.section_sizes(), channels=packet.channels,
-            quantizer=packet.quantizer, width=width, height=height,
+            quantizer=packet.quantizer, stream_reference=packet.stream_reference, width=width,
+            height=height,
             encode_ms=(time.perf_counter() - start) * 1e3)
 
     def _choose(
@@ -188,6 +207,19 @@ class FrameEncoder:
         if limit is None:
             return coder.code(sorted(channels), head.quantizer)
         return fit(coder, channels, head, limit)
+
+    def _before(self, settings: EncoderSettings, width: int, height: int) -> Remembered | None:
+        """Return the frame that the next one refers to; None when that stands alone."""
+        if settings.refresh_interval < 1:
+            raise CodecError(f'a refresh interval of {settings.refresh_interval} is not positive')
+        if not settings.stream:
+            return None
+        if not self._profile.context.streams:
+            raise ProfileError(f'profile {self._profile.name} has no stream mode')
+        last = self._last
+        if last is None or (last.width, last.height) != (width, height):
+            return None
+        return last if self._since_refresh + 1 < settings.refresh_interval else None
 
     @staticmethod
     def _caption(settings: EncoderSettings) -> tuple[bytes, int | None]:
@@ -229,6 +261,7 @@ class FrameDecoder:
         self._synthesis = Synthesis(profile, threads)
         self._synthesis.load()
         self._context = profile.context
+        self._memory = StreamMemory()
 
     def decode(self, payload: bytes) -> Reconstruction:
         """
@@ -243,6 +276,7 @@ class FrameDecoder:
         packet = wire.parse(payload)
         caption = text.decompress(packet.text)
         symbols = self.decode_symbols(packet)
+        self._memory.keep(Remembered.of(payload, packet, symbols))
         picture = self._synthesis.render(
             symbols, packet.channels, packet.quantizer, packet.height, packet.width)
         return Reconstruction(
@@ -265,13 +299,12 @@ class FrameDecoder:
                 f'{self._profile.name} {self._profile.short_hash:04x}')
         if packet.quantizer >= self._profile.manifest.quantizers:
             raise PacketError(f'the profile has no quantizer {packet.quantizer}')
-        if packet.stream_reference is not None:
-            raise MissingReferenceError(
-                f'the packet refers to packet {packet.stream_reference:04x}, which is not here')
         if packet.width * packet.height > self._max_pixels:
             raise PacketError(
                 f'{packet.width}x{packet.height} pixels are more than {self._max_pixels}')
         pitch = self._profile.pitch
+        previous = self._memory.find(packet)
+        context = {} if previous is None else {'previous': previous}
         return self._context.decode(
             packet.stream, packet.channels, packet.quantizer,
-            -(-packet.height // pitch), -(-packet.width // pitch))
+            -(-packet.height // pitch), -(-packet.width // pitch), **context)

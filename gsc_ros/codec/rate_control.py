@@ -5,26 +5,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from gsc_ros.codec import packet as wire
-from gsc_ros.codec.candidate import Candidate, LatentCoder
+from gsc_ros.codec.candidate import Candidate, head_bytes, LatentCoder, NEAREST
 from gsc_ros.codec.error import CodecError
 import numpy as np
 
 # Between two quantizers the finer one is used with fewer symbols: magnitudes are rounded up from
-# these fractions only. Beyond the last, the coarser quantizer is the better way to spend less.
-THRESHOLDS = (0.52, 0.54, 0.56, 0.58, 0.6)
+# these fractions only. Beyond the first, the coarser quantizer is the better way to spend less.
+THRESHOLDS = (0.6, 0.58, 0.56, 0.54, 0.52, NEAREST)
+# About what share of the information of the nearest symbols such a step saves for each 1 of it.
+_SAVING = 1.25
+# Bytes per estimated bit, until a frame has been coded.
+_FIRST_RATIO = 0.1
+# Codings, once something fits, and the part of the limit that is near enough.
+_CODINGS = 4
+_NEAR = 0.985
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    A way to spend more than the steps before it.
+
+    :param quantizer: index of the quantizer.
+    :param threshold: fraction from which a magnitude is rounded up.
+    :param estimate: see :meth:`LatentCoder.estimate`.
+    """
+
+    quantizer: int
+    threshold: float
+    estimate: float
 
 
 def fit(
     coder: LatentCoder, channels: Sequence[int], head: wire.Packet, max_bytes: int,
 ) -> Candidate:
     """
-    Return the finest candidate that fits.
+    Return about the finest candidate that fits.
 
     A quantizer was trained for the trade-off at which all channels are sent, so channels are given
-    up only where no coarser quantizer is left.
+    up only where no coarser quantizer is left. Sizes are estimated, and the estimate corrected by
+    the size of each candidate coded, so that a few codings are enough.
 
     :param coder: of the frame.
     :param channels: the channels to send if there is room, the most important first.
@@ -32,27 +56,28 @@ def fit(
     :param max_bytes: what the packet must not exceed.
     :raises CodecError: when not even one channel fits.
     """
-    order, whole = by_fineness(coder), sorted(channels)
-
-    def fits(candidate: Candidate) -> bool:
-        return candidate.size(head) <= max_bytes
-
-    finest = _last(
-        len(order), lambda index: coder.code(whole, order[index]), fits)
-    if finest is None:
-        fewer = _last(
-            len(channels), lambda index: coder.code(sorted(channels[:index + 1]), order[0]), fits)
-        if fewer is None:
-            raise CodecError(f'not even one channel fits {max_bytes} bytes')
-        return fewer
-    finer = order.index(finest.quantizer) + 1
-    if finer == len(order):
-        return finest
-    # From the highest threshold, which costs least, to the lowest.
-    between = _last(
-        len(THRESHOLDS),
-        lambda index: coder.code(whole, order[finer], THRESHOLDS[-1 - index]), fits)
-    return finest if between is None else between
+    whole = sorted(channels)
+    steps = _steps(coder, whole)
+    best = None
+    low, high = -1, len(steps)
+    ratio, overhead = _FIRST_RATIO, head_bytes(head, (0,))
+    codings = 0
+    while high - low > 1 and (best is None or codings < _CODINGS):
+        affordable = sum(step.estimate * ratio + overhead <= max_bytes for step in steps)
+        index = min(max(affordable - 1, low + 1), high - 1)
+        step = steps[index]
+        candidate = coder.code(whole, step.quantizer, step.threshold)
+        codings += 1
+        size = candidate.size(head)
+        overhead = head_bytes(head, candidate.channels)
+        ratio = (size - overhead) / step.estimate
+        if size > max_bytes:
+            high = index
+            continue
+        low, best = index, candidate
+        if size >= _NEAR * max_bytes:
+            break
+    return _fewer(coder, channels, steps[0], head, max_bytes) if best is None else best
 
 
 def by_fineness(coder: LatentCoder) -> list[int]:
@@ -61,18 +86,32 @@ def by_fineness(coder: LatentCoder) -> list[int]:
     return [int(index) for index in np.argsort(gains, kind='stable')]
 
 
-def _last(
-    count: int, make: Callable[[int], Candidate], fits: Callable[[Candidate], bool],
-) -> Candidate | None:
-    """Return the candidate of the highest index that fits, by bisection; None if none does."""
+def _steps(coder: LatentCoder, channels: Sequence[int]) -> list[Step]:
+    """Return ways to spend more and more."""
+    steps: list[Step] = []
+    for quantizer in by_fineness(coder):
+        estimate = coder.estimate(channels, quantizer)
+        for threshold in THRESHOLDS:
+            less = estimate * (1 - _SAVING * (threshold - NEAREST))
+            if not steps or less > steps[-1].estimate:
+                steps.append(Step(quantizer, threshold, less))
+    return steps
+
+
+def _fewer(
+    coder: LatentCoder, channels: Sequence[int], step: Step, head: wire.Packet, max_bytes: int,
+) -> Candidate:
+    """Return the candidate of as many of the first channels as fit, by bisection."""
     best = None
-    low, high = 0, count - 1
+    low, high = 1, len(channels)
     while low <= high:
         middle = (low + high) // 2
-        candidate = make(middle)
-        if fits(candidate):
+        candidate = coder.code(sorted(channels[:middle]), step.quantizer, step.threshold)
+        if candidate.size(head) <= max_bytes:
             best = candidate
             low = middle + 1
         else:
             high = middle - 1
+    if best is None:
+        raise CodecError(f'not even one channel fits {max_bytes} bytes')
     return best

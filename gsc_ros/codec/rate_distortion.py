@@ -127,7 +127,7 @@ def rank(
     :param runs: measurements at most.
     """
     channels, symbols = coder.quantize(range(wire.LATENT_CHANNELS), quantizer)
-    bits = coder.profile.context.entropy(symbols, channels, quantizer)
+    bits = coder.bits(channels, symbols, quantizer)
     audible = symbols.any(axis=(1, 2))
     considered = np.argsort(np.where(audible, -bits, 0), kind='stable')[:CONSIDERED]
     price = bits + INDEX_BITS

@@ -92,7 +92,7 @@ def test_an_executable_is_installed_and_can_be_run(name: str):
     assert (REPOSITORY / (module[1].replace('.', '/') + '.py')).is_file()
 
 
-@pytest.mark.parametrize('name', ['ros', 'base', 'train', 'eval', 'flux', 'test'])
+@pytest.mark.parametrize('name', ['ros', 'base', 'train', 'eval', 'caption', 'flux', 'test'])
 def test_every_requirement_is_pinned(name: str):
     assert requirement_names(name) <= requirement_names('constraints')
 

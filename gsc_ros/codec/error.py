@@ -22,3 +22,7 @@ class ProfileMismatchError(PacketError):
 
 class MissingReferenceError(PacketError):
     """A packet refers to an earlier one that the decoder has not got; it needs a new start."""
+
+
+class CaptionError(CodecError):
+    """A captioner cannot be used, or has no caption for a picture."""

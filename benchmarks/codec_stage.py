@@ -5,7 +5,8 @@ Time encoding and decoding, stage by stage.
 
     python benchmarks/codec_stage.py [IMAGE ...] [--channels 32] [--profile tiny] [--json]
 
-Without images, a picture of 1216x352 pixels that is computed here is used.
+Without images, a picture of 1216x352 pixels that is computed here is used. The first run of each
+stage is not counted: it opens what later ones use.
 """
 
 from __future__ import annotations
@@ -14,17 +15,26 @@ import argparse
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 import json
 from pathlib import Path
 import time
 
 import cv2
 from gsc_ros.codec import packet as wire
+from gsc_ros.codec import text
+from gsc_ros.codec.candidate import LatentCoder
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
 from gsc_ros.codec.profile import load_profile, Profile
-from gsc_ros.codec.selection import score_channels
-from gsc_ros.codec.structure import Analysis, quantize, Synthesis
+from gsc_ros.codec.selection import most_similar, Selection
+from gsc_ros.codec.structure import Analysis, Synthesis
 import numpy as np
+
+CAPTION = (
+    'A quiet residential street with parked cars on both sides, a cyclist in the distance and '
+    'tall trees in full leaf. The asphalt is dry and evenly lit by the afternoon sun, and a white '
+    'van is about to turn left at the crossing.')
+PERCENTILES = (50, 90, 99)
 
 
 class Stopwatch:
@@ -38,11 +48,11 @@ class Stopwatch:
         """Time what is done within."""
         start = time.perf_counter()
         yield
-        self.times[name].append((time.perf_counter() - start) * 1e3)
+        self.add(name, (time.perf_counter() - start) * 1e3)
 
-    def medians(self) -> dict[str, float]:
-        """Return the median of each stage, the first and cold run left out."""
-        return {name: float(np.median(times[1:] or times)) for name, times in self.times.items()}
+    def add(self, name: str, milliseconds: float) -> None:
+        """Add a time that was taken elsewhere."""
+        self.times[name].append(milliseconds)
 
 
 def synthetic_image() -> np.ndarray:
@@ -55,42 +65,67 @@ def synthetic_image() -> np.ndarray:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
+class Stages:
+    """
+    What is timed.
+
+    :param profile: the profile.
+    :param threads: threads of ONNX Runtime.
+    """
+
+    def __init__(self, profile: Profile, threads: int) -> None:
+        self.profile = profile
+        self.analysis = Analysis(profile, threads)
+        self.synthesis = Synthesis(profile, threads)
+        self.encoder = FrameEncoder(profile, threads)
+        self.decoder = FrameDecoder(profile, threads)
+
+
 def measure(
-    image: np.ndarray, profile: Profile, settings: EncoderSettings, threads: int, repeats: int,
-) -> dict[str, float]:
-    """Return the median time of each stage for one image in milliseconds."""
-    watch = Stopwatch()
-    analysis, synthesis = Analysis(profile, threads), Synthesis(profile, threads)
-    encoder, decoder = FrameEncoder(profile, threads), FrameDecoder(profile, threads)
-    channels = tuple(range(settings.channels))
+    watch: Stopwatch, stages: Stages, image: np.ndarray, settings: EncoderSettings,
+) -> None:
+    """Time each stage once for one image."""
+    profile, encoder, decoder = stages.profile, stages.encoder, stages.decoder
+    analysis, synthesis = stages.analysis, stages.synthesis
     quantizer = profile.manifest.default_quantizer
-    for _ in range(repeats + 1):
-        with watch.stage('encode: pad and reduce'):
-            work = analysis.reduce(image)
-        with watch.stage('encode: analysis'):
-            latent = analysis.transform(work)
-        with watch.stage('encode: SSIM of all channels (not in total)'):
-            score_channels(latent, work)
-        with watch.stage('encode: quantise'):
-            symbols = quantize(latent[:len(channels)], profile.gains[quantizer][:len(channels)],
-                               profile.manifest.symbol_max)
-        with watch.stage('encode: entropy coding'):
-            profile.context.encode(
-                symbols, channels, quantizer, wire.layer_counts(len(channels)))
-        with watch.stage('encode: total'):
-            frame = encoder.encode(image, settings)
-        packet = wire.parse(frame.payload)
-        with watch.stage('decode: entropy decoding'):
-            found = decoder.decode_symbols(packet)
-        with watch.stage('decode: synthesis and enlarging'):
-            synthesis.render(found, packet.channels, packet.quantizer, *image.shape[:2])
-        with watch.stage('decode: total'):
-            decoder.decode(frame.payload)
-    return watch.medians()
+    with watch.stage('encode: reduce'):
+        work = analysis.reduce(image)
+    with watch.stage('encode: analysis'):
+        latent = analysis.transform(work)
+    coder = LatentCoder(profile, latent)
+    with watch.stage('encode: quantise'):
+        channels, symbols = coder.quantize(range(settings.channels), quantizer)
+    with watch.stage('encode: entropy'):
+        profile.context.encode(symbols, channels, quantizer, wire.layer_counts(len(channels)))
+    with watch.stage('encode: text'):
+        caption = text.compress(CAPTION)
+    with watch.stage('encode: total, no text'):
+        frame = encoder.encode(image, settings)
+    with watch.stage('choice: like the image (ssim)'):
+        most_similar(settings.channels, coder.symbols(quantizer), work)
+    limit = replace(settings, channels=wire.LATENT_CHANNELS, max_bytes=len(frame.payload))
+    with watch.stage('encode: total, within a limit'):
+        encoder.encode(image, limit)
+    with watch.stage('encode: total, rate-distortion'):
+        encoder.encode(image, replace(settings, selection=Selection.RATE_DISTORTION))
+    packet = wire.parse(frame.payload)
+    with watch.stage('decode: entropy'):
+        found = decoder.decode_symbols(packet)
+    whole = np.zeros((wire.LATENT_CHANNELS, *found.shape[1:]), np.float32)
+    with watch.stage('decode: synthesis'):
+        synthesis.planes(whole, packet.quantizer)
+    with watch.stage('decode: synthesis and enlarging'):
+        synthesis.render(found, packet.channels, packet.quantizer, *image.shape[:2])
+    watch.add('decode: enlarging', watch.times['decode: synthesis and enlarging'][-1]
+              - watch.times['decode: synthesis'][-1])
+    with watch.stage('decode: text'):
+        text.decompress(caption)
+    with watch.stage('decode: total, no text'):
+        decoder.decode(frame.payload)
 
 
 def main() -> None:
-    """Measure every image and print the medians over the images."""
+    """Measure every image and print percentiles over all runs."""
     parser = argparse.ArgumentParser(description='Time encoding and decoding, stage by stage.')
     parser.add_argument('images', nargs='*', type=Path, help='images; default: a computed one')
     parser.add_argument('--channels', type=int, default=32, help='channels to send (default 32)')
@@ -101,21 +136,26 @@ def main() -> None:
     arguments = parser.parse_args()
     start = time.perf_counter()
     profile = load_profile(arguments.profile)
-    FrameEncoder(profile, arguments.threads)
-    FrameDecoder(profile, arguments.threads)
+    parts = Stages(profile, arguments.threads)
     ready = (time.perf_counter() - start) * 1e3
     images = [cv2.imread(str(path))[:, :, ::-1].copy() for path in arguments.images]
-    results = [
-        measure(image, profile, EncoderSettings(channels=arguments.channels), arguments.threads,
-                arguments.repeats)
-        for image in images or [synthetic_image()]]
-    stages = {'load profile and sessions': ready} | {
-        name: float(np.median([result[name] for result in results])) for name in results[0]}
+    settings = EncoderSettings(channels=arguments.channels)
+    watch = Stopwatch()
+    for image in images or [synthetic_image()]:
+        for _ in range(arguments.repeats + 1):
+            measure(watch, parts, image, settings)
+    stages = {
+        name: np.percentile(times[1:], PERCENTILES).tolist()
+        for name, times in watch.times.items()}
     if arguments.json:
-        print(json.dumps({'profile': profile.name, 'milliseconds': stages}))
+        print(json.dumps({
+            'profile': profile.name, 'percentiles': PERCENTILES, 'ready_milliseconds': ready,
+            'milliseconds': stages}))
         return
-    for name, milliseconds in stages.items():
-        print(f'{name:46s} {milliseconds:8.2f} ms')
+    print(f'load profile and sessions: {ready:.0f} ms')
+    print(f'{"":36s}' + ''.join(f'{f"p{percentile}":>9s}' for percentile in PERCENTILES) + '  ms')
+    for name, values in stages.items():
+        print(f'{name:36s}' + ''.join(f'{value:9.2f}' for value in values))
 
 
 if __name__ == '__main__':

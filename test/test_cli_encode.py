@@ -163,6 +163,19 @@ def test_a_folder_becomes_a_folder_of_packets(capsys, tmp_path):
     assert done.json['bytes'] == sum(path.stat().st_size for path in (tmp_path / 'out').iterdir())
 
 
+def test_a_folder_may_be_coded_as_a_stream(capsys, tmp_path):
+    (tmp_path / 'in').mkdir()
+    for name in ('a.png', 'b.png', 'c.png'):
+        write_picture(tmp_path / 'in' / name)
+    encoded = call(capsys, 'encode', tmp_path / 'in', '-o', tmp_path / 'out', '--stream',
+                   '--json').json['results']
+    assert [result['stream_reference'] is None for result in encoded] == [True, False, False]
+    assert encoded[1]['bytes'] < encoded[0]['bytes']
+    assert call(capsys, 'decode', tmp_path / 'out', '-o', tmp_path / 'back').status == 0
+    done = call(capsys, 'decode', tmp_path / 'out' / 'b.gsc', '-o', tmp_path / 'b.png')
+    assert (done.status, 'which is not here' in done.err) == (1, True)
+
+
 @pytest.mark.parametrize('content', (b'', b'not a picture', b'\x89PNG\r\n\x1a\n' + bytes(40)))
 def test_what_is_no_picture_is_bad_data(capsys, tmp_path, content):
     (tmp_path / 'bad.png').write_bytes(content)

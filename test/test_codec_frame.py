@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 from codec_image import picture
+import cv2
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec.error import (
     CodecError,
@@ -26,6 +27,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from shared_data import shared_data
 
 IMAGE = picture(200, 320)
 PROFILE = load_profile('tiny')
@@ -237,6 +239,22 @@ def test_another_process_with_other_threads_and_another_cpu_reads_the_same_symbo
         [sys.executable, '-c', code, tmp_path / 'frame.gsc', str(threads)], capture_output=True,
         check=True, env=os.environ | other)
     assert done.stdout == DECODER.decode_symbols(wire.parse(frame.payload)).tobytes()
+
+
+@pytest.mark.skipif(shared_data() is None, reason='the shared data are not here')
+@pytest.mark.parametrize('pattern', ['kodak/*', 'kitti/*/*_drive_*_sync/image_02/data/*'])
+def test_real_pictures_come_back_with_the_symbols_that_were_sent(pattern):
+    paths = sorted(shared_data().glob(pattern))
+    assert paths
+    for path in paths[::max(1, len(paths) // 4)]:
+        image = cv2.imread(str(path))[:, :, ::-1]
+        frame = ENCODER.encode(np.ascontiguousarray(image), EncoderSettings(channels=320))
+        assert DECODER.decode(frame.payload).image.shape == image.shape
+        packet = wire.parse(frame.payload)
+        again = PROFILE.context.encode(
+            DECODER.decode_symbols(packet), packet.channels, packet.quantizer,
+            packet.layer_counts)
+        assert again.stream == packet.stream.rstrip(b'\0')
 
 
 def test_a_worker_thread_may_use_what_another_thread_made():

@@ -6,6 +6,7 @@ Encode an image to a .gsc packet, or every image of a folder to one packet each.
     gsc encode photo.png -o photo.gsc --max-bytes 250
     gsc encode photo.png -o photo.gsc --target-bpp 0.005 --selection rate-distortion
     gsc encode drive/ -o packets/ --channels 16
+    gsc encode drive/ -o packets/ --target-bpp 0.002 --stream
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="which channels: the profile's first ones, those most like the image, "
                         'or those that lessen the measured error most per bit, which takes '
                         'seconds (%(default)s)')
+    parser.add_argument('--stream', action='store_true',
+                        help='code each image of a folder from the one before, in order of names; '
+                        'they are decoded together, too')
     parser.add_argument('--caption', default='', metavar='TEXT',
                         help='text to send along; `none` for none')
     parser.add_argument('--json', action='store_true', help='print one JSON object on stdout')
@@ -75,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         quantizer=arguments.quantizer,
         selection=Selection(arguments.selection),
         max_bytes=arguments.max_bytes,
+        stream=arguments.stream,
         caption='' if arguments.caption == 'none' else arguments.caption)
     try:
         profile = load_profile(arguments.profile)
@@ -111,6 +116,8 @@ def _result(job: Job, frame: EncodedFrame, settings: EncoderSettings, profile: s
         'bytes': size, 'bpp': 8 * size / (frame.width * frame.height),
         'sections': frame.sections, 'channels': list(frame.channels),
         'layer_ends': list(frame.layer_ends), 'quantizer': frame.quantizer,
+        'stream_reference': None if frame.stream_reference is None
+        else f'{frame.stream_reference:04x}',
         'width': frame.width, 'height': frame.height, 'caption': settings.caption,
         'encode_ms': frame.encode_ms, 'profile': profile,
     }

@@ -18,6 +18,8 @@ FOLDER = Path(__file__).resolve().parent / 'golden'
 DOCUMENT = json.loads((FOLDER / 'packets.json').read_text(encoding='utf-8'))
 PROFILE = load_profile('tiny')
 DECODER = FrameDecoder(PROFILE)
+# The packets that a packet of a stream leans on.
+FOLLOWED = {'stream_1': ('stream_0',), 'stream_2': ('stream_0', 'stream_1')}
 
 
 def test_the_golden_packets_are_of_the_shipped_profile():
@@ -31,10 +33,13 @@ def test_a_golden_packet_decodes_to_its_symbols(name):
     expected = DOCUMENT['packets'][name]
     payload = (FOLDER / f'{name}.gsc').read_bytes()
     packet = wire.parse(payload)
+    for before in FOLLOWED.get(name, ()):
+        DECODER.decode((FOLDER / f'{before}.gsc').read_bytes())
     assert wire.serialize(packet) == payload
     found = {
         'bytes': len(payload), 'width': packet.width, 'height': packet.height,
         'channels': list(packet.channels), 'quantizer': packet.quantizer, 'seed': packet.seed,
+        'stream_reference': packet.stream_reference,
         'caption': text.decompress(packet.text), 'caption_id': packet.caption_id,
         'symbols_sha256': hashlib.sha256(
             DECODER.decode_symbols(packet).astype('<i2').tobytes()).hexdigest()}

@@ -18,6 +18,7 @@ from gsc_ros.codec import text  # noqa: E402
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder  # noqa: E402
 from gsc_ros.codec.profile import load_profile  # noqa: E402
 from gsc_ros.codec.selection import Selection  # noqa: E402
+import numpy as np  # noqa: E402
 
 CASES = {
     'ordinary': ((352, 1216), EncoderSettings()),
@@ -36,6 +37,7 @@ def main() -> None:
     """Encode every case, and a cut one, and describe what they decode to."""
     profile = load_profile('tiny')
     encoder, decoder = FrameEncoder(profile), FrameDecoder(profile)
+    fresh = FrameEncoder(profile)
     for old in FOLDER.glob('*.gsc'):
         old.unlink()
     payloads = {}
@@ -47,14 +49,21 @@ def main() -> None:
         payloads[name] = frame.payload
         if name == 'ordinary':
             payloads['cut'] = wire.cut(frame.payload, 5, frame.layer_ends)
+    turning = picture(200, 340, seed=99)
+    for number in range(3):
+        view = np.ascontiguousarray(turning[:, 5 * number:5 * number + 320])
+        payloads[f'stream_{number}'] = fresh.encode(
+            view, EncoderSettings(channels=320, quantizer=number, stream=True)).payload
     entries = {}
     for name, payload in payloads.items():
         (FOLDER / f'{name}.gsc').write_bytes(payload)
         packet = wire.parse(payload)
         symbols = decoder.decode_symbols(packet).astype('<i2').tobytes()
+        decoder.decode(payload)
         entries[name] = {
             'bytes': len(payload), 'width': packet.width, 'height': packet.height,
             'channels': list(packet.channels), 'quantizer': packet.quantizer, 'seed': packet.seed,
+            'stream_reference': packet.stream_reference,
             'caption': text.decompress(packet.text), 'caption_id': packet.caption_id,
             'symbols_sha256': hashlib.sha256(symbols).hexdigest()}
     document = {'profile': profile.content_hash.hex(), 'packets': entries}

@@ -11,7 +11,8 @@ midpoints of its diagonals, the midpoints of its edges, and the same again at st
 second pass on, every symbol has four coded neighbours around it.
 
 For each symbol two linear forms with integer weights are evaluated. The *signed* form predicts the
-symbol from its neighbours and from the co-located symbols of channels of earlier groups. The
+symbol from its neighbours and, of channels of earlier groups, from the co-located symbols and from
+how much these change from left to right and from top to bottom. The
 *magnitude* form predicts how far off that will be, from the magnitudes of the neighbours, of the
 co-located symbols of earlier groups and of those around them, and from how much the neighbours
 differ. Symbols and magnitudes are taken relative to their mean over the training data: one that is
@@ -50,6 +51,8 @@ NEIGHBORS = 4
 # Inputs of the magnitude form from the channel itself: neighbours and their spread.
 OWN = NEIGHBORS + 1
 PAD = 2
+# Inputs of the signed form from another channel: the symbol and its changes along rows and columns.
+SLOPES = 3
 NO_CHANNEL = -1
 MAX_SYMBOL = 1 << 14
 MAX_REFERENCES = 64
@@ -121,7 +124,8 @@ class ContextTables:
     :param signed_mean: int32 ``[Q, C]``, mean symbol.
     :param signed_reference: int16 ``[Q, C, J]``, channels of earlier groups that predict the
         symbol; -1: none.
-    :param signed_weight: int16 ``[Q, C, J]``, their weights.
+    :param signed_weight: int16 ``[Q, C, 3, J]``, weights of the co-located symbol and of its
+        changes along a row and along a column.
     :param signed_neighbor: int16 ``[Q, C, 5, 4]``, weights of the neighbours by pass.
     :param magnitude_mean: int32 ``[Q, C]``, mean magnitude of a symbol.
     :param magnitude_bias: int32 ``[Q, C, 5]``, mean error of the prediction by pass.
@@ -176,7 +180,7 @@ class ContextTables:
             'gain': (np.int32, pair),
             'signed_mean': (np.int32, pair),
             'signed_reference': (np.int16, pair + (signed,)),
-            'signed_weight': (np.int16, pair + (signed,)),
+            'signed_weight': (np.int16, pair + (SLOPES, signed)),
             'signed_neighbor': (np.int16, pair + (PASSES, NEIGHBORS)),
             'magnitude_mean': (np.int32, pair),
             'magnitude_bias': (np.int32, pair + (PASSES,)),
@@ -525,32 +529,38 @@ class _Frame:
             return signed, magnitude, before
         done = np.s_[:self.done]
         earlier = self.channels[done]
-        signed_weight = self._dense(tables.signed_reference[place], tables.signed_weight[place])
+        reference, weights = tables.signed_reference[place], tables.signed_weight[place]
+        signed_weight = np.concatenate(
+            [self._dense(reference, weights[:, index]) for index in range(SLOPES)], axis=1)
         reference, weights = tables.magnitude_reference[place], tables.magnitude_weight[place]
         near, around = (self._dense(reference, weights[:, index]) for index in range(2))
         signed_mean = tables.signed_mean[self.quantizer, earlier].astype(np.float64)
         magnitude_mean = tables.magnitude_mean[self.quantizer, earlier].astype(np.float64)
-        signed_origin = (signed_weight @ signed_mean)[:, None]
+        signed_origin = (signed_weight[:, :self.done] @ signed_mean)[:, None]
         near_origin = (near @ magnitude_mean)[:, None]
         around_origin = (around @ magnitude_mean)[:, None]
         columns = self.shape[1]
         rows = max(_FAR_CHUNK // columns, 1)
         grid = self.symbols[done].reshape(self.done, *self.shape)
+        if before is not None:
+            earlier_grid = self.before[done].reshape(self.done, *self.shape)
         for top in range(0, self.shape[0], rows):
             bottom = min(top + rows, self.shape[0])
             flat = np.s_[top * columns:bottom * columns]
-            values = grid[:, top:bottom].reshape(self.done, -1).astype(np.float64)
-            signed[:, flat] = _whole(signed_weight @ values * ONE - signed_origin)
             above, below = max(top - 1, 0), min(bottom + 1, self.shape[0])
-            sizes = np.abs(grid[:, above:below]).astype(np.float64)
-            nearby = sum_around(sizes)[:, top - above:bottom - above].reshape(self.done, -1)
-            sizes = sizes[:, top - above:bottom - above].reshape(self.done, -1)
+            band, inner = np.s_[:, above:below], np.s_[:, top - above:bottom - above]
+            values = grid[band].astype(np.float64)
+            sloped = _slopes(values, inner)
+            signed[:, flat] = _whole(signed_weight @ sloped * ONE - signed_origin)
+            sizes = np.abs(values)
+            nearby = sum_around(sizes)[inner].reshape(self.done, -1)
+            sizes = sizes[inner].reshape(self.done, -1)
             magnitude[:, flat] = _whole(
                 (near @ sizes + around @ nearby) * ONE - near_origin
                 - around_origin * self.borders[flat])
             if before is not None:
-                values = self.before[done, flat].astype(np.float64)
-                before[:, flat] = _whole(signed_weight @ values - signed_origin)
+                sloped = _slopes(earlier_grid[band].astype(np.float64), inner)
+                before[:, flat] = _whole(signed_weight @ sloped - signed_origin)
         return signed, magnitude, before
 
     def _dense(self, reference: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -608,16 +618,19 @@ class _Group:
         self._magnitude = np.zeros(shape, np.int32)
         # Sum of the magnitudes of all channels of the group, 8 fractional bits.
         self._activity = np.zeros(frame.padded_size, np.int64)
+        # Running means of magnitudes, of errors and of differences from the frame before.
         self._count = _PRIOR_COUNT
-        self._size_total = self._magnitude_mean * _PRIOR_COUNT
-        self._error_total = self._magnitude_bias[:, :1] * _PRIOR_COUNT
-        self._pending = (0, 0, 0, 0)
+        self._size_mean, self._error_mean, self._change_mean = (
+            self._magnitude_mean, self._magnitude_bias[:, :1], self._magnitude_bias[:, :1])
+        self._totals = np.stack(
+            [self._size_mean, self._error_mean, self._change_mean]) * _PRIOR_COUNT
         positions = frame.symbols.shape[1]
         self._mean_activity = int(frame.activity.sum()) // positions
         self._around_activity = sum_around(
             frame.activity.reshape((1,) + frame.padded_shape))[0].ravel()
         if frame.previous is not None:
-            self._stream = tables.stream_weight[place].astype(np.int64)
+            weights = tables.stream_weight[place].astype(np.int64)
+            self._stream = np.ascontiguousarray(weights.transpose(3, 0, 1, 2))
             self._before = np.zeros(shape, np.int32)
             before = frame.before[slots]
             self._before[:, frame.inside] = before - self._signed_mean
@@ -625,7 +638,6 @@ class _Group:
                 self._before.reshape((-1,) + frame.padded_shape)).reshape(shape)
             self._innovation = np.zeros(frame.padded_size, np.int64)
             self._both = np.zeros(frame.padded_size, np.int64)
-            self._change_total = self._magnitude_bias[:, :1] * _PRIOR_COUNT
             self._evidence = tuple(
                 4 * known + sum_around(known.reshape((1,) + frame.padded_shape))[0].ravel()
                 + int(known.sum()) // positions for known in (frame.innovation, frame.both))
@@ -645,44 +657,32 @@ class _Group:
         magnitude = (near[..., :NEIGHBORS] @ sizes)[:, 0] + near[..., NEIGHBORS] * spreads
         magnitude = (magnitude >> FRACTION_BITS) + self._magnitude_far[:, part.positions]
         magnitude += self._magnitude_bias[:, index, None]
-        shape = still.shape
-        features = np.empty(
-            (STILL_FEATURES if frame.previous is None else STREAM_FEATURES,) + shape, np.int32)
-        features[1] = log_steps(magnitude)
-        features[2] = log_steps((sizes.sum(axis=1) >> 2) + self._magnitude_mean)
-        features[3] = log_steps(spreads)
-        features[4] = log_steps(self._size_total // self._count)
-        features[5] = log_steps(self._error_total // self._count)
-        features[6] = log_steps(frame.activity[part.padded])
-        features[7] = log_steps(self._around_activity[part.padded])
-        features[8] = log_steps(self._activity[part.neighbors].sum(axis=0))
-        features[9] = log_steps(self._magnitude_mean)
-        features[10] = log_steps(np.int64(self._mean_activity))
+        sizes_near = (sizes.sum(axis=1) >> 2) + self._magnitude_mean
+        measures = [
+            magnitude, sizes_near, spreads, self._size_mean, self._error_mean,
+            frame.activity[part.padded], self._around_activity[part.padded],
+            self._activity[part.neighbors].sum(axis=0), self._magnitude_mean, self._mean_activity]
         if frame.previous is None:
-            return np.clip(still + self._signed_mean, -limit, limit), features, None, None
+            return (np.clip(still + self._signed_mean, -limit, limit), log_features(measures),
+                    None, None)
         co_located = self._before[:, part.padded].astype(np.int64)
         neighbors = self._before[:, part.neighbors].astype(np.int64)
         nearby = self._before_around[:, part.padded].astype(np.int64) >> 2
-        near = self._signed_near[:, index, None, :]
-        still_before = ((near @ neighbors)[:, 0] >> FRACTION_BITS)
+        still_before = (self._signed_near[:, index, None, :] @ neighbors)[:, 0] >> FRACTION_BITS
         still_before += self._before_far[:, part.positions]
         inputs = np.stack([still, co_located, still_before, nearby])
         innovation = self._evidence[0][part.padded] + self._innovation[part.neighbors].sum(axis=0)
         both = self._evidence[1][part.padded] + self._both[part.neighbors].sum(axis=0)
         likeness = np.minimum(4 * innovation // np.maximum(both, 1), 3) + 1
         likeness[both < 64] = 0
-        weights = self._stream[:, int(index > 0)][:, likeness].transpose(2, 0, 1)
-        signed = ((weights * inputs).sum(axis=0) >> FRACTION_BITS) + self._signed_mean
-        change = np.abs(around - neighbors).sum(axis=1) >> 2
-        features[11] = log_steps(np.abs(co_located))
-        features[12] = log_steps(np.abs(neighbors).sum(axis=1) >> 2)
-        features[13] = log_steps(change)
-        features[14] = log_steps(innovation)
-        features[15] = log_steps(both)
-        features[16] = log_steps(np.abs(signed - still - self._signed_mean))
-        features[17] = log_steps(self._change_total // self._count)
-        features[18] = log_steps(np.abs(nearby))
-        return np.clip(signed, -limit, limit), features, likeness, inputs
+        weights = self._stream[:, :, int(index > 0)].take(likeness, axis=2)
+        signed = (weights * inputs).sum(axis=0) >> FRACTION_BITS
+        measures += [
+            np.abs(co_located), np.abs(neighbors).sum(axis=1) >> 2,
+            np.abs(around - neighbors).sum(axis=1) >> 2, innovation, both, np.abs(signed - still),
+            self._change_mean, np.abs(nearby)]
+        return (np.clip(signed + self._signed_mean, -limit, limit), log_features(measures),
+                likeness, inputs)
 
     def learn(self, part: Pass, signed: np.ndarray, values: np.ndarray) -> None:
         """Take symbols ``[n, p]`` for known."""
@@ -693,28 +693,19 @@ class _Group:
         self._magnitude[:, part.padded] = sizes - self._magnitude_mean
         total = sizes.sum(axis=0) >> FRACTION_BITS - 8
         self._activity[part.padded] = total
-        # Running means change between passes only, however these are split up.
-        change = 0
+        self._count += values.shape[1]
+        self._totals[0] += sizes.sum(axis=1, keepdims=True)
+        self._totals[1] += np.abs(fixed - signed).sum(axis=1, keepdims=True)
         if self._frame.previous is not None:
             before = self._before[:, part.padded] + self._signed_mean
             changes = np.abs(fixed - before)
             self._innovation[part.padded] = changes.sum(axis=0) >> FRACTION_BITS - 8
             self._both[part.padded] = total + (np.abs(before).sum(axis=0) >> FRACTION_BITS - 8)
-            change = changes.sum(axis=1, keepdims=True)
-        count, size, error, earlier = self._pending
-        self._pending = (
-            count + values.shape[1], size + sizes.sum(axis=1, keepdims=True),
-            error + np.abs(fixed - signed).sum(axis=1, keepdims=True), earlier + change)
+            self._totals[2] += changes.sum(axis=1, keepdims=True)
 
     def settle(self) -> None:
-        """End a pass."""
-        count, size, error, change = self._pending
-        self._count += count
-        self._size_total = self._size_total + size
-        self._error_total = self._error_total + error
-        if self._frame.previous is not None:
-            self._change_total = self._change_total + change
-        self._pending = (0, 0, 0, 0)
+        """End a pass: the running means change only now, however the pass was split up."""
+        self._size_mean, self._error_mean, self._change_mean = self._totals // self._count
 
 
 class _Known:
@@ -881,6 +872,22 @@ def sum_around(values: np.ndarray) -> np.ndarray:
     return total
 
 
+def slopes(values: np.ndarray) -> np.ndarray:
+    """
+    Return the changes of maps ``[n, h, w]`` along rows and along columns, ``[2, n, h, w]``.
+
+    These are the differences of the two neighbours; a missing one is taken to equal the middle.
+    """
+    change = np.zeros((2,) + values.shape, values.dtype)
+    step = values[:, :, 1:] - values[:, :, :-1]
+    change[0, :, :, :-1] = step
+    change[0, :, :, 1:] += step
+    step = values[:, 1:] - values[:, :-1]
+    change[1, :, :-1] = step
+    change[1, :, 1:] += step
+    return change
+
+
 def log_steps(values: np.ndarray) -> np.ndarray:
     """
     Return about eight times the binary logarithm of integers, 0 for 0 and less, at most 192.
@@ -888,8 +895,30 @@ def log_steps(values: np.ndarray) -> np.ndarray:
     These are the upper bits of a float32 that holds the integer exactly: its exponent and the
     first three bits of its fraction.
     """
-    exact = np.clip(values, 0, (1 << 24) - 2) + 1
-    return (exact.astype(np.float32).view(np.int32) >> 20) - (127 << 3)
+    exact = np.minimum(np.maximum(values, 0), (1 << 24) - 2) + 1
+    steps = exact.astype(np.float32).view(np.int32)
+    steps >>= 20
+    steps -= 127 << 3
+    return steps
+
+
+def log_features(measures: Sequence[np.ndarray | int]) -> np.ndarray:
+    """
+    Return the logarithms of measures as features of a network, int32 ``[1 + len, n, p]``.
+
+    :param measures: integers that broadcast to the shape of the first one, ``[n, p]``.
+    :return: with the first feature left open.
+    """
+    features = np.empty((1 + len(measures),) + measures[0].shape, np.int32)
+    for feature, measure in zip(features[1:], measures):
+        feature[:] = log_steps(np.asarray(measure))
+    return features
+
+
+def _slopes(values: np.ndarray, inner: tuple[slice, slice]) -> np.ndarray:
+    """Return maps' values and changes ``[3 n, p]`` in a part of them."""
+    parts = (values, *slopes(values))
+    return np.concatenate([part[inner].reshape(len(values), -1) for part in parts])
 
 
 def _whole(values: np.ndarray) -> np.ndarray:

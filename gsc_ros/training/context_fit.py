@@ -31,6 +31,8 @@ from gsc_ros.codec.context import (
     OWN,
     PAD,
     PASSES,
+    SLOPES,
+    slopes,
     STILL_FEATURES,
     STREAM_FEATURES,
     STREAM_INPUTS,
@@ -112,6 +114,7 @@ class _Data:
     signed: np.ndarray
     magnitude: np.ndarray
     around: np.ndarray
+    slopes: np.ndarray
     inside: np.ndarray
     centers: tuple[np.ndarray, ...]
     neighbors: tuple[np.ndarray, ...]
@@ -225,32 +228,37 @@ def _gather(
     signed = (values - signed_mean[:, None].astype(np.float32)) * mask
     magnitude = (sizes - magnitude_mean[:, None].astype(np.float32)) * mask
     around = np.empty_like(magnitude)
+    change = np.zeros((2,) + values.shape, np.float32)
     for height, width, start in grids:
         shape = (height + 2 * PAD, width + 2 * PAD)
         stop = start + shape[0] * shape[1]
-        for channel in range(len(values)):
-            around[channel, start:stop] = sum_around(
-                magnitude[channel:channel + 1, start:stop].reshape((1,) + shape)).ravel()
+        part = magnitude[:, start:stop].reshape((-1,) + shape)
+        around[:, start:stop] = sum_around(part).reshape(len(values), -1)
+        inner = np.s_[..., PAD:-PAD, PAD:-PAD]
+        change[..., start:stop].reshape((2, -1) + shape)[inner] = slopes(
+            values[:, start:stop].reshape((-1,) + shape)[inner])
     centers, neighbors = [], []
     for index in range(PASSES):
         grid_parts = [(interlace(h, w)[index], start) for h, w, start in grids]
         centers.append(np.concatenate([part.padded + start for part, start in grid_parts]))
         neighbors.append(np.concatenate(
             [part.neighbors + start for part, start in grid_parts], axis=1))
-    return _Data(values, signed_mean, magnitude_mean, signed, magnitude, around,
+    return _Data(values, signed_mean, magnitude_mean, signed, magnitude, around, change,
                  np.flatnonzero(mask), tuple(centers), tuple(neighbors))
 
 
 def _fit_quantizer(data: _Data, settings: FitSettings) -> dict[str, np.ndarray]:
     """Return the integers of one quantizer, by their name in the tables."""
     count = LATENT_CHANNELS
-    signed_reference = _references(data.signed[:, data.inside], settings.signed_references)
+    sloped = np.stack([data.signed, *data.slopes])[..., data.inside]
+    signed_reference = _references(sloped, settings.signed_references)
     blurred = data.magnitude[:, data.inside] + 0.5 * data.around[:, data.inside]
-    magnitude_reference = _references(blurred, settings.magnitude_references)
+    magnitude_reference = _references(blurred[None], settings.magnitude_references)
     out = {
         'signed_mean': _fixed(data.signed_mean, np.int32),
         'signed_reference': signed_reference,
-        'signed_weight': np.zeros(signed_reference.shape, np.int16),
+        'signed_weight': np.zeros(
+            (count, SLOPES, settings.signed_references), np.int16),
         'signed_neighbor': np.zeros((count, PASSES, NEIGHBORS), np.int16),
         'magnitude_mean': _fixed(data.magnitude_mean, np.int32),
         'magnitude_bias': np.zeros((count, PASSES), np.int32),
@@ -263,9 +271,10 @@ def _fit_quantizer(data: _Data, settings: FitSettings) -> dict[str, np.ndarray]:
     for channel in np.flatnonzero(data.symbols.any(axis=1)):
         far = signed_reference[channel][signed_reference[channel] != NO_CHANNEL]
         weights, error = _fit_signed(data, channel, far, order, bounds, settings)
-        out['signed_weight'][channel, :len(far)] = _fixed(weights[:len(far)], np.int16)
+        far_weights = weights[:SLOPES * len(far)].reshape(SLOPES, len(far))
+        out['signed_weight'][channel, :, :len(far)] = _fixed(far_weights, np.int16)
         out['signed_neighbor'][channel] = _fixed(
-            weights[len(far):].reshape(PASSES, NEIGHBORS), np.int16)
+            weights[SLOPES * len(far):].reshape(PASSES, NEIGHBORS), np.int16)
         far = magnitude_reference[channel][magnitude_reference[channel] != NO_CHANNEL]
         bias, weights = _fit_magnitude(data, channel, far, order, bounds, error, settings)
         out['magnitude_bias'][channel] = _fixed(bias, np.int32)
@@ -278,25 +287,32 @@ def _fit_quantizer(data: _Data, settings: FitSettings) -> dict[str, np.ndarray]:
 
 def _references(inputs: np.ndarray, count: int) -> np.ndarray:
     """
-    Return for each channel the earlier ones that help most to predict it.
+    Return for each channel the ones of earlier groups that help most to predict it.
 
-    Those with the largest standardised weights in a regression on all earlier channels.
+    Those with the largest standardised weights in a regression on all of them.
 
-    :param inputs: float32 ``[C, n]``, of mean zero.
+    :param inputs: float32 ``[I, C, n]``, of mean zero: what is to be predicted, which is an input
+        for other channels as are the other ``I - 1`` measures of a channel.
     :return: int16 ``[C, count]``, -1 where there are fewer.
     """
-    covariance = (inputs @ inputs.T).astype(np.float64) / inputs.shape[1]
-    spread = np.sqrt(np.diag(covariance)) + 1e-9
-    correlation = covariance / spread[:, None] / spread
-    reference = np.full((len(inputs), count), NO_CHANNEL, np.int16)
-    live = covariance.diagonal() > 0
-    ends = layer_counts(len(inputs))
+    kinds, channels, positions = inputs.shape
+    flat = inputs.reshape(kinds * channels, positions)
+    live = np.flatnonzero(inputs[0].any(axis=1))
+    rows = (np.arange(kinds)[:, None] * channels + live).ravel()
+    covariance = (flat[rows] @ flat[rows].T).astype(np.float64) / positions
+    deviation = np.sqrt(np.diag(covariance)) + 1e-9
+    correlation = covariance / deviation[:, None] / deviation
+    reference = np.full((channels, count), NO_CHANNEL, np.int16)
+    ends = layer_counts(channels)
     for start, end in zip(ends, ends[1:]):
-        earlier, group = np.flatnonzero(live[:start]), start + np.flatnonzero(live[start:end])
+        known = np.searchsorted(live, start)
+        group = np.arange(known, np.searchsorted(live, end))
+        earlier = (np.arange(kinds)[:, None] * len(live) + np.arange(known)).ravel()
         system = correlation[np.ix_(earlier, earlier)] + 0.02 * np.eye(len(earlier))
         weights = np.linalg.solve(system, correlation[np.ix_(earlier, group)])
-        for channel, weight in zip(group, weights.T):
-            best = earlier[np.argsort(-np.abs(weight), kind='stable')[:count]]
+        worths = np.square(weights).reshape(kinds, known, -1).sum(axis=0)
+        for channel, worth in zip(live[group], worths.T):
+            best = live[np.argsort(-worth, kind='stable')[:count]]
             reference[channel, :len(best)] = np.sort(best)
     return reference
 
@@ -311,13 +327,14 @@ def _fit_signed(
     Weights: of the far channels, then of the neighbours pass by pass.
     """
     target = data.signed[channel][order]
-    common = data.signed[far][:, order]
+    common = np.concatenate(
+        [part[far][:, order] for part in (data.signed, *data.slopes)])
     near = [data.signed[channel][part] for part in data.neighbors]
-    size = len(far) + PASSES * NEIGHBORS
+    size = len(common) + PASSES * NEIGHBORS
     gram, moment = np.zeros((size, size)), np.zeros(size)
     for index in range(PASSES):
         part = slice(bounds[index], bounds[index + 1])
-        places = np.r_[:len(far), len(far) + index * NEIGHBORS + np.arange(NEIGHBORS)]
+        places = np.r_[:len(common), len(common) + index * NEIGHBORS + np.arange(NEIGHBORS)]
         inputs = np.concatenate([common[:, part], near[index]])
         gram[np.ix_(places, places)] += inputs @ inputs.T
         moment[places] += inputs @ target[part]
@@ -327,9 +344,9 @@ def _fit_signed(
     solution = np.linalg.solve(
         gram + np.diag(settings.ridge * power / len(order) + noise + 1e-6), moment)
     solution = np.round(np.clip(solution, -7, 7) * ONE) / ONE
-    predicted = solution[:len(far)].astype(np.float32) @ common
+    predicted = solution[:len(common)].astype(np.float32) @ common
     for index in range(PASSES):
-        weights = solution[len(far) + index * NEIGHBORS:][:NEIGHBORS].astype(np.float32)
+        weights = solution[len(common) + index * NEIGHBORS:][:NEIGHBORS].astype(np.float32)
         predicted[bounds[index]:bounds[index + 1]] += weights @ near[index]
     return solution, np.abs(target - predicted)
 

@@ -24,6 +24,7 @@ import cv2
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.evaluation.metric import ms_ssim, psnr, ssim
+from gsc_ros.evaluation.resampling import centre
 from gsc_ros.sources.opening import open_source
 import numpy as np
 
@@ -48,13 +49,6 @@ class Figures:
     decode_ms: float
 
 
-def cropped(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Return the centre of an image [H, W, 3], at most ``width`` x ``height``."""
-    top = max(0, (image.shape[0] - height) // 2)
-    left = max(0, (image.shape[1] - width) // 2)
-    return np.ascontiguousarray(image[top:top + height, left:left + width])
-
-
 def images(args: argparse.Namespace) -> Iterator[np.ndarray]:
     """Yield the input's images, uint8 [H, W, 3] RGB."""
     width, height = (int(side) for side in args.size.split('x'))
@@ -62,7 +56,7 @@ def images(args: argparse.Namespace) -> Iterator[np.ndarray]:
         image = frame.image
         if image.ndim == 2:
             image = np.repeat(image[..., None], 3, axis=2)
-        yield cropped(image, width, height)
+        yield centre(image, width, height)
 
 
 def evaluate(args: argparse.Namespace) -> list[Figures]:

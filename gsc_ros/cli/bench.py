@@ -123,7 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
         scorer = Scorer(plan.images, detector, with_vsi=no_vsi is None)
         store = Store(arguments.output / 'cache')
         with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
-                      TimeElapsedColumn(), console=console, transient=True) as progress:
+                      TimeElapsedColumn(), console=console, transient=True,
+                      disable=not console.is_terminal) as progress:
             task = progress.add_task('', total=None)
             comparison = compare(plan, scorer, store, lambda done, total, text: progress.update(
                 task, completed=done, total=total, description=text))

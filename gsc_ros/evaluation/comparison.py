@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 from gsc_ros.codec.error import CodecError
 from gsc_ros.evaluation import ffmpeg, packet_loss
-from gsc_ros.evaluation.own import Coded, OwnCodec, Sent, STREAMS
+from gsc_ros.evaluation.own import Coded, OwnCodec, Sent
 from gsc_ros.evaluation.packet_loss import LossyLink
 from gsc_ros.evaluation.resampling import Picture, reduced, resized
 from gsc_ros.evaluation.score import Scorer
@@ -186,8 +186,9 @@ def compare(plan: Plan, scorer: Scorer, store: Store, report: Report) -> Compari
             pool.shutdown(cancel_futures=True)
     codecs = [Codec(OWN, 'gsc', f'{own.settings}, every frame alone', own=True)]
     if plan.mode != 'stills':
-        codecs.append(Codec(OWN_STREAM, 'gsc stream', f'{own.settings}, frames from the one before',
-                            own=True, missing='' if STREAMS else 'not in this version'))
+        codecs.append(Codec(
+            OWN_STREAM, 'gsc stream', f'{own.settings}, frames from the one before', own=True,
+            missing='' if own.streams else 'its profile has no such mode'))
     codecs += [Codec(peer.name, peer.title, peer.settings, missing=missing[peer.name])
                for peer in chosen]
     order = [(), *((peer.name, factor) for peer, factor in jobs)]
@@ -205,7 +206,7 @@ def _own(plan: Plan, own: OwnCodec, scorer: Scorer) -> list[Outcome]:
         runs = [(name, f'at most {rate:g} kbit/s', lambda rate=rate, name=name: _trials(
             plan, lambda link: _mean_sent(plan, scorer, own.send(
                 plan.images, plan.fps, rate, name == OWN_STREAM, link))))
-                for name in ((OWN, OWN_STREAM) if STREAMS else (OWN,)) for rate in plan.rates]
+                for name in ((OWN, OWN_STREAM) if own.streams else (OWN,)) for rate in plan.rates]
     outcomes = []
     for name, setting, measure in runs:
         try:

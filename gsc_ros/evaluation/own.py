@@ -5,18 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-import time
+from dataclasses import dataclass, replace
 
-from gsc_ros.codec.error import CodecError, PacketError
+from gsc_ros.codec.error import CodecError, MissingReferenceError
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
 from gsc_ros.codec.packet import LATENT_CHANNELS
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.evaluation.packet_loss import LossyLink
 from gsc_ros.evaluation.resampling import Picture
 
-# Stream mode came after the format: what has no such setting codes every frame alone.
-STREAMS = 'stream' in {field.name for field in fields(EncoderSettings)}
 #: The smallest packet that the encoder can be asked for.
 MIN_BYTES = 16
 
@@ -72,6 +69,10 @@ class OwnCodec:
         self.quantizers = loaded.manifest.quantizers
         self.settings = (f'profile {loaded.name} {loaded.short_hash:04x}, all channels, '
                          f'{threads} threads; whole packets, no caption')
+        #: Whether frames can be coded from the ones before.
+        self.streams = loaded.context.streams
+        self._profile = loaded
+        self._threads = threads
         self._encoder = FrameEncoder(loaded, threads)
         self._decoder = FrameDecoder(loaded, threads)
 
@@ -117,32 +118,35 @@ class OwnCodec:
             that stands alone, as is the first one.
         :raises CodecError: a frame cannot be encoded.
         """
-        limit = int(kbps * 1000 / fps / 8)
+        settings = replace(_limited(int(kbps * 1000 / fps / 8)), stream=stream)
+        # What another run has decoded would be taken for received.
+        decoder = FrameDecoder(self._profile, self._threads)
         delay = link.answer_delay(fps)
         refresh: set[int] = {0}
         quiet_until = 0
         for number, image in enumerate(images):
-            alone = not stream or number in refresh
-            frame = self._encoder.encode(image, _limited(limit, stream=not alone))
+            if number in refresh:
+                self._encoder.refresh()
+            frame = self._encoder.encode(image, settings)
             size = len(frame.payload)
             arrived = all(link.carries(number, [size]))
-            picture, decode_ms = self._receive(frame.payload) if arrived else (None, None)
+            picture, decode_ms = _received(decoder, frame.payload) if arrived else (None, None)
             if picture is None and number >= quiet_until:
                 quiet_until = number + delay
                 refresh.add(quiet_until)
             yield Sent(size, arrived, picture, frame.encode_ms, decode_ms)
 
-    def _receive(self, payload: bytes) -> tuple[Picture | None, float | None]:
-        start = time.perf_counter()
-        try:
-            picture = self._decoder.decode(payload).image
-        except PacketError:  # the frame that it builds on was lost
-            return None, None
-        return picture, (time.perf_counter() - start) * 1e3
+
+def _received(decoder: FrameDecoder, payload: bytes) -> tuple[Picture | None, float | None]:
+    """Return the picture and the milliseconds it took; None when its reference was lost."""
+    try:
+        decoded = decoder.decode(payload)
+    except MissingReferenceError:
+        return None, None
+    return decoded.image, decoded.decode_ms
 
 
-def _limited(max_bytes: int, stream: bool = False) -> EncoderSettings:
+def _limited(max_bytes: int) -> EncoderSettings:
     if max_bytes < MIN_BYTES:
         raise CodecError(f'{max_bytes} bytes hold no packet')
-    extra = {'stream': True} if stream and STREAMS else {}
-    return EncoderSettings(channels=LATENT_CHANNELS, max_bytes=max_bytes, **extra)
+    return EncoderSettings(channels=LATENT_CHANNELS, max_bytes=max_bytes)

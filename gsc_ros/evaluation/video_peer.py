@@ -128,7 +128,7 @@ def _aom(low_delay: bool) -> Callable[[float, int, int], tuple[str, ...]]:
     def options(kbps: float, interval: int, number: int) -> tuple[str, ...]:
         passes = ('-pass', str(number), '-passlogfile', 'stats') if number else (
             '-lag-in-frames', '0')
-        return ('-cpu-used', '1', '-b:v', f'{kbps:g}k', '-g', str(interval), *passes)
+        return ('-cpu-used', '2', '-b:v', f'{kbps:g}k', '-g', str(interval), *passes)
     return options
 
 
@@ -137,7 +137,7 @@ VIDEO_PEERS = (
               _x265(False)),
     VideoPeer('x264', 'x264', 'preset veryslow, tune psnr, two passes', 'libx264', 'h264', False,
               _x264(False)),
-    VideoPeer('av1', 'AV1', 'libaom, cpu-used 1, two passes', 'libaom-av1', 'obu', False,
+    VideoPeer('av1', 'AV1', 'libaom, cpu-used 2, two passes', 'libaom-av1', 'obu', False,
               _aom(False)),
     VideoPeer('x265-low-delay', 'x265 low delay',
               'preset veryslow, tune psnr, what tune zerolatency sets, one pass', 'libx265', 'hevc',
@@ -145,6 +145,6 @@ VIDEO_PEERS = (
     VideoPeer('x264-low-delay', 'x264 low delay',
               'preset veryslow, tunes zerolatency and psnr, one pass', 'libx264', 'h264', True,
               _x264(True)),
-    VideoPeer('av1-low-delay', 'AV1 low delay', 'libaom, cpu-used 1, no look-ahead, one pass',
+    VideoPeer('av1-low-delay', 'AV1 low delay', 'libaom, cpu-used 2, no look-ahead, one pass',
               'libaom-av1', 'obu', True, _aom(True)),
 )

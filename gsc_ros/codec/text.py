@@ -4,7 +4,9 @@
 """
 Captions as bytes: lossless for any Unicode text.
 
-The first byte names the method (0: plain UTF-8, 1: raw deflate of UTF-8), the rest is the text.
+The first byte names the method: 0 is plain UTF-8, 1 raw deflate of UTF-8, and the text follows. A
+first byte of 2 or more is the first byte of a text coded with the trained model of English captions
+(``gsc_ros.codec.language``), which so costs no byte of its own. The shortest is taken.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from enum import IntEnum
 import zlib
 
 from gsc_ros.codec.error import CodecError, PacketError
+from gsc_ros.codec.language import english
 from gsc_ros.codec.packet import MAX_TEXT_BYTES
 
 _RAW_DEFLATE = -15
@@ -23,6 +26,12 @@ class TextMethod(IntEnum):
 
     PLAIN = 0
     DEFLATE = 1
+    ENGLISH = 2
+
+    @classmethod
+    def of(cls, data: bytes) -> TextMethod:
+        """Return how ``data``, at least a byte of coded text, is coded."""
+        return cls(min(data[0], cls.ENGLISH))
 
 
 def compress(caption: str) -> bytes:
@@ -43,26 +52,27 @@ def compress(caption: str) -> bytes:
             f'a caption of {len(plain)} bytes of UTF-8 exceeds {MAX_TEXT_BYTES - 1}')
     deflater = zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE, 9)
     deflated = deflater.compress(plain) + deflater.flush()
-    if len(deflated) < len(plain):
-        return bytes([TextMethod.DEFLATE]) + deflated
-    return bytes([TextMethod.PLAIN]) + plain
+    general = min(
+        bytes([TextMethod.PLAIN]) + plain, bytes([TextMethod.DEFLATE]) + deflated, key=len)
+    return english().encode(plain, limit=len(general)) or general
 
 
 def decompress(data: bytes) -> str:
     """
     Return the caption that :func:`compress` put into ``data``.
 
-    :raises PacketError: when the data is malformed or expands beyond 4095 bytes.
+    :raises PacketError: when the data is malformed or expands beyond 4095 bytes. Damage to a text
+        of the trained model often gives another text instead: the packet's checksum finds it.
     """
     if not data:
         return ''
-    method, body = data[0], data[1:]
+    method = TextMethod.of(data)
     if method == TextMethod.PLAIN:
-        plain = body
+        plain = data[1:]
     elif method == TextMethod.DEFLATE:
-        plain = _inflate(body)
+        plain = _inflate(data[1:])
     else:
-        raise PacketError(f'text method {method} is unknown')
+        plain = english().decode(data, MAX_TEXT_BYTES)
     if not plain or len(plain) > MAX_TEXT_BYTES:
         raise PacketError('the text is empty or too long')
     try:

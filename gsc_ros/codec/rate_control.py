@@ -56,7 +56,8 @@ def fit(
     :param max_bytes: what the packet must not exceed.
     :raises CodecError: when not even one channel fits.
     """
-    whole = sorted(channels)
+    # What is silent at the finest quantizer is silent at all of them.
+    whole, _ = coder.quantize(sorted(channels), by_fineness(coder)[-1])
     steps = _steps(coder, whole)
     best = None
     low, high = -1, len(steps)

@@ -42,6 +42,8 @@ QOS = QoSProfile(depth=20)
 ERROR_LEVEL = int.from_bytes(DiagnosticStatus.ERROR, 'big')
 # Reconstructions whose topics may be incomplete before the oldest is given up.
 MAX_ARRIVING = 16
+# States of a frame's caption in which the receiver publishes it.
+KNOWN_CAPTIONS = (GscStatus.CAPTION_RECEIVED, GscStatus.CAPTION_AS_BEFORE)
 
 
 @dataclass
@@ -153,7 +155,8 @@ class Recorder(Node):
                                   status.bytes_channel_set, status.bytes_structure,
                                   status.bytes_regions),
             layers_received=status.layers_received, channels=len(status.channels),
-            mode=status.mode, profile=status.profile, caption=self._caption,
+            mode=status.mode, profile=status.profile,
+            caption=self._caption if status.caption_state in KNOWN_CAPTIONS else '',
             encode_ms=status.encode_ms, decode_ms=status.decode_ms))
 
     def _take_link(self, status: LinkStatus) -> None:

@@ -18,13 +18,13 @@ from pathlib import Path
 import sys
 import time
 
-from gsc_ros.codec import packet
 from gsc_ros.link.endpoint import Delivery, ReceivedCalibration, ReceivedFrame
 from gsc_ros.link.framing import CameraAnnounce
 from gsc_ros.link.scheduler import FrameMessage
 from gsc_ros.msg import GscFrame, LinkStatus
 from gsc_ros.nodes import calibration, stamp
 from gsc_ros.nodes.admission import frame_defect
+from gsc_ros.nodes.caption_keeper import CaptionKeeper
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.link_report import LinkReporter
@@ -52,6 +52,7 @@ class Camera:
     number: int
     frames: Publisher
     calibrations: Publisher
+    captions: CaptionKeeper = field(default_factory=CaptionKeeper)
     subscriptions: list[Subscription] = field(default_factory=list)
     calibration: bytes = b''
     announced: tuple[CameraAnnounce, int] | None = None  # and the session
@@ -179,11 +180,12 @@ class Bridge(ManagedNode):
         announced = announce, frame.session
         self._changes += camera.announced not in (None, announced)
         camera.announced = announced
-        payload, ends = bytes(frame.payload), tuple(frame.layer_ends)
+        offered = camera.captions.complete(
+            frame.session, bytes(frame.payload), tuple(frame.layer_ends))
         message = FrameMessage(
             camera_id=camera.number, priority=frame.priority, sequence=frame.sequence,
             session=frame.session, stamp_ns=stamp.to_ns(frame.header.stamp),
-            ends=ends, render=lambda layers: packet.cut(payload, layers, ends),
+            ends=offered.ends, render=lambda layers: camera.captions.leave(offered, layers),
             encode_ms=frame.encode_ms)
         self._pump.use(lambda rover, _: rover.announce(announce))
         self._pump.offer(message)

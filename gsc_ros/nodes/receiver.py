@@ -17,6 +17,7 @@ import math
 import sys
 import time
 
+from gsc_ros.codec.caption.memory import CaptionMemory, CaptionView
 from gsc_ros.codec.error import PacketError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
 from gsc_ros.codec.packet import SECTIONS
@@ -75,6 +76,7 @@ class Camera:
     outputs: Outputs
     inputs: tuple[Subscription, Subscription]
     tracker: SequenceTracker = field(default_factory=SequenceTracker)
+    captions: CaptionMemory = field(default_factory=CaptionMemory)
     counters: ReceiverCounters = field(default_factory=ReceiverCounters)
     reported: ReceiverCounters = field(default_factory=ReceiverCounters)
     calibration: CameraInfo | None = None
@@ -119,6 +121,7 @@ class Receiver(ManagedNode):
         """Count from zero and start the decoder."""
         for camera in self._cameras.values():
             camera.tracker = SequenceTracker()
+            camera.captions = CaptionMemory()
             camera.counters = ReceiverCounters()
             camera.reported = ReceiverCounters()
             camera.last_frame_s = time.monotonic()
@@ -214,11 +217,15 @@ class Receiver(ManagedNode):
             info.header = frame.header
             outputs.camera_info.publish(info)
         outputs.confidence.publish(conversion.to_message(confidence, frame.header))
-        outputs.caption.publish(String(data=result.caption))
+        caption = camera.captions.take(
+            frame.session, frame.sequence, result.caption_id, result.caption)
+        if caption.text:
+            outputs.caption.publish(String(data=caption.text))
         camera.counters.published += 1
-        outputs.status.publish(self._status(camera, frame, result))
+        outputs.status.publish(self._status(camera, frame, result, caption))
 
-    def _status(self, camera: Camera, frame: GscFrame, result: Reconstruction) -> GscStatus:
+    def _status(self, camera: Camera, frame: GscFrame, result: Reconstruction,
+                caption: CaptionView) -> GscStatus:
         counters = camera.counters
         height, width = result.confidence.shape
         total = sum(result.sections.values())
@@ -231,7 +238,9 @@ class Receiver(ManagedNode):
             **{f'bytes_{section}': result.sections.get(section, 0) for section in SECTIONS},
             bytes_total=total, bpp=8 * total / (width * height),
             channels=array('H', result.channels), layers_received=result.layers,
-            layers_sent=0, mode=result.mode, profile=result.profile,
+            layers_sent=0, mode=result.mode, caption_state=caption.state.value,
+            caption_id=-1 if caption.caption_id is None else caption.caption_id,
+            profile=result.profile,
             profile_hash=self._profile.content_hash.hex(), encode_ms=frame.encode_ms,
             decode_ms=result.decode_ms, frames_received=counters.received,
             frames_lost=counters.lost, frames_duplicate=counters.duplicate,

@@ -7,11 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gsc_ros.codec import text
+from gsc_ros.codec.caption.captioner import CaptionerName, CaptionerSettings, Quantization
 from gsc_ros.codec.error import CodecError
 from gsc_ros.nodes.parameter import camera_list, group, parameter, topic_refusal
 
 # The largest image that a packet can hold.
 MAX_PIXELS = 8192 * 8192
+CAPTIONING = CaptionerSettings()
 
 
 def max_pixels(description: str) -> int:
@@ -52,8 +54,43 @@ class SenderParameters:
         0, 'Wider images are scaled down to this width in pixels; 0 keeps them.',
         minimum=0, maximum=8192, live=True)
     max_pixels: int = max_pixels('Larger images are refused unread; pixels.')
+    captioner: str = parameter(
+        'fixed', 'Who writes the captions: nobody, the parameter caption, a model in this process, '
+        'or an OpenAI-compatible endpoint.', choices=tuple(name.value for name in CaptionerName))
     caption: str = parameter(
-        '', 'Text to send with every frame.', live=True, check=_caption_refusal)
+        '', 'The caption, with captioner fixed; empty for none.', live=True,
+        check=_caption_refusal)
+    caption_max_characters: int = parameter(
+        CAPTIONING.max_characters, 'Characters of a caption; a longer one ends after a word.',
+        minimum=1, maximum=1000)
+    caption_refresh_interval_s: float = parameter(
+        30.0, 'Seconds after which the text of a caption is sent again, for receivers that lost '
+        'it; 0 sends it with every frame.', minimum=0, maximum=86_400, live=True)
+    caption_interval_s: float = parameter(
+        10.0, 'Seconds between two pictures of a camera that a model describes, at least.',
+        minimum=0, maximum=86_400, live=True)
+    caption_scene_threshold: float = parameter(
+        0.06, 'Change of the scene since the last description that asks for a new one, 0 to 1; 0 '
+        'asks after every interval.', minimum=0, maximum=1, live=True)
+    caption_model: str = parameter(
+        '', 'Directory of the model (qwen2.5-vl), or its name at the endpoint (openai).')
+    caption_prompt: str = parameter(CAPTIONING.prompt, 'What the model is told.')
+    caption_max_tokens: int = parameter(
+        CAPTIONING.max_tokens, 'Tokens that the model writes, at most.', minimum=1, maximum=4096)
+    caption_min_pixels: int = parameter(
+        CAPTIONING.min_pixels, 'Smaller pictures are scaled up for the model; pixels.',
+        minimum=256, maximum=MAX_PIXELS)
+    caption_max_pixels: int = parameter(
+        CAPTIONING.max_pixels, 'Larger pictures are scaled down for the model; pixels.',
+        minimum=256, maximum=MAX_PIXELS)
+    caption_quantization: str = parameter(
+        'none', 'Weights of the model in process, as bitsandbytes makes them.',
+        choices=tuple(kind.value for kind in Quantization))
+    caption_url: str = parameter(
+        CAPTIONING.url, 'Where the endpoint has its /chat/completions.')
+    caption_timeout_s: float = parameter(
+        CAPTIONING.timeout_s, 'Seconds that one request to the endpoint may take.',
+        minimum=0.1, maximum=3600)
 
 
 @dataclass(frozen=True)
@@ -77,7 +114,7 @@ class SenderCameraParameters:
     max_width: int = parameter(
         -1, 'Width in pixels, at most; 0 keeps it.', minimum=-1, maximum=8192, live=True)
     caption: str = parameter(
-        '', 'Text to send with every frame.', live=True, check=_caption_refusal)
+        '', 'The caption, with captioner fixed.', live=True, check=_caption_refusal)
 
 
 @dataclass(frozen=True)

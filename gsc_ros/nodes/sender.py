@@ -4,6 +4,7 @@
 Sender: camera images in, coded frames out.
 
     <camera>/image_raw ──> throttle ──> newest wins ──> worker: convert, encode ──> <camera>/gsc
+                                                        captioner's worker <──┘
     <camera>/camera_info ──> only what is new ────────────────────────> <camera>/gsc/camera_info
 
 Images are subscribed to only while somebody listens to `<camera>/gsc`.
@@ -22,6 +23,7 @@ from gsc_ros.codec.frame import EncoderSettings, FrameEncoder, Selection
 from gsc_ros.codec.profile import load_profile, Profile
 from gsc_ros.msg import GscFrame
 from gsc_ros.nodes import calibration, conversion, stamp
+from gsc_ros.nodes.captioning import Captioning
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.process import run
@@ -80,6 +82,7 @@ class Sender(ManagedNode):
         """Create the node with the process's ROS arguments."""
         self._cameras: dict[str, Camera] = {}
         self._profile: Profile | None = None
+        self._captioning: Captioning | None = None
         self._worker: Worker[Image | CompressedImage] = Worker(
             'encoder', self._encode, self._encode_failed)
         super().__init__('sender', SenderParameters, SenderCameraParameters)
@@ -91,7 +94,9 @@ class Sender(ManagedNode):
             reason = self.refusal(name, self.get_parameter(name).value)
             if reason is not None:
                 raise ValueError(f'{name}: {reason}')
-        self._encoder = FrameEncoder(self._profile, threads=self.settings.encoder_threads)
+        self._captioning = Captioning(
+            FrameEncoder(self._profile, threads=self.settings.encoder_threads), self.settings,
+            lambda text: self.get_logger().warning(text, throttle_duration_sec=LOG_PERIOD_S))
         self._session = secrets.randbelow(2 ** 16)
         for number, name in enumerate(self.settings.cameras):
             events = PublisherEventCallbacks(matched=lambda _, name=name: self._follow(name))
@@ -105,6 +110,7 @@ class Sender(ManagedNode):
 
     def activate(self) -> None:
         """Start the encoder and follow the cameras that somebody listens to."""
+        self._captioning.start()
         self._worker.start()
         for camera in self._cameras.values():
             camera.calibration = None
@@ -114,6 +120,8 @@ class Sender(ManagedNode):
         """Leave the cameras; nothing is encoded any more."""
         for camera in self._cameras.values():
             self._unsubscribe(camera)
+        if self._captioning is not None:
+            self._captioning.stop()
         self._worker.stop()
 
     def cleanup(self) -> None:
@@ -122,7 +130,7 @@ class Sender(ManagedNode):
             self.destroy_lifecycle_publisher(camera.frames)
             self.destroy_lifecycle_publisher(camera.calibrations)
         self._cameras.clear()
-        self._encoder = self._profile = None
+        self._captioning = self._profile = None
 
     def settings_changed(self) -> None:
         """Take over live parameters; they hold from the next frame."""
@@ -146,6 +154,7 @@ class Sender(ManagedNode):
             camera.trouble = None
             camera.reported = replace(camera.counters)
             yield Report(camera.name, level, message, values)
+        yield from self._captioning.diagnose()
 
     def _cause(self, camera: Camera) -> tuple[Level, str]:
         if camera.trouble is not None:
@@ -206,8 +215,8 @@ class Sender(ManagedNode):
         coding = self._coding(camera)
         image = conversion.shrink(
             conversion.to_rgb(message, coding.max_pixels), coding.max_width)
-        encoded = self._encoder.encode(image, EncoderSettings(
-            channels=coding.channels, caption=coding.caption, max_bytes=coding.max_bytes or None,
+        encoded = self._captioning.encode(name, image, coding, EncoderSettings(
+            channels=coding.channels, max_bytes=coding.max_bytes or None,
             quantizer=None if coding.quantizer < 0 else coding.quantizer,
             selection=Selection(coding.selection)))
         frame = GscFrame(

@@ -170,7 +170,7 @@ def test_duplicates_and_latecomers_are_dropped_and_counted(probe: Probe):
 
 def test_live_parameters_hold_from_the_next_frames(probe: Probe):
     with Camera(probe, 'front'):
-        wait_for_status(probe, 'front', 'all channels', lambda status: len(status.channels) == 32)
+        wait_for_status(probe, 'front', 'channels', lambda status: len(status.channels) > 4)
         assert probe.set_parameter('sender', 'front.channels', 4) == (True, '')
         wait_for_status(probe, 'front', '4 channels', lambda status: len(status.channels) == 4)
         assert probe.set_parameter('sender', 'front.caption', 'a rover') == (True, '')
@@ -185,8 +185,8 @@ def test_live_parameters_hold_from_the_next_frames(probe: Probe):
         assert probe.set_parameter('sender', 'front.channels', -1) == (True, '')
         assert probe.set_parameter('sender', 'front.caption', '') == (True, '')
         probe.forget()
-        wait_for_status(probe, 'front', '32 channels again',
-                        lambda status: len(status.channels) == 32 and status.bytes_text == 0)
+        wait_for_status(probe, 'front', 'all channels again',
+                        lambda status: len(status.channels) > 4 and status.bytes_text == 0)
 
 
 def test_max_fps_thins_the_stream(probe: Probe):

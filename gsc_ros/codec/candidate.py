@@ -113,9 +113,7 @@ class LatentCoder:
         """Quantise and code channels; see :meth:`quantize`."""
         kept, symbols = self.quantize(channels, quantizer, threshold)
         counts = wire.layer_counts(len(kept)) if self._layered else (len(kept),)
-        # Frames that stand alone are coded by profiles without a stream mode, too.
-        context = {} if self._previous is None else {'previous': self._previous}
-        coded = self.profile.context.encode(symbols, kept, quantizer, counts, **context)
+        coded = self.profile.context.encode(symbols, kept, quantizer, counts, self._previous)
         return Candidate(quantizer, kept, symbols, coded.stream, coded.ends)
 
     def bits(

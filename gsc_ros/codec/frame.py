@@ -44,8 +44,8 @@ class EncoderSettings:
         that an earlier frame sent with this id.
     :param seed: seed for a generator at the receiver, 0..255.
     :param stream: code the frame with the one that the encoder made last as context, if that was of
-        the same size. Such frames cost less, cannot be cut, and need the frame before to be
-        decoded. Use one encoder for each camera.
+        the same size. The frames of a stream, the first one included, cannot be cut. They cost
+        less, and need the frame before to be decoded. Use one encoder for each camera.
     :param refresh_interval: frames of a stream after which one stands alone, at least 1.
     """
 
@@ -187,8 +187,7 @@ class FrameEncoder:
             payload=payload, layer_ends=candidate.packet_ends(head),
             sections=packet.section_sizes(), channels=packet.channels,
             quantizer=packet.quantizer, stream_reference=packet.stream_reference, width=width,
-            height=height,
-            encode_ms=(time.perf_counter() - start) * 1e3)
+            height=height, encode_ms=(time.perf_counter() - start) * 1e3)
 
     def _choose(
         self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, head: wire.Packet,
@@ -303,8 +302,6 @@ class FrameDecoder:
             raise PacketError(
                 f'{packet.width}x{packet.height} pixels are more than {self._max_pixels}')
         pitch = self._profile.pitch
-        previous = self._memory.find(packet)
-        context = {} if previous is None else {'previous': previous}
         return self._context.decode(
             packet.stream, packet.channels, packet.quantizer,
-            -(-packet.height // pitch), -(-packet.width // pitch), **context)
+            -(-packet.height // pitch), -(-packet.width // pitch), self._memory.find(packet))

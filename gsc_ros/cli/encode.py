@@ -16,6 +16,7 @@ from dataclasses import replace
 import json
 from pathlib import Path
 
+from gsc_ros.cli.caption import add_caption_arguments, Captions
 from gsc_ros.cli.error import DataError
 from gsc_ros.cli.number import bounded
 from gsc_ros.cli.picture import (
@@ -59,8 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--stream', action='store_true',
                         help='code each image of a folder from the one before, in order of names; '
                         'they are decoded together, too')
-    parser.add_argument('--caption', default='', metavar='TEXT',
-                        help='text to send along; `none` for none')
+    add_caption_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print one JSON object on stdout')
 
 
@@ -79,36 +79,36 @@ def run(arguments: argparse.Namespace) -> int:
         quantizer=arguments.quantizer,
         selection=Selection(arguments.selection),
         max_bytes=arguments.max_bytes,
-        stream=arguments.stream,
-        caption='' if arguments.caption == 'none' else arguments.caption)
+        stream=arguments.stream)
+    captions = Captions(arguments)
     try:
         profile = load_profile(arguments.profile)
         encoder = FrameEncoder(profile)
     except ProfileError as error:
         raise DataError(str(error)) from error
-    results = [_encode(job, encoder, settings, arguments.target_bpp, profile.name)
+    results = [_encode(job, encoder, settings, captions, arguments.target_bpp, profile.name)
                for job in track(jobs, 'encoding')]
     _print(results, folder=arguments.image.is_dir(), as_json=arguments.json)
     return 0
 
 
 def _encode(
-    job: Job, encoder: FrameEncoder, settings: EncoderSettings, target_bpp: float | None,
-    profile: str,
+    job: Job, encoder: FrameEncoder, settings: EncoderSettings, captions: Captions,
+    target_bpp: float | None, profile: str,
 ) -> dict:
     image = read_image(job.source)
     if target_bpp is not None:
         settings = replace(
             settings, max_bytes=int(target_bpp * image.shape[0] * image.shape[1] / 8))
     try:
-        frame = encoder.encode(image, settings)
+        frame = encoder.encode(image, captions.settings(image, settings))
     except CodecError as error:
         raise DataError(f'{job.source}: {error}') from error
     write_bytes(job.target, frame.payload)
-    return _result(job, frame, settings, profile)
+    return _result(job, frame, captions.text, profile)
 
 
-def _result(job: Job, frame: EncodedFrame, settings: EncoderSettings, profile: str) -> dict:
+def _result(job: Job, frame: EncodedFrame, caption: str, profile: str) -> dict:
     """Return the object that `--json` prints for one image."""
     size = len(frame.payload)
     return {
@@ -118,7 +118,7 @@ def _result(job: Job, frame: EncodedFrame, settings: EncoderSettings, profile: s
         'layer_ends': list(frame.layer_ends), 'quantizer': frame.quantizer,
         'stream_reference': None if frame.stream_reference is None
         else f'{frame.stream_reference:04x}',
-        'width': frame.width, 'height': frame.height, 'caption': settings.caption,
+        'width': frame.width, 'height': frame.height, 'caption': caption,
         'encode_ms': frame.encode_ms, 'profile': profile,
     }
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from gsc_ros.codec.error import PacketError, ProfileError
 from gsc_ros.codec.language import END, english, fold, History, LanguageModel, SHIFT, unfold
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_folding_is_undone(data):
     symbols = fold(data)
@@ -44,6 +45,7 @@ def test_contexts_reach_as_far_as_they_say():
         contexts(b'road'), contexts(b'rock'), strict=True))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_any_bytes_come_back(data):
     model = english()

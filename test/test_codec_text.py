@@ -40,6 +40,7 @@ def bits_per_character(captions: tuple[str, ...] | list[str]) -> float:
     return 8 * sum(len(compress(text)) for text in captions) / sum(map(len, captions))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=500))
 def test_any_text_comes_back(caption):
     data = compress(caption)
@@ -47,6 +48,7 @@ def test_any_text_comes_back(caption):
     assert len(data) <= len(caption.encode()) + 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(
     ['the', 'The', 'THE', ' ', '. ', '\n', '"', "'s", 'iPhone', 'A', 'É', '\0', '\x01', 'AB', '!']),
     max_size=60).map(''.join))
@@ -57,7 +59,8 @@ def test_capitals_and_control_characters_come_back(caption):
 @pytest.mark.parametrize('caption', [
     *CAPTIONS, 'ein Hund läuft über die Straße', '路上有一辆红色的汽车。' * 30, '🚗' * 40,
     '\x00\x07\x1b[2J', 'x' * 4094,
-    'lower case first. And then. not', 'ALL CAPITALS ON A SIGN', 'A'])
+    'lower case first. And then. not', 'ALL CAPITALS ON A SIGN', 'A',
+    ' '.join(f'SIGN {number * 7919} READS' for number in range(250))[:4094]])
 def test_these_texts_come_back(caption):
     assert decompress(compress(caption)) == caption
 
@@ -149,9 +152,9 @@ def test_a_fresh_process_makes_the_same_bytes():
 
 
 @pytest.mark.parametrize(('caption', 'coded'), [
-    ('A street with parked cars on both sides.', '6a8872b7bae74d99'),
-    ('The sky is overcast, and "STOP" is written on a red sign.', '039813d8b85ff6539ecc52d1938d'),
-    ('iPhone 12 und Straße', '020033bdeb140f1969f6cb7bb9ed4b2916aa'),
+    ('A street with parked cars on both sides.', '6a4969cb530d2fab'),
+    ('The sky is overcast, and "STOP" is written on a red sign.', '039c77864126d8a12d022c901e0a'),
+    ('iPhone 12 und Straße', '020036f0d273a7ea3a4925371d219bc55091'),
 ])
 def test_the_bytes_of_a_caption_do_not_change(caption, coded):
     """A receiver of another version decodes with its own model: a new one is a new version."""

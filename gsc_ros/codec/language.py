@@ -13,8 +13,9 @@ The trained model of English captions: text to few bytes and back, exactly.
 A symbol is a byte, except that capital letters are small ones after a SHIFT, which is left out
 where a sentence starts; END closes every text. Each symbol is a path of yes/no decisions. For each
 decision, a table tells what followed in training in several contexts (the last 1 to 6 symbols, the
-words before); the mixer adds those opinions up, weighted by how many contexts are known. The sum
-is the logarithm of the odds, and a table makes a probability of it.
+words before), and another what followed in this text so far; the mixer adds those opinions up,
+weighted by how many contexts are known. The sum is the logarithm of the odds, and a table makes a
+probability of it.
 
 Every number that decides a probability is an integer: the same text gives the same bytes, and the
 same bytes the same text, on any machine. ``gsc train text`` makes the model.
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, cached_property
-from operator import mul
+from operator import getitem, mul
 from pathlib import Path
 from zipfile import BadZipFile
 from zlib import error
@@ -57,6 +58,28 @@ CONTEXTS = (
     'last symbol', 'last 2', 'last 3', 'last 4', 'last 6', 'word', 'word, 1 before',
     'word, 2 before', 'word, 3 before')
 _SEEDS = tuple((index + 1) * 0x7f4a7c159e3779b9 & (1 << 64) - 1 for index in range(len(CONTEXTS)))
+
+#: The context whose continuations in this text are an opinion, too.
+REPEATED = CONTEXTS.index('last 3')
+
+#: States tell apart all counts up to this total.
+EXACT = 6
+
+
+def exact_state(total: int, ones: int) -> int:
+    """Return the state of having seen ``ones`` outcomes 1 among ``total``, at most EXACT."""
+    return total * (total + 1) // 2 + ones
+
+
+def _states_after() -> list[tuple[int, int]]:
+    """Return for each exact state the states after an outcome 0 and an outcome 1."""
+    return [
+        (exact_state(total + 1, ones), exact_state(total + 1, ones + 1)) if total < EXACT else
+        (exact_state(total, max(ones - 1, 0)), exact_state(total, min(ones + 1, total)))
+        for total in range(EXACT + 1) for ones in range(total + 1)]
+
+
+STATES_AFTER = _states_after()
 
 _ENDS_SENTENCE = frozenset(b'.!?\n')
 _BETWEEN_SENTENCES = frozenset(b' "\'')
@@ -154,22 +177,25 @@ class LanguageModel:
     :param taken: uint8 [CELLS / 8]: a bit for each cell, first the most significant one.
     :param checks: uint8 [taken cells]: bits of the hash that a cell is for.
     :param states: uint8 [taken cells]: what was seen there, 1..255.
-    :param opinions: int16 [contexts, 256]: the logarithm of the odds of each state.
-    :param weights: int16 [contexts + 1, contexts]: by how many contexts are known.
+    :param opinions: int16 [contexts + 1, 256]: the logarithm of the odds of each state; last, of
+        those of this text.
+    :param weights: int16 [contexts + 1, contexts + 1]: a row for each number of known contexts.
     :param squash: uint16 [2 * STRETCH_LIMIT + 1]: probability of outcome 1, in 1/65536.
     """
 
     def __init__(self, children: np.ndarray, taken: np.ndarray, checks: np.ndarray,
                  states: np.ndarray, opinions: np.ndarray, weights: np.ndarray,
                  squash: np.ndarray) -> None:
-        self._children = children.tolist()
+        if opinions.shape != (len(CONTEXTS) + 1, 256):
+            raise ValueError('it is of another version')
+        self.children = children.tolist()
         cells = np.zeros(CELLS, np.uint16)
         cells[np.unpackbits(taken).view(bool)] = checks.astype(np.uint16) << 8 | states
-        self._cells = memoryview(cells)
-        self._opinions = opinions.tolist()
-        self._weights = weights.tolist()
-        self._squash = squash.tolist()
-        self._spread = [spread(node) for node in range(len(self._children))]
+        self.cells = memoryview(cells)
+        self.opinions = opinions.tolist()
+        self.weights = weights.tolist()
+        self.squash = squash.tolist()
+        self.spreads = [spread(node) for node in range(len(self.children))]
 
     @classmethod
     def load(cls, path: Path) -> LanguageModel:
@@ -181,13 +207,13 @@ class LanguageModel:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return cls(**arrays)
-        except (OSError, TypeError, ValueError, BadZipFile, error) as cause:
+        except (OSError, EOFError, TypeError, ValueError, BadZipFile, error) as cause:
             raise ProfileError(f'{path} is not a language model: {cause}') from cause
 
     @cached_property
     def _paths(self) -> dict[int, list[tuple[int, int]]]:
         """For each symbol, the decisions that lead to it and their outcomes."""
-        return paths(self._children)
+        return paths(self.children)
 
     def encode(self, data: bytes, limit: int) -> bytes | None:
         """
@@ -196,14 +222,14 @@ class LanguageModel:
         :param data: UTF-8; any other bytes come back, too.
         """
         coder = _Encoder()
-        history = History()
+        predictor = _Predictor(self)
         for symbol in (*fold(data), END):
-            rows = self._rows(history)
             for node, outcome in self._paths[symbol]:
-                coder.put(outcome, self._probability(rows, node))
+                coder.put(outcome, predictor.probability(node))
+                predictor.learn(outcome)
             if len(coder.data) >= limit:
                 return None
-            history.push(symbol)
+            predictor.push(symbol)
         coded = coder.finish()
         return coded if len(coded) < limit else None
 
@@ -211,40 +237,70 @@ class LanguageModel:
         """
         Return what :meth:`encode` coded.
 
-        :raises PacketError: when the data is malformed, or expands beyond ``limit`` symbols.
+        :raises PacketError: when the data is malformed, or expands beyond ``limit`` bytes.
         """
         coder = _Decoder(coded)
-        history = History()
+        predictor = _Predictor(self)
         symbols: list[int] = []
-        while len(symbols) <= limit:
-            rows = self._rows(history)
+        # A capital letter is two symbols.
+        while len(symbols) <= 2 * limit:
             node = 0
             while node >= 0:
-                node = self._children[node][coder.get(self._probability(rows, node))]
+                outcome = coder.get(predictor.probability(node))
+                predictor.learn(outcome)
+                node = self.children[node][outcome]
             symbol = -1 - node
             if symbol == END:
                 coder.finish()
-                return unfold(symbols)
+                data = unfold(symbols)
+                if len(data) > limit:
+                    break
+                return data
             symbols.append(symbol)
-            history.push(symbol)
+            predictor.push(symbol)
         raise PacketError('the text is too long')
 
-    def _rows(self, history: History) -> list[tuple[int, int, list[int]]]:
-        """Return where to look for the next symbol: base of the cells, check, opinions."""
-        return [(value & CELLS - 1, value >> 24 << 8, opinions)
-                for value, opinions in zip(history.contexts(), self._opinions, strict=True)]
 
-    def _probability(self, rows: list[tuple[int, int, list[int]]], node: int) -> int:
+class _Predictor:
+    """How likely each outcome is, given a model and the text so far."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self._model = model
+        self._history = History()
+        self._repeats: dict[int, int] = {}
+        self._repeat = (0, 0)
+        self._find_rows()
+
+    def probability(self, node: int) -> int:
         """Return the probability of outcome 1 of a decision, 1..65535 of 65536."""
-        cells = self._cells
-        spread = self._spread[node]
-        found = [cells[base ^ spread] ^ check for base, check, _ in rows]
+        model = self._model
+        cells = model.cells
+        place = model.spreads[node]
+        found = [cells[base ^ place] ^ check for base, check in self._rows]
         states = [cell if cell < 256 else 0 for cell in found]
-        weights = self._weights[len(states) - states.count(0)]
-        stretched = sum(map(mul, weights, [
-            row[2][state] for row, state in zip(rows, states)])) >> WEIGHT_BITS
-        return self._squash[
-            max(-STRETCH_LIMIT, min(stretched, STRETCH_LIMIT)) + STRETCH_LIMIT]
+        weights = model.weights[len(states) - states.count(0)]
+        key = self._repeated ^ place
+        state = self._repeats.get(key, 0)
+        self._repeat = key, state
+        states.append(state)
+        odds = sum(map(mul, weights, map(getitem, model.opinions, states))) >> WEIGHT_BITS
+        return model.squash[max(-STRETCH_LIMIT, min(odds, STRETCH_LIMIT)) + STRETCH_LIMIT]
+
+    def learn(self, outcome: int) -> None:
+        """Remember the outcome of the decision asked for last."""
+        key, state = self._repeat
+        self._repeats[key] = STATES_AFTER[state][outcome]
+
+    def push(self, symbol: int) -> None:
+        """Go on to the next symbol."""
+        self._history.push(symbol)
+        self._find_rows()
+
+    def _find_rows(self) -> None:
+        """Find where to look for the next symbol: for each context, base of cells and check."""
+        hashes = self._history.contexts()
+        self._rows = [(value & CELLS - 1, value >> 24 << 8) for value in hashes]
+        self._repeated = hashes[REPEATED]
 
 
 def spread(node: int) -> int:

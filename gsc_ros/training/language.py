@@ -20,11 +20,15 @@ from gsc_ros.codec.language import (
     CELLS,
     CONTEXTS,
     END,
+    EXACT,
+    exact_state,
     fold,
     History,
     LanguageModel,
     paths,
+    REPEATED,
     spread,
+    STATES_AFTER,
     STRETCH_BITS,
     STRETCH_LIMIT,
     WEIGHT_BITS,
@@ -39,11 +43,11 @@ HELD_OUT = 9
 #: Fewest times that something must have happened to be kept, by context.
 _LEAST = (1, 1, 1, 2, 2, 1, 2, 2, 2)
 
-#: States up to this total count have both counts exactly; beyond, bins of total and of odds.
-_EXACT = 6
+#: States beyond the exact ones: bins of the total and of the odds.
 _TOTAL_BINS = np.array([12, 24, 64, 256, 1024])
 _ODDS_BINS = 33
-STATES = (_EXACT + 1) * (_EXACT + 2) // 2 + (len(_TOTAL_BINS) + 1) * _ODDS_BINS
+_EXACT_STATES = exact_state(EXACT, EXACT) + 1
+_STATES = _EXACT_STATES + (len(_TOTAL_BINS) + 1) * _ODDS_BINS
 
 _BATCH = 4096
 _EPOCHS = 3
@@ -102,6 +106,7 @@ class _Decisions:
     :param node: uint8 [decisions]: place in the prefix tree.
     :param outcome: uint8 [decisions]
     :param caption: int32 [decisions]
+    :param repeat: uint8 [decisions]: state of its context in its own caption so far.
     :param fitted: bool [decisions]: whether the mixer is fitted to it.
     """
 
@@ -110,6 +115,7 @@ class _Decisions:
     node: np.ndarray
     outcome: np.ndarray
     caption: np.ndarray
+    repeat: np.ndarray
     fitted: np.ndarray
 
 
@@ -155,7 +161,8 @@ def _decisions(captions: list[str], children: np.ndarray) -> _Decisions:
     random = np.random.default_rng(1)
     contexts: list[list[int]] = []
     path_of = paths(children.tolist())
-    position, node, outcome, owner, fitted = [], [], [], [], []
+    spreads = [spread(node) for node in range(len(children))]
+    position, node, outcome, owner, repeat, fitted = [], [], [], [], [], []
     for number, caption in enumerate(captions):
         symbols = fold(caption.encode())
         beginning = len(fold(cut(caption, number).encode()))
@@ -164,11 +171,17 @@ def _decisions(captions: list[str], children: np.ndarray) -> _Decisions:
         if spaces:
             ends.update(random.choice(spaces, 3).tolist())
         history = History()
+        repeats: dict[int, int] = {}
         for place, symbol in enumerate([*symbols, END]):
             contexts.append(history.contexts())
             for coded in {symbol, END} if place in ends else {symbol}:
                 fit = place < beginning if coded != END else place == beginning
                 for at, result in path_of[coded]:
+                    key = contexts[-1][REPEATED] ^ spreads[at]
+                    state = repeats.get(key, 0)
+                    if coded == symbol:
+                        repeats[key] = STATES_AFTER[state][result]
+                    repeat.append(state)
                     position.append(len(contexts) - 1)
                     node.append(at)
                     outcome.append(result)
@@ -177,7 +190,8 @@ def _decisions(captions: list[str], children: np.ndarray) -> _Decisions:
             history.push(symbol)
     return _Decisions(
         np.array(contexts, np.uint32), np.array(position, np.int32), np.array(node, np.uint8),
-        np.array(outcome, np.uint8), np.array(owner, np.int32), np.array(fitted, bool))
+        np.array(outcome, np.uint8), np.array(owner, np.int32), np.array(repeat, np.uint8),
+        np.array(fitted, bool))
 
 
 def _fill_cells(decisions: _Decisions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -185,7 +199,7 @@ def _fill_cells(decisions: _Decisions) -> tuple[np.ndarray, np.ndarray, np.ndarr
     Count everything and put it into the cells; of two that want the same one, the commoner wins.
 
     :returns: checks and states, uint8 [CELLS] each, and the states that the fitted decisions see,
-        without their own caption: uint8 [contexts, fitted decisions]
+        without their own caption: uint8 [contexts + 1, fitted decisions]
     """
     owner = np.full(CELLS, -1, np.int64)
     weight = np.zeros(CELLS, np.int64)
@@ -193,7 +207,8 @@ def _fill_cells(decisions: _Decisions) -> tuple[np.ndarray, np.ndarray, np.ndarr
     spreads = np.array([spread(node) for node in range(256)], np.uint32)
     outcome, fitted = decisions.outcome, decisions.fitted
     wanted = []
-    seen = np.empty((len(CONTEXTS), int(fitted.sum())), np.uint8)
+    seen = np.empty((len(CONTEXTS) + 1, int(fitted.sum())), np.uint8)
+    seen[-1] = decisions.repeat[fitted]
     for context in range(len(CONTEXTS)):
         hashes = decisions.contexts[decisions.position, context]
         keys, which = np.unique(hashes.astype(np.uint64) << 8 | decisions.node,
@@ -229,23 +244,20 @@ def _count(which: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def _state(total: np.ndarray, ones: np.ndarray) -> np.ndarray:
     """Return counts as a state, 0 for none."""
-    exact = total * (total + 1) // 2 + ones
     odds = np.log((ones + 0.4) / (total - ones + 0.4))
     binned = np.clip(np.round(2 * odds) + _ODDS_BINS // 2, 0, _ODDS_BINS - 1)
     binned += np.searchsorted(_TOTAL_BINS, total) * _ODDS_BINS
-    binned += (_EXACT + 1) * (_EXACT + 2) // 2
-    return np.where(total <= _EXACT, exact, binned).astype(np.uint8)
+    return np.where(
+        total <= EXACT, exact_state(total, ones), _EXACT_STATES + binned).astype(np.uint8)
 
 
 def _initial_opinions() -> np.ndarray:
     """Return the logarithm of the odds of each state as counted: float64 [256]."""
     opinions = np.zeros(256)
-    for total in range(1, _EXACT + 1):
+    for total in range(1, EXACT + 1):
         for ones in range(total + 1):
-            opinions[total * (total + 1) // 2 + ones] = np.log(
-                (ones + 0.2) / (total - ones + 0.2))
-    first = (_EXACT + 1) * (_EXACT + 2) // 2
-    opinions[first:STATES] = np.tile(
+            opinions[exact_state(total, ones)] = np.log((ones + 0.2) / (total - ones + 0.2))
+    opinions[_EXACT_STATES:_STATES] = np.tile(
         (np.arange(_ODDS_BINS) - _ODDS_BINS // 2) / 2, len(_TOTAL_BINS) + 1)
     return opinions
 
@@ -254,14 +266,15 @@ def _fit(seen: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """
     Fit what each state says and how much each context weighs, by Adam on the cost in bits.
 
-    :param seen: uint8 [contexts, decisions]
+    :param seen: uint8 [contexts + 1, decisions]
     :param outcome: uint8 [decisions]
-    :returns: opinions, float64 [contexts, 256], and weights, float64 [contexts + 1, contexts]
+    :returns: opinions, float64 [contexts + 1, 256], and weights, float64 [contexts + 1,
+        contexts + 1]
     """
     count = len(seen)
     columns = np.arange(count)
     opinions = np.tile(_initial_opinions(), (count, 1))
-    weights = np.full((count + 1, count), 0.3)
+    weights = np.full((count, count), 0.3)
     parameters = (opinions, weights)
     means = [np.zeros_like(values) for values in parameters]
     squares = [np.zeros_like(values) for values in parameters]
@@ -273,7 +286,7 @@ def _fit(seen: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         for start in range(0, len(outcome) - _BATCH + 1, _BATCH):
             batch = shuffled[start:start + _BATCH]
             states = seen[:, batch].T.astype(np.int64)
-            row = (states > 0).sum(axis=1)
+            row = (states[:, :-1] > 0).sum(axis=1)
             said = opinions[columns, states]
             weight = weights[row]
             odds = np.clip((said * weight).sum(axis=1), -20, 20)

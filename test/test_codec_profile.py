@@ -69,8 +69,9 @@ def test_a_missing_file_is_named(folder, name):
 
 @pytest.mark.parametrize('changes', [
     {'format': 2}, {'format': 'one'}, {'name': ''}, {'latent_channels': 192}, {'layers': [1, 2]},
-    {'scale': 0}, {'stride': 4096}, {'quantizers': 17}, {'default_quantizer': 99},
-    {'symbol_max': 4000}, {'files': {}}, {'files': None}, {'scale': True}])
+    {'name': 'a\x1b[2J'}, {'training': []}, {'scale': 0}, {'stride': 4096},
+    {'quantizers': 17}, {'default_quantizer': 99},
+    {'symbol_max': 1 << 15}, {'files': {}}, {'files': None}, {'scale': True}])
 def test_a_manifest_out_of_range_is_refused(folder, changes):
     rewrite_manifest(folder, **changes)
     with pytest.raises(ProfileError):

@@ -55,7 +55,7 @@ def test_tiles_have_no_seams(profile, monkeypatch):
     quantizer = profile.manifest.quantizers - 1
     rendered = synthesis.render(symbols, channels, quantizer, *image.shape[:2])
     monkeypatch.setattr(structure, 'WHOLE', 0)
-    monkeypatch.setattr(structure, 'TILE', 28)
+    monkeypatch.setattr(structure, 'TILE', 224)
     assert analysis.transform(work) == pytest.approx(whole, abs=1e-3)
     tiled = synthesis.render(symbols, channels, quantizer, *image.shape[:2])
     difference = np.abs(tiled.image.astype(int) - rendered.image)

@@ -7,26 +7,32 @@ Profiles: the trained models a packet is made and read with.
 A profile is a folder::
 
     manifest.json    name, geometry, and the SHA-256 of every other file
-    analysis.onnx    image float32 [1, 3, h, w] in [0, 1] -> y float32 [1, 320, h/8, w/8]
-    synthesis.onnx   y_hat float32 [1, 320, h/8, w/8] -> image float32 [1, 3, h, w],
-                     error float32 [1, 1, h, w] (expected absolute error of a pixel)
+    analysis.onnx    image float32 [1, 3, sh, sw] in [0, 1] -> y float32 [1, 320, h, w]
+    synthesis.onnx   y_hat float32 [1, 320, h, w], and if it wants level float32 [1] (quantizer,
+                     0 coarsest to 1 finest) -> image float32 [1, 3, sh, sw],
+                     error float32 [1, 1, sh, sw] (expected absolute error of a pixel)
     tables.npz       gains float32 [Q, 320] and the integer entropy model (see codec.context)
 
-The hash of the manifest covers everything. Its first two bytes are in every packet.
+where s is the stride. The hash of the manifest covers everything. Its first two bytes are in every
+packet.
+
+A name stands for a profile that came with the package, or for a folder of that name among the
+user's own, in ``$XDG_DATA_HOME/gsc_ros/profiles`` (``~/.local/share`` unless that is set).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 import hashlib
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 import zipfile
 
-from gsc_ros.codec.context import ContextModel
+from gsc_ros.codec.context import ContextModel, MAX_SYMBOL
 from gsc_ros.codec.error import ProfileError
 from gsc_ros.codec.packet import LATENT_CHANNELS, LAYERS, MAX_QUANTIZERS
 import numpy as np
@@ -37,7 +43,6 @@ ANALYSIS_FILE = 'analysis.onnx'
 SYNTHESIS_FILE = 'synthesis.onnx'
 TABLES_FILE = 'tables.npz'
 FILES = (ANALYSIS_FILE, SYNTHESIS_FILE, TABLES_FILE)
-MAX_SYMBOL = 127
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Manifest:
     :param default_quantizer: the one to use unless told otherwise.
     :param symbol_max: symbols are in -symbol_max..symbol_max.
     :param files: SHA-256 in hexadecimal by file name.
+    :param training: where the models come from, free JSON for the reader.
     """
 
     name: str
@@ -61,6 +67,7 @@ class Manifest:
     default_quantizer: int
     symbol_max: int
     files: dict[str, str]
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 class Profile:
@@ -127,24 +134,51 @@ class Profile:
 
 def builtin_profiles() -> tuple[str, ...]:
     """Return the names of the profiles that came with the package."""
-    found = {path.parent.name for path in _data_folder().glob(f'*/{MANIFEST_FILE}')}
-    return tuple(sorted(found))
+    return _names(_data_folder())
+
+
+def user_profiles() -> tuple[str, ...]:
+    """Return the names of the user's own profiles."""
+    return _names(user_folder())
+
+
+def user_folder() -> Path:
+    """Return the folder of the user's own profiles, which need not exist."""
+    home = os.environ.get('XDG_DATA_HOME', '')
+    # The XDG specification tells to ignore a relative path.
+    base = Path(home if os.path.isabs(home) else os.path.expanduser('~/.local/share'))
+    return base / 'gsc_ros' / 'profiles'
+
+
+def find_profile(name_or_path: str | Path) -> Path:
+    """
+    Return the folder of a profile.
+
+    :param name_or_path: the name of one that came with the package or of one of the user's, which
+        are looked for in this order, or a folder. ``./name`` is a folder in any case.
+    :raises ProfileError: when there is none.
+    """
+    words = str(name_or_path)
+    if words not in ('', '.', '..') and os.sep not in words:
+        for parent in (_data_folder(), user_folder()):
+            if (parent / words / MANIFEST_FILE).is_file():
+                return parent / words
+    folder = Path(name_or_path)
+    if not words or not folder.is_dir():
+        raise ProfileError(
+            f'there is no profile {words!r}: it is neither a folder nor one of '
+            f'{", ".join(dict.fromkeys((*builtin_profiles(), *user_profiles()))) or "(none)"}')
+    return folder
 
 
 def load_profile(name_or_path: str | Path = 'tiny') -> Profile:
     """
     Load a profile and verify every file of it.
 
-    :param name_or_path: the name of a profile that came with the package, or a folder.
+    :param name_or_path: see :func:`find_profile`.
     :raises ProfileError: when it is missing, damaged, or of a newer format.
     """
-    folder = Path(name_or_path)
-    if folder.name == str(name_or_path) and (_data_folder() / folder).is_dir():
-        folder = _data_folder() / folder
-    if not folder.is_dir():
-        raise ProfileError(
-            f'there is no profile {str(name_or_path)!r}: it is neither a folder nor one of '
-            f'{", ".join(builtin_profiles()) or "(none built in)"}')
+    folder = find_profile(name_or_path)
     text = _read(folder / MANIFEST_FILE)
     manifest = _parse_manifest(text, folder / MANIFEST_FILE)
     contents = {}
@@ -153,6 +187,16 @@ def load_profile(name_or_path: str | Path = 'tiny') -> Profile:
         if hashlib.sha256(contents[file_name]).hexdigest() != manifest.files[file_name]:
             raise ProfileError(f'{folder / file_name} is not the file its manifest describes')
     return Profile(manifest, hashlib.sha256(text).digest(), contents)
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    """Return the names of the profiles in a folder."""
+    try:
+        found = {path.parent.name for path in folder.glob(f'*/{MANIFEST_FILE}')}
+    except OSError:
+        return ()
+    # An import that is not finished lies in a hidden folder.
+    return tuple(sorted(name for name in found if not name.startswith('.')))
 
 
 def _data_folder() -> Path:
@@ -173,15 +217,15 @@ def _parse_manifest(text: bytes, path: Path) -> Manifest:
     """Return the manifest, all of its values checked."""
     try:
         fields = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProfileError(f'{path} is not JSON: {error}') from error
     if not isinstance(fields, dict):
         raise ProfileError(f'{path} is not a JSON object')
     if _integer(fields, 'format', 1, 1 << 30, path) > FORMAT:
         raise ProfileError(f'{path} has a newer format than this software understands')
     name = fields.get('name')
-    if not isinstance(name, str) or not name:
-        raise ProfileError(f'{path}: name must be a string')
+    if not isinstance(name, str) or not name or not name.isprintable() or len(name) > 80:
+        raise ProfileError(f'{path}: name must be 1 to 80 printable characters')
     if fields.get('latent_channels') != LATENT_CHANNELS:
         raise ProfileError(f'{path}: latent_channels must be {LATENT_CHANNELS}')
     if fields.get('layers') != list(LAYERS):
@@ -189,13 +233,16 @@ def _parse_manifest(text: bytes, path: Path) -> Manifest:
     files = fields.get('files')
     if not isinstance(files, dict) or not all(isinstance(files.get(f), str) for f in FILES):
         raise ProfileError(f'{path}: files must name {", ".join(FILES)} with their hashes')
+    training = fields.get('training', {})
+    if not isinstance(training, dict):
+        raise ProfileError(f'{path}: training must be an object')
     quantizers = _integer(fields, 'quantizers', 1, MAX_QUANTIZERS, path)
     return Manifest(
         name=name, scale=_integer(fields, 'scale', 1, 64, path),
         stride=_integer(fields, 'stride', 1, 64, path), quantizers=quantizers,
         default_quantizer=_integer(fields, 'default_quantizer', 0, quantizers - 1, path),
         symbol_max=_integer(fields, 'symbol_max', 1, MAX_SYMBOL, path),
-        files={file_name: files[file_name].lower() for file_name in FILES})
+        files={file_name: files[file_name].lower() for file_name in FILES}, training=training)
 
 
 def _integer(fields: dict[str, Any], key: str, low: int, high: int, path: Path) -> int:

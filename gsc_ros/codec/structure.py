@@ -9,6 +9,8 @@ The structure codec around its two graphs: image to latent, latent to image and 
     image [H, W, 3] ─pad─> multiple of 32 ─area average/4─> work image ─analysis─> y [320, h, w]
     y_hat [320, h, w] ─synthesis─> work image, error ─cubic x4─> crop ─> image, confidence
 
+The numbers are those of a profile of scale 4 and stride 8.
+
 Large images pass the graphs in tiles that overlap, so that memory does not grow with the image.
 """
 
@@ -28,10 +30,11 @@ import onnxruntime
 
 # An expected error of a quarter of full scale means no confidence at all.
 ERROR_OF_NO_CONFIDENCE = 0.25
-# Latent positions: the side of the tiles, what they see beyond it, and the largest whole image.
-TILE = 64
-HALO = 16
-WHOLE = 96 * 96
+# Pixels of the work image, which is what the memory of the graphs goes with: the side of the tiles,
+# what they see beyond it, and the largest whole image.
+TILE = 512
+HALO = 128
+WHOLE = 768 * 768
 # Channels quantised at once.
 _GROUP = 32
 
@@ -88,6 +91,26 @@ class _Transform:
         """Create the session now rather than with the first image."""
         _ = self._session
 
+    def _infer(
+        self, inputs: dict[str, np.ndarray], outputs: dict[str, tuple[int, ...]],
+    ) -> list[np.ndarray]:
+        """
+        Run the graph.
+
+        :param outputs: those wanted, with the shapes that the manifest promises.
+        :raises ProfileError: when the graph does not keep the promise.
+        """
+        try:
+            results = self._session.run(list(outputs), inputs)
+        except Exception as error:  # ONNX Runtime raises bare exceptions of its own
+            raise ProfileError(f'{self.graph} of profile {self._profile.name}: {error}') from error
+        for result, (name, shape) in zip(results, outputs.items()):
+            if result.shape != shape or result.dtype != np.float32:
+                raise ProfileError(
+                    f'{self.graph} of profile {self._profile.name}: {name} is '
+                    f'{result.dtype} {list(result.shape)}, not float32 {list(shape)}')
+        return results
+
 
 class Analysis(_Transform):
     """Image to latent."""
@@ -131,10 +154,12 @@ class Analysis(_Transform):
         height, width = work.shape[0] // stride, work.shape[1] // stride
         planes = work.transpose(2, 0, 1)
         latent = np.empty((LATENT_CHANNELS, height, width), np.float32)
-        for row, column in _tiles(height, width):
+        for row, column in _tiles(height, width, stride):
             part = planes[:, row.start * stride:row.stop * stride,
                           column.start * stride:column.stop * stride]
-            (y,) = self._session.run(['y'], {'image': np.ascontiguousarray(part)[None]})
+            expected = (1, LATENT_CHANNELS, row.stop - row.start, column.stop - column.start)
+            (y,) = self._infer(
+                {'image': np.ascontiguousarray(part)[None]}, {'y': expected})
             latent[:, row.keep_start:row.keep_stop, column.keep_start:column.keep_stop] = y[
                 0, :, row.keep_start - row.start:row.keep_stop - row.start,
                 column.keep_start - column.start:column.keep_stop - column.start]
@@ -165,7 +190,7 @@ class Synthesis(_Transform):
         image = np.empty((height, width, 3), np.uint8)
         confidence = np.empty((height, width), np.uint8)
         pitch = stride * scale
-        for row, column in _tiles(rows, columns):
+        for row, column in _tiles(rows, columns, stride):
             part = symbols[:, row.start:row.stop, column.start:column.stop]
             latent = np.zeros((LATENT_CHANNELS, *part.shape[1:]), np.float32)
             latent[list(channels)] = dequantize(part, gains)
@@ -195,7 +220,11 @@ class Synthesis(_Transform):
         self, outputs: list[str], latent: np.ndarray, quantizer: int,
     ) -> list[np.ndarray]:
         """Return outputs of the graph for a latent ``[320, h, w]``."""
-        return self._session.run(outputs, {'y_hat': latent[None]} | self._level(quantizer))
+        size = tuple(side * self._profile.manifest.stride for side in latent.shape[1:])
+        shapes = {'image': (1, 3, *size), 'error': (1, 1, *size)}
+        return self._infer(
+            {'y_hat': latent[None]} | self._level(quantizer),
+            {name: shapes[name] for name in outputs})
 
     def _level(self, quantizer: int) -> dict[str, np.ndarray]:
         """Return the input that tells the graph how coarse the symbols are, if it wants to know."""
@@ -273,21 +302,22 @@ def open_session(
         raise ProfileError(f'{file_name} of profile {profile.name}: {error}') from error
 
 
-def _tiles(height: int, width: int) -> Iterator[tuple[Tile, Tile]]:
+def _tiles(height: int, width: int, stride: int) -> Iterator[tuple[Tile, Tile]]:
     """Yield the tiles that a latent grid is processed in: one, unless it is large."""
-    if height * width <= WHOLE:
+    if height * width * stride * stride <= WHOLE:
         yield Tile(0, height, 0, height), Tile(0, width, 0, width)
         return
-    for row in _split(height):
-        for column in _split(width):
+    for row in _split(height, stride):
+        for column in _split(width, stride):
             yield row, column
 
 
-def _split(length: int) -> Iterator[Tile]:
+def _split(length: int, stride: int) -> Iterator[Tile]:
     """Yield the tiles along one axis."""
-    for start in range(0, length, TILE):
-        stop = min(start + TILE, length)
-        yield Tile(max(start - HALO, 0), min(stop + HALO, length), start, stop)
+    side, halo = TILE // stride, HALO // stride
+    for start in range(0, length, side):
+        stop = min(start + side, length)
+        yield Tile(max(start - halo, 0), min(stop + halo, length), start, stop)
 
 
 def _enlarge(planes: np.ndarray, error: np.ndarray, scale: int) -> Picture:

@@ -9,9 +9,10 @@ Our codec runs first and alone, so that nothing disturbs its times; the peers sh
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import as_completed, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 import hashlib
 import math
 import time
@@ -19,8 +20,9 @@ from typing import Any
 
 import cv2
 from gsc_ros.codec.error import CodecError
+from gsc_ros.codec.frame import EncoderSettings
 from gsc_ros.evaluation import ffmpeg, packet_loss
-from gsc_ros.evaluation.own import Coded, OwnCodec, Sent
+from gsc_ros.evaluation.own import Coded, OwnCodec, Sent, with_quantizer, within
 from gsc_ros.evaluation.packet_loss import LossyLink
 from gsc_ros.evaluation.resampling import Picture, reduced, resized
 from gsc_ros.evaluation.score import Scorer
@@ -149,7 +151,7 @@ Report = Callable[[int, int, str], None]
 
 
 def peers_of(mode: str) -> tuple[StillPeer, ...] | tuple[VideoPeer, ...]:
-    """Return the peers of a mode; only ffmpeg's H.264 and HEVC decoders can go on after a loss."""
+    """Return the peers of a mode; losses are simulated for H.264 and HEVC alone."""
     if mode == 'stills':
         return STILL_PEERS
     if mode == 'loss':
@@ -197,23 +199,41 @@ def compare(plan: Plan, scorer: Scorer, store: Store, report: Report) -> Compari
 
 def _own(plan: Plan, own: OwnCodec, scorer: Scorer) -> list[Outcome]:
     """Return the points of our codec."""
-    if plan.mode == 'stills':
-        runs = [(OWN, f'quantizer {index}', lambda index=index: _mean(
-            plan, scorer, own.stills(plan.images, index))) for index in range(own.quantizers)]
-        runs += [(OWN, f'at most {rate:g} bpp', lambda rate=rate: _mean(
-            plan, scorer, own.stills_within(plan.images, rate))) for rate in plan.rates]
-    else:
-        runs = [(name, f'at most {rate:g} kbit/s', lambda rate=rate, name=name: _trials(
-            plan, lambda link: _mean_sent(plan, scorer, own.send(
-                plan.images, plan.fps, rate, name == OWN_STREAM, link))))
-                for name in ((OWN, OWN_STREAM) if own.streams else (OWN,)) for rate in plan.rates]
     outcomes = []
-    for name, setting, measure in runs:
+    for name, setting, measure in _own_runs(plan, own, scorer):
         try:
             outcomes.append(_outcome(Point(name, setting), measure()))
         except CodecError as error:
             outcomes.append(Outcome(Point(name, setting, failure=str(error))))
     return outcomes
+
+
+def _own_runs(plan: Plan, own: OwnCodec,
+              scorer: Scorer) -> Iterator[tuple[str, str, Callable[[], dict[str, Any]]]]:
+    """Yield the codec's name, the setting in words, and what measures it."""
+    if plan.mode == 'stills':
+        for index in range(own.quantizers):
+            yield OWN, f'quantizer {index}', partial(
+                lambda index: _mean(plan, scorer, own.stills(plan.images, index)), index)
+        for rate in plan.rates:
+            yield OWN, f'at most {rate:g} bpp', partial(
+                lambda rate: _mean(plan, scorer, own.stills_within(plan.images, rate)), rate)
+        return
+
+    def sent(settings: Callable[[], EncoderSettings], stream: bool) -> dict[str, Any]:
+        made = replace(settings(), stream=stream)
+        return _trials(plan, lambda link: _mean_sent(
+            plan, scorer, own.send(plan.images, plan.fps, made, link)))
+
+    for name in (OWN, OWN_STREAM) if own.streams else (OWN,):
+        stream = name == OWN_STREAM
+        # A quantizer lets frames differ in size, as the peers do; with losses it takes too long.
+        for index in range(own.quantizers) if plan.mode == 'stream' else ():
+            yield name, f'quantizer {index}', partial(
+                sent, partial(with_quantizer, index), stream)
+        for rate in plan.rates:
+            yield name, f'frames of at most {rate:g} kbit/s', partial(
+                sent, partial(within, int(rate * 1000 / plan.fps / 8)), stream)
 
 
 class _Peers:

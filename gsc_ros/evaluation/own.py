@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gsc_ros.codec.error import CodecError, MissingReferenceError
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
@@ -96,7 +96,7 @@ class OwnCodec:
 
         :raises CodecError: as :meth:`code`.
         """
-        settings = EncoderSettings(channels=LATENT_CHANNELS, quantizer=quantizer)
+        settings = with_quantizer(quantizer)
         return (self.code(image, settings) for image in images)
 
     def stills_within(self, images: Sequence[Picture], bpp: float) -> Iterator[Coded]:
@@ -107,18 +107,17 @@ class OwnCodec:
         """
         for image in images:
             limit = int(bpp * image.shape[0] * image.shape[1] / 8)
-            yield self.code(image, _limited(limit))
+            yield self.code(image, within(limit))
 
-    def send(self, images: Sequence[Picture], fps: float, kbps: float, stream: bool,
+    def send(self, images: Sequence[Picture], fps: float, settings: EncoderSettings,
              link: LossyLink) -> Iterator[Sent]:
         """
-        Send a video over a link, every frame with its share of the rate at most.
+        Send a video over a link.
 
-        :param stream: code a frame from the one before; a report of loss is answered by a frame
-            that stands alone, as is the first one.
+        :param settings: of every frame. In stream mode the first frame stands alone, and so does
+            the one that answers a report of loss.
         :raises CodecError: a frame cannot be encoded.
         """
-        settings = replace(_limited(int(kbps * 1000 / fps / 8)), stream=stream)
         # What another run has decoded would be taken for received.
         decoder = FrameDecoder(self._profile, self._threads)
         delay = link.answer_delay(fps)
@@ -146,7 +145,17 @@ def _received(decoder: FrameDecoder, payload: bytes) -> tuple[Picture | None, fl
     return decoded.image, decoded.decode_ms
 
 
-def _limited(max_bytes: int) -> EncoderSettings:
+def with_quantizer(quantizer: int) -> EncoderSettings:
+    """Return the settings for all channels and a quantizer."""
+    return EncoderSettings(channels=LATENT_CHANNELS, quantizer=quantizer)
+
+
+def within(max_bytes: int) -> EncoderSettings:
+    """
+    Return the settings for packets of ``max_bytes`` at most.
+
+    :raises CodecError: no packet is that small.
+    """
     if max_bytes < MIN_BYTES:
         raise CodecError(f'{max_bytes} bytes hold no packet')
     return EncoderSettings(channels=LATENT_CHANNELS, max_bytes=max_bytes)

@@ -6,7 +6,6 @@ Train a structure model, and export it as a profile.
     gsc train structure --data DIR --output DIR      train, writing checkpoints
     gsc train export CHECKPOINT --data DIR --output DIR    fit the tables and write a profile
     gsc train text CAPTIONS --output FILE            make the language model of captions
-    gsc train text CAPTIONS --output FILE            make the language model of captions
 """
 
 from __future__ import annotations
@@ -29,9 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_export_arguments(kinds.add_parser(
         'export', help='write a profile from a checkpoint',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter))
-    text = kinds.add_parser('text', help='make the language model that codes captions')
-    text.add_argument('captions', type=Path, help='text file in UTF-8, one caption a line')
-    text.add_argument('--output', type=Path, required=True, help='the file to write, .npz')
     text = kinds.add_parser('text', help='make the language model that codes captions')
     text.add_argument('captions', type=Path, help='text file in UTF-8, one caption a line')
     text.add_argument('--output', type=Path, required=True, help='the file to write, .npz')
@@ -89,8 +85,6 @@ def run(args: argparse.Namespace) -> int:
     """Train or export; return 0, 1 when the data is bad, 2 when the call makes no sense."""
     if args.kind == 'text':
         return train_text(args)
-    if args.kind == 'text':
-        return train_text(args)
     try:
         data, exporter, _ = (import_module(f'gsc_ros.training.{name}')
                              for name in ('data', 'export', 'trainer'))
@@ -103,27 +97,6 @@ def run(args: argparse.Namespace) -> int:
         raise CommandDataError(str(error)) from error
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def train_text(args: argparse.Namespace) -> int:
-    """Make the language model of captions; report its cost on those held out."""
-    from gsc_ros.codec.language import LanguageModel
-    from gsc_ros.training.language import (
-        bits_per_character,
-        save_language,
-        split_captions,
-        train_language,
-    )
-
-    try:
-        captions, held_out = split_captions(args.captions)
-        save_language(train_language(captions), args.output)
-    except (OSError, ValueError) as error:
-        raise CommandDataError(str(error)) from error
-    cost = bits_per_character(LanguageModel.load(args.output), held_out)
-    print(f'{args.output}: {args.output.stat().st_size} bytes, {cost:.3f} bits per character on '
-          f'{len(held_out)} captions held out', file=sys.stderr)
-    return 0
 
 
 def train_text(args: argparse.Namespace) -> int:

@@ -118,6 +118,19 @@ def test_a_limit_holds_within_a_stream(encoder, decoder, limit):
         decoder.decode(frame.payload)
 
 
+def test_within_a_limit_a_stream_becomes_finer_while_little_changes(encoder, decoder):
+    coarse = encoder.encode(view(0), replace(STREAM, quantizer=0))
+    encoder.refresh()
+    errors = []
+    for _ in range(12):
+        frame = encoder.encode(view(0), replace(STREAM, max_bytes=len(coarse.payload) + 8))
+        assert len(frame.payload) <= len(coarse.payload) + 8
+        found = decoder.decode(frame.payload).image.astype(float)
+        errors.append(np.square(found - view(0)).mean())
+    assert frame.quantizer > 0
+    assert errors[-1] < errors[0]
+
+
 def test_frames_of_a_stream_are_not_cut(encoder):
     for number in range(2):
         frame = encoder.encode(view(number), STREAM)

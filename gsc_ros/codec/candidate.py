@@ -81,8 +81,13 @@ class LatentCoder:
         """Return the nearest symbols of all channels, int16 ``[320, h, w]``."""
         return self._symbols(list(range(len(self._latent))), quantizer)
 
+    @property
+    def follows(self) -> int | None:
+        """Quantizer of the frame before; None for a frame that stands alone."""
+        return None if self._previous is None else self._previous.quantizer
+
     def quantize(
-        self, channels: Sequence[int], quantizer: int, threshold: float = NEAREST,
+        self, channels: Sequence[int], quantizer: int, threshold: float | None = None,
     ) -> tuple[tuple[int, ...], np.ndarray]:
         """
         Return the channels worth sending, and their symbols.
@@ -93,13 +98,16 @@ class LatentCoder:
 
         :param channels: ascending.
         :param quantizer: index of the quantizer.
-        :param threshold: fraction from which a magnitude is rounded up.
+        :param threshold: fraction from which a magnitude is rounded up; in a stream, how far a
+            symbol of the frame before may be off and is repeated. The higher, the fewer bytes.
         :return: ascending channels ``[n]``, and int16 ``[n, h, w]``.
         """
         rows = list(channels)
-        symbols = self._symbols(rows, quantizer, threshold)
-        if self._previous is not None:
-            self._repeat(symbols, rows, quantizer)
+        if self._previous is None:
+            symbols = self._symbols(rows, quantizer, threshold or NEAREST)
+        else:
+            symbols = self._symbols(rows, quantizer)
+            self._repeat(symbols, rows, quantizer, threshold or HYSTERESIS)
         audible = np.flatnonzero(symbols.any(axis=(1, 2)))
         if rows[-1] == len(rows) - 1:
             kept = np.arange(audible[-1] + 1 if len(audible) else 1)
@@ -108,7 +116,7 @@ class LatentCoder:
         return tuple(rows[index] for index in kept), symbols[kept]
 
     def code(
-        self, channels: Sequence[int], quantizer: int, threshold: float = NEAREST,
+        self, channels: Sequence[int], quantizer: int, threshold: float | None = None,
     ) -> Candidate:
         """Quantise and code channels; see :meth:`quantize`."""
         kept, symbols = self.quantize(channels, quantizer, threshold)
@@ -140,7 +148,9 @@ class LatentCoder:
             self._latent[rows], self.profile.gains[quantizer][rows],
             self.profile.manifest.symbol_max, threshold)
 
-    def _repeat(self, symbols: np.ndarray, rows: list[int], quantizer: int) -> None:
+    def _repeat(
+        self, symbols: np.ndarray, rows: list[int], quantizer: int, threshold: float,
+    ) -> None:
         """Put the symbols of the frame before where they are nearly as good, in place."""
         before = np.zeros(symbols.shape, np.float32)
         known = {channel: slot for slot, channel in enumerate(self._previous.channels)}
@@ -152,7 +162,7 @@ class LatentCoder:
         limit = self.profile.manifest.symbol_max
         before = np.clip(before, -limit, limit)
         exact = self._latent[rows] * gains[quantizer][rows, None, None]
-        np.copyto(symbols, before.astype(np.int16), where=np.abs(exact - before) < HYSTERESIS)
+        np.copyto(symbols, before.astype(np.int16), where=np.abs(exact - before) < threshold)
 
 
 def head_bytes(head: wire.Packet, channels: tuple[int, ...]) -> int:

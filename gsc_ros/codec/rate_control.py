@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gsc_ros.codec import packet as wire
-from gsc_ros.codec.candidate import Candidate, head_bytes, LatentCoder, NEAREST
+from gsc_ros.codec.candidate import Candidate, head_bytes, HYSTERESIS, LatentCoder, NEAREST
 from gsc_ros.codec.error import CodecError
 import numpy as np
 
 # Between two quantizers the finer one is used with fewer symbols: magnitudes are rounded up from
 # these fractions only. Beyond the first, the coarser quantizer is the better way to spend less.
 THRESHOLDS = (0.6, 0.58, 0.56, 0.54, 0.52, NEAREST)
+# In a stream, so far a symbol of the frame before may be off. The first let a stream become finer
+# within a limit that holds no frame in which all symbols are new.
+STREAM_THRESHOLDS = (1.0, 0.9, 0.8, 0.7, HYSTERESIS)
 # About what share of the information of the nearest symbols such a step saves for each 1 of it.
 _SAVING = 1.25
 # Bytes per estimated bit, until a frame has been coded.
@@ -58,6 +61,8 @@ def fit(
     """
     # What is silent at the finest quantizer is silent at all of them.
     whole, _ = coder.quantize(sorted(channels), by_fineness(coder)[-1])
+    if coder.follows is not None:
+        return _fit_stream(coder, whole, channels, head, max_bytes)
     steps = _steps(coder, whole)
     best = None
     low, high = -1, len(steps)
@@ -79,6 +84,44 @@ def fit(
         if size >= _NEAR * max_bytes:
             break
     return _fewer(coder, channels, steps[0], head, max_bytes) if best is None else best
+
+
+def _fit_stream(
+    coder: LatentCoder, whole: Sequence[int], channels: Sequence[int], head: wire.Packet,
+    max_bytes: int,
+) -> Candidate:
+    """
+    Return a candidate that fits, as fine as the frame before or about one quantizer finer.
+
+    What a frame costs depends on how it differs from the one before, quantizer included, so the
+    search starts there and its strides grow.
+    """
+    ladder = [(quantizer, threshold) for quantizer in by_fineness(coder)
+              for threshold in STREAM_THRESHOLDS]
+    index = ladder.index((coder.follows, HYSTERESIS))
+    best = None
+    low, high, stride = -1, len(ladder), 1
+    codings = 0
+    while high - low > 1 and (best is None or codings < _CODINGS):
+        candidate = coder.code(whole, *ladder[index])
+        codings += 1
+        size = candidate.size(head)
+        if size <= max_bytes:
+            low, best = index, candidate
+            if size >= _NEAR * max_bytes:
+                break
+            index += stride
+        else:
+            high = index
+            index -= stride
+        # Once it lies between two, halve what is left.
+        if low >= 0 and high < len(ladder):
+            index = (low + high) // 2
+        index = min(max(index, low + 1), high - 1)
+        stride *= 2
+    if best is None:
+        return _fewer(coder, channels, Step(*ladder[0], 0), head, max_bytes)
+    return best
 
 
 def by_fineness(coder: LatentCoder) -> list[int]:

@@ -28,7 +28,7 @@ from functools import cache, cached_property
 from operator import getitem, mul
 from pathlib import Path
 from zipfile import BadZipFile
-from zlib import error
+import zlib
 
 from gsc_ros.codec.error import PacketError, ProfileError
 import numpy as np
@@ -155,7 +155,11 @@ class History:
                 self._before = (symbol, *self._before[:2])
 
     def contexts(self) -> list[int]:
-        """Return a hash of 32 bits for each of CONTEXTS."""
+        """
+        Return a hash of 32 bits for each of CONTEXTS.
+
+        All the hashes here multiply by odd numbers without a pattern, and so spread.
+        """
         recent = self._recent
         first, second, third = self._before
         word = self._word << 8 | recent & 0xff
@@ -207,7 +211,7 @@ class LanguageModel:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return cls(**arrays)
-        except (OSError, EOFError, TypeError, ValueError, BadZipFile, error) as cause:
+        except (OSError, EOFError, TypeError, ValueError, BadZipFile, zlib.error) as cause:
             raise ProfileError(f'{path} is not a language model: {cause}') from cause
 
     @cached_property

@@ -145,7 +145,9 @@ def calibration_pairs(
     rng = np.random.default_rng(seed)
     pairs = []
     for image in images:
-        size = [min(length, side) // STRIDE * STRIDE for length in image.shape[:2]]
+        # Room to move, unless that leaves nothing.
+        size = [min(max(length - MAX_SHIFT, min(length, STRIDE)), side) // STRIDE * STRIDE
+                for length in image.shape[:2]]
         room = [length - used for length, used in zip(image.shape[:2], size)]
         for _ in range(count if min(size) else 0):
             first = rng.integers(0, np.add(room, 1))
@@ -229,9 +231,13 @@ def import_profile(
         [array[:ERROR_VIEWS] for array in symbols], table, energy[order])
     write_graphs(AnalysisGraph(model, order, middle),
                  SynthesisGraph(model, order, middle, error), directory)
+    moved = [index for index, (first, second) in enumerate(pairs)
+             if not np.array_equal(first, second)]
     fitted = fit_context(
         symbols, symbol_max, settings, gains=table,
-        pairs=[list(zip(first, second)) for first, second in zip(symbols, following)])
+        # Frames that stand still say nothing about symbols that change.
+        pairs=[[(first[index], second[index]) for index in moved]
+               for first, second in zip(symbols, following)] if moved else None)
     write_tables(directory, {'gains': table} | fitted)
     notes = notes | {
         'architecture': model.architecture, 'calibration_views': len(views),

@@ -132,11 +132,12 @@ STILL_PEERS = (
     _pillow('webp', 'WebP', 'libwebp, method 6; whole file',
             'WEBP', 'webp', (0, 4, 9, 16, 25, 36, 50, 65, 80), lambda image, quality: {
                 'quality': quality, 'method': 6}),
-    _pillow('jpeg2000', 'JPEG 2000', 'OpenJPEG, 9/7 wavelet; code stream without JP2 boxes',
+    _pillow('jpeg2000', 'JPEG 2000', 'OpenJPEG, 9/7 wavelet; code stream without JP2 boxes or remark',
             'JPEG2000', 'jpg_2000', (480, 320, 210, 140, 95, 64, 42, 28, 18),
             lambda image, quality: {
                 'irreversible': True, 'quality_mode': 'rates', 'quality_layers': [quality],
-                'no_jp2': True, 'num_resolutions': _resolutions(image)}),
+                'no_jp2': True, 'num_resolutions': _resolutions(image),
+                'comment': ' '}),  # else OpenJPEG names itself in 32 bytes more
     _ffmpeg('jpegxl', 'JPEG XL', 'libjxl, effort 9; code stream without boxes', 'libjxl',
             ('image2pipe', 'jpegxl_pipe'), (15, 12, 9, 7, 5, 3.5, 2.5, 1.5),
             lambda quality: ('-distance', f'{quality:g}', '-effort', '9')),

@@ -18,7 +18,7 @@ from gsc_ros.evaluation import ffmpeg
 from gsc_ros.evaluation.resampling import Picture
 import numpy as np
 import PIL
-from PIL import features, Image, UnidentifiedImageError
+from PIL import features, Image
 
 # Every AV1 stream of one picture begins with this unit, which says nothing: not counted.
 _AV1_TEMPORAL_DELIMITER = b'\x12\x00'
@@ -69,7 +69,7 @@ def _pillow_decode(stream: bytes, width: int, height: int) -> Picture:
     try:
         with Image.open(io.BytesIO(stream)) as image:
             return np.asarray(image.convert('RGB'))
-    except (OSError, ValueError, UnidentifiedImageError) as error:
+    except (OSError, ValueError) as error:
         raise PeerError(str(error)) from error
 
 
@@ -132,8 +132,9 @@ STILL_PEERS = (
     _pillow('webp', 'WebP', 'libwebp, method 6; whole file',
             'WEBP', 'webp', (0, 4, 9, 16, 25, 36, 50, 65, 80), lambda image, quality: {
                 'quality': quality, 'method': 6}),
-    _pillow('jpeg2000', 'JPEG 2000', 'OpenJPEG, 9/7 wavelet; code stream without JP2 boxes or remark',
-            'JPEG2000', 'jpg_2000', (480, 320, 210, 140, 95, 64, 42, 28, 18),
+    _pillow('jpeg2000', 'JPEG 2000',
+            'OpenJPEG, 9/7 wavelet; code stream without JP2 boxes or remark', 'JPEG2000', 'jpg_2000',
+            (480, 320, 210, 140, 95, 64, 42, 28, 18),
             lambda image, quality: {
                 'irreversible': True, 'quality_mode': 'rates', 'quality_layers': [quality],
                 'no_jp2': True, 'num_resolutions': _resolutions(image),

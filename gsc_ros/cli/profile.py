@@ -182,11 +182,12 @@ def _training() -> tuple:
         return tuple(import_module(f'gsc_ros.training.{name}')
                      for name in ('published', 'published_export', 'context_fit'))
     except ModuleNotFoundError as error:
-        if error.name == 'compressai' and sys.version_info >= FIRST_WITHOUT_COMPRESSAI:
+        package = (error.name or '').split('.')[0]
+        if package == 'compressai' and sys.version_info >= FIRST_WITHOUT_COMPRESSAI:
             raise UsageError(
                 'needs CompressAI, which wants numpy<2 and so has no packages for Python 3.13 and '
                 'later; import with Python 3.10 to 3.12 and copy the profile folder') from error
-        raise UsageError(f"needs {error.name}, which is not installed; try: "
+        raise UsageError(f"needs {package}, which is not installed; try: "
                          "pip install 'gsc_ros[train]'") from error
 
 

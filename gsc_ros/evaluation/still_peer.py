@@ -133,8 +133,8 @@ STILL_PEERS = (
             'WEBP', 'webp', (0, 4, 9, 16, 25, 36, 50, 65, 80), lambda image, quality: {
                 'quality': quality, 'method': 6}),
     _pillow('jpeg2000', 'JPEG 2000',
-            'OpenJPEG, 9/7 wavelet; code stream without JP2 boxes or remark', 'JPEG2000', 'jpg_2000',
-            (480, 320, 210, 140, 95, 64, 42, 28, 18),
+            'OpenJPEG, 9/7 wavelet; code stream without JP2 boxes or remark', 'JPEG2000',
+            'jpg_2000', (480, 320, 210, 140, 95, 64, 42, 28, 18),
             lambda image, quality: {
                 'irreversible': True, 'quality_mode': 'rates', 'quality_layers': [quality],
                 'no_jp2': True, 'num_resolutions': _resolutions(image),

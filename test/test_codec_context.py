@@ -266,6 +266,14 @@ def test_a_fitted_model_codes_any_subset_of_the_channels_well(fitted):
     assert alone.sum() <= 1.25 * whole[subset].sum()
 
 
+def test_a_model_fitted_without_pairs_has_no_stream_mode():
+    rng = np.random.default_rng(11)
+    images = [field(rng, (8, 8))]
+    for pairs in (None, [[]]):
+        model = ContextModel.from_tables(fit_context([images], SYMBOL_MAX, EFFORT, pairs))
+        assert not model.streams
+
+
 def test_logarithms_are_of_integers_and_ascend():
     values = np.concatenate([[-5], np.arange(5000), 1 << np.arange(13, 40)])
     steps = log_steps(values)

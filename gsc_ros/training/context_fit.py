@@ -133,11 +133,13 @@ def fit_context(
     :param symbol_max: largest magnitude of a symbol, L.
     :param settings: size and effort.
     :param pairs: for each quantizer the symbols of many frames and of the frames after them;
-        without them the model has no stream mode.
+        without any for one of them the model has no stream mode.
     :param gains: symbols per unit of latent, positive ``[Q, 320]``; they relate the quantizers of
         consecutive frames. None: all alike.
     :return: the integer arrays of :class:`gsc_ros.codec.context.ContextTables`, by name.
     """
+    if pairs is not None and not all(pairs):
+        pairs = None
     rng = np.random.default_rng(settings.seed)
     fitted = [_fit_quantizer(_gather(images, settings, rng), settings) for images in symbols]
     stacked = {

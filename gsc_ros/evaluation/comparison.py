@@ -359,8 +359,8 @@ class _Peers:
 
 
 def _targets(rates: Sequence[float]) -> list[float]:
-    """Return the rates to aim at: encoders miss them, so there is one below the lowest, too."""
-    return [rates[0] / 2, *rates]
+    """Return the rates to aim at; encoders exceed them, so there are two below the lowest."""
+    return [rates[0] / 4, rates[0] / 2, *rates]
 
 
 def _still_coded(peer: StillPeer, quality: float, image: Picture) -> Coded:

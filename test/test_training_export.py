@@ -32,7 +32,7 @@ from gsc_ros.training.export import (  # noqa: E402
 from gsc_ros.training.model import StructureConfig, StructureModel  # noqa: E402
 
 CONFIG = StructureConfig(
-    analysis=((16, 1), (16, 1)), synthesis=((16, 1), (16, 1), (16, 1)), quantizers=2)
+    analysis=((16, 1), (16, 1)), synthesis=((16, 1), (16, 1), (16, 1)), quantizers=2, knots=2)
 FIELDS = ManifestFields('test', 2, 1, 127, {'command': 'none'})
 
 
@@ -61,12 +61,12 @@ def test_onnx_and_torch_agree_at_any_size(model, profile, height, width):
     image = np.random.default_rng(height).random((1, 3, height, width), np.float32)
     with torch.no_grad():
         y = model.g_a(torch.from_numpy(image))
-        expected, error = model.g_s(y)
+        expected, error = model.g_s(y, torch.tensor([0.3]))
     (found,) = onnxruntime.InferenceSession(profile / 'analysis.onnx').run(None, {'image': image})
     assert found.shape == (1, 320, height // 8, width // 8)
     np.testing.assert_allclose(found, y.numpy(), atol=2e-4)
     decoded, expected_error = onnxruntime.InferenceSession(profile / 'synthesis.onnx').run(
-        ['image', 'error'], {'y_hat': y.numpy()})
+        ['image', 'error'], {'y_hat': y.numpy(), 'level': np.array([0.3], np.float32)})
     np.testing.assert_allclose(decoded, expected.numpy(), atol=2e-4)
     np.testing.assert_allclose(expected_error, error.numpy(), atol=2e-4)
 

@@ -12,7 +12,8 @@ pytest.importorskip('compressai')
 from gsc_ros.training.model import StructureConfig, StructureModel  # noqa: E402
 
 CONFIG = StructureConfig(
-    latent=12, analysis=((16, 1), (16, 1)), synthesis=((16, 1), (16, 1), (16, 1)), quantizers=3)
+    latent=12, analysis=((16, 1), (16, 1)), synthesis=((16, 1), (16, 1), (16, 1)), quantizers=3,
+    knots=2)
 
 
 @pytest.fixture(name='model')
@@ -45,15 +46,39 @@ def test_gains_are_positive_and_grow_with_the_level(model):
     assert (gains[1:] > gains[:-1]).all()
 
 
-def test_unsorted_levels_give_the_bits_of_each_sample(model):
+def test_gains_between_the_knots_are_interpolated(model):
+    with torch.no_grad():
+        model.log_gain.copy_(torch.randn_like(model.log_gain))
+    gains = model.gains.log()
+    assert torch.allclose(gains[1], (gains[0] + gains[2]) / 2, atol=1e-5)
+
+
+def test_the_order_of_the_levels_does_not_matter(model):
     images = torch.rand(1, 3, 32, 32).repeat(3, 1, 1, 1)
     keep = torch.ones(3, 12)
-    torch.manual_seed(1)
-    mixed = model(images, torch.tensor([2, 0, 1]), keep).bits
-    torch.manual_seed(1)
-    ordered = model(images, torch.tensor([0, 1, 2]), keep).bits
+    mixed = model(images, torch.tensor([2, 0, 1]), keep)
+    ordered = model(images, torch.tensor([0, 1, 2]), keep)
+    assert torch.equal(mixed.symbols[[1, 2, 0]], ordered.symbols)
     # The rate uses random noise, so the figures agree only roughly.
-    assert torch.allclose(mixed[[1, 2, 0]], ordered, rtol=0.3)
+    assert torch.allclose(mixed.bits[[1, 2, 0]], ordered.bits, rtol=0.3)
+
+
+def test_what_is_coded_later_does_not_change_the_bits_of_what_comes_before(model):
+    rate = model.rate
+    with torch.no_grad():
+        for parameter in rate.parameters():
+            parameter.copy_(0.1 * torch.randn_like(parameter))
+    rate.conditional.quantize = lambda values, mode, means=None: values  # no noise
+    gain, blend = torch.ones(1, 12, 1, 1), model.blend[1:2]
+    y = torch.randn(1, 12, 8, 8).round()
+    before = rate(y, y, gain, blend)
+    late = y.clone()
+    late[:, 5, 1, 2] += 3  # of the last pass
+    after = rate(late, late, gain, blend)
+    same = torch.isclose(before, after)
+    assert same[:, :5].all()
+    assert same[:, 5].sum() == 63
+    assert not same[:, 6:].all()
 
 
 def test_dropped_channels_cost_no_bits(model):
@@ -68,7 +93,8 @@ def test_a_prefix_decodes_as_if_the_other_channels_were_zero(model):
     result = model(image, torch.tensor([1]), keep)
     symbols = result.symbols.clone()
     symbols[:, 5:] = 0
-    expected, _ = model.g_s(symbols / model.gains[1][None, :, None, None])
+    expected, _ = model.g_s(
+        symbols / model.gains[1][None, :, None, None], torch.tensor([0.5]))
     assert torch.allclose(result.image, expected, atol=1e-5)
 
 

@@ -27,7 +27,8 @@ from gsc_ros.training.trainer import (  # noqa: E402
 )
 
 CONFIG = StructureConfig(
-    latent=12, analysis=((16, 1), (16, 1)), synthesis=((16, 1), (16, 1), (16, 1)), quantizers=2)
+    latent=12, analysis=((16, 1), (16, 1)), synthesis=((16, 1), (16, 1), (16, 1)), quantizers=2,
+    knots=2)
 
 
 def archives() -> tuple[Archive, ...]:
@@ -40,16 +41,16 @@ def archives() -> tuple[Archive, ...]:
 
 def trainer(output: Path, **settings: float) -> StructureTrainer:
     """Return a trainer of a few thousand weights."""
-    values = {'batch': 4, 'crop': 32, 'steps': 1000, 'warmup': 2, 'rate_warmup': 4} | settings
+    values = {'batch': 4, 'crop': 32, 'steps': 1000, 'warmup': 2, 'basis': 50} | settings
     return StructureTrainer(split_archives(archives()), TrainingSettings(**values), CONFIG, output)
 
 
 def test_a_short_training_lowers_the_objective(tmp_path):
-    run = trainer(tmp_path, steps=120, rate=2e-3, rate_warmup=400, batch=8)
+    run = trainer(tmp_path, steps=120, rate=2e-3, batch=8)
     before = run.validate()
     report = run.run()
     assert report.steps == 120
-    assert report.loss < 0.8 * before
+    assert report.loss < 0.9 * before
     assert (tmp_path / 'best.safetensors').stat().st_size < 16_000_000
 
 

@@ -46,14 +46,14 @@ def add_structure_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--steps', type=int, default=100_000, help='updates at most')
     parser.add_argument('--minutes', type=float, default=float('inf'),
                         help='minutes of training at most')
-    parser.add_argument('--batch', type=int, default=16, help='crops per update')
-    parser.add_argument('--crop', type=int, default=64, help='side of a crop at work scale')
+    parser.add_argument('--batch', type=int, default=8, help='crops per update')
+    parser.add_argument('--crop', type=int, default=96, help='side of a crop at work scale')
     parser.add_argument('--rate', type=float, default=8e-4, help='learning rate')
     parser.add_argument('--precision', choices=('no', 'bf16', 'fp16'), default='no',
                         help='mixed precision')
-    parser.add_argument('--lambda-low', type=float, default=2.5e-5,
+    parser.add_argument('--lambda-low', type=float, default=1.5e-5,
                         help='trade-off of the coarsest quantizer')
-    parser.add_argument('--lambda-high', type=float, default=3e-3,
+    parser.add_argument('--lambda-high', type=float, default=1e-3,
                         help='trade-off of the finest quantizer')
     parser.add_argument('--weight', action='append', default=[], metavar='ARCHIVE=W',
                         help='how often an archive is drawn; default: cube root of its size')
@@ -164,7 +164,6 @@ def train_structure(args: argparse.Namespace) -> int:
     weights = {name: float(value) for name, value in key_values(args.weight).items()}
     settings = TrainingSettings(
         steps=args.steps, minutes=args.minutes, batch=args.batch, crop=args.crop, rate=args.rate,
-        rate_warmup=0 if args.start else TrainingSettings.rate_warmup,
         lambda_low=args.lambda_low, lambda_high=args.lambda_high, seed=args.seed,
         precision=args.precision, save_minutes=args.save_minutes)
     split = split_archives(load_archives(args.data), args.hold_out)

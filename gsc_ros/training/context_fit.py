@@ -312,7 +312,7 @@ def _references(inputs: np.ndarray, count: int) -> np.ndarray:
         earlier = (np.arange(kinds)[:, None] * len(live) + np.arange(known)).ravel()
         system = correlation[np.ix_(earlier, earlier)] + 0.02 * np.eye(len(earlier))
         weights = np.linalg.solve(system, correlation[np.ix_(earlier, group)])
-        worths = np.square(weights).reshape(kinds, known, -1).sum(axis=0)
+        worths = np.square(weights).reshape(kinds, known, len(group)).sum(axis=0)
         for channel, worth in zip(live[group], worths.T):
             best = live[np.argsort(-worth, kind='stable')[:count]]
             reference[channel, :len(best)] = np.sort(best)

@@ -28,7 +28,7 @@ from gsc_ros.codec.profile import (
 )
 from gsc_ros.training.context_fit import fit_context
 from gsc_ros.training.data import CropSampler, Split
-from gsc_ros.training.model import Analysis, STRIDE, StructureModel, Synthesis
+from gsc_ros.training.model import Analysis, STRIDE, StructureModel
 from gsc_ros.training.pair import Pair
 import numpy as np
 import onnx
@@ -56,6 +56,8 @@ class ManifestFields:
     default_quantizer: int
     symbol_max: int
     training: dict[str, object]
+    scale: int = WORK_SCALE
+    stride: int = STRIDE
 
 
 class UnfoldedAnalysis(nn.Module):
@@ -68,6 +70,7 @@ class UnfoldedAnalysis(nn.Module):
 
     def __init__(self, analysis: Analysis) -> None:
         super().__init__()
+        self.linear = analysis.linear
         unshuffle, first, *rest = analysis.layers
         block = unshuffle.downscale_factor
         width = first.out_channels
@@ -80,7 +83,8 @@ class UnfoldedAnalysis(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map [B, 3, h, w] in [0, 1] to y [B, C, h/8, w/8]."""
-        return self.rest(self.first(image * 2 - 1))
+        centered = image * 2 - 1
+        return self.linear(centered) + self.rest(self.first(centered))
 
 
 def reorder(model: StructureModel, order: Sequence[int]) -> None:
@@ -92,15 +96,20 @@ def reorder(model: StructureModel, order: Sequence[int]) -> None:
     if sorted(order) != list(range(model.config.latent)):
         raise ExportError('order is not a permutation of the channels')
     index = torch.as_tensor(order)
-    last, first = model.g_a.layers[-1], model.g_s.layers[0]
+    rate = model.rate
+    # The rate model's matrices say how much an earlier channel (column) tells of a later one (row).
+    between = (rate.far, rate.far_size, rate.far_around)
+    by_row = (*model.g_a.linear.parameters(), *model.g_a.layers[-1].parameters(),
+              model.g_s.linear.weight, *between)
+    by_column = (model.g_s.enter.weight, model.log_gain, *between)
+    by_last = (rate.near, rate.near_size, rate.near_spread, rate.base)
     with torch.no_grad():
-        last.weight.copy_(last.weight[index])
-        last.bias.copy_(last.bias[index])
-        first.weight.copy_(first.weight[:, index])
-        model.log_gain.copy_(model.log_gain[:, index])
-        for bottleneck in model.rate:
-            for parameter in bottleneck.parameters():
-                parameter.copy_(parameter[index])
+        for parameter in by_row:
+            parameter.copy_(parameter[index])
+        for parameter in by_column:
+            parameter.copy_(parameter[:, index])
+        for parameter in by_last:
+            parameter.copy_(parameter[..., index])
 
 
 @torch.no_grad()
@@ -152,21 +161,29 @@ def export_graphs(model: StructureModel, directory: Path) -> None:
     rows = torch.export.Dim('rows', min=1, max=1024)
     columns = torch.export.Dim('columns', min=1, max=1024)
     write_graph(
-        UnfoldedAnalysis(model.g_a), torch.zeros(1, 3, 5 * STRIDE, 7 * STRIDE),
-        {2: STRIDE * rows, 3: STRIDE * columns}, ['image'], ['y'], directory / ANALYSIS_FILE)
+        UnfoldedAnalysis(model.g_a), (torch.zeros(1, 3, 5 * STRIDE, 7 * STRIDE),),
+        ({2: STRIDE * rows, 3: STRIDE * columns},), ['image'], ['y'], directory / ANALYSIS_FILE)
     write_graph(
-        model.g_s, torch.zeros(1, LATENT_CHANNELS, 5, 7), {2: rows, 3: columns},
-        ['y_hat'], ['image', 'error'], directory / SYNTHESIS_FILE)
+        model.g_s, (torch.zeros(1, LATENT_CHANNELS, 5, 7), torch.zeros(1)),
+        ({2: rows, 3: columns}, None), ['y_hat', 'level'], ['image', 'error'],
+        directory / SYNTHESIS_FILE)
 
 
 def write_graph(
-        module: Analysis | Synthesis | UnfoldedAnalysis, example: Tensor,
-        dynamic: dict[int, object], inputs: list[str], outputs: list[str], path: Path) -> None:
-    """Export one module to ONNX with float16 weights and nothing about this machine in it."""
+        module: nn.Module, example: tuple[Tensor, ...],
+        dynamic: tuple[dict[int, object] | None, ...], inputs: list[str], outputs: list[str],
+        path: Path, half: bool = True) -> None:
+    """
+    Export one module to ONNX with nothing about this machine in it.
+
+    :param half: store the weights as float16.
+    """
     program = torch.onnx.export(
-        module.eval(), (example,), input_names=inputs, output_names=outputs, opset_version=OPSET,
-        dynamo=True, external_data=False, dynamic_shapes=(dynamic,), verbose=False)
-    graph = halved(anonymous(program.model_proto))
+        module.eval(), example, input_names=inputs, output_names=outputs, opset_version=OPSET,
+        dynamo=True, external_data=False, dynamic_shapes=dynamic, verbose=False)
+    graph = anonymous(program.model_proto)
+    if half:
+        graph = halved(graph)
     onnx.checker.check_model(graph, full_check=True)
     onnx.save_model(graph, path)
 
@@ -266,7 +283,7 @@ def write_manifest(directory: Path, fields: ManifestFields) -> str:
             raise ExportError(f'{directory / name}: {error.strerror}') from error
     text = json.dumps({
         'format': FORMAT, 'name': fields.name, 'latent_channels': LATENT_CHANNELS,
-        'scale': WORK_SCALE, 'stride': STRIDE, 'layers': list(LAYERS),
+        'scale': fields.scale, 'stride': fields.stride, 'layers': list(LAYERS),
         'quantizers': fields.quantizers, 'default_quantizer': fields.default_quantizer,
         'symbol_max': fields.symbol_max, 'precision': PRECISION, 'files': hashes,
         'training': fields.training}, indent=2) + '\n'

@@ -6,27 +6,38 @@ The structure model: one network for every rate.
 ::
 
               image [B, 3, h, w] in [0, 1], the work scale (a quarter of the camera's size)
-                │ PixelUnshuffle(4)
-                ▼
-            ┌───────┐ y   ┌───┐ y*gain[q]   ┌───────┐ symbols   ┌───┐ y_hat  ┌───────┐ image
-            │  g_a  ├────►│ × ├────────────►│ round ├──────────►│ ÷ ├───────►│  g_s  ├─────►
-            └───────┘     └───┘      │      └───────┘           └───┘        └───┬───┘ error
-         [B, C, h/8, w/8]            │ + noise                channels kept      │ (detached)
-                                     ▼                                           ▼
-                            EntropyBottleneck[q] -> bits                expected |error|
+                │
+        ┌───────┴───────┐
+        │ linear  │ net │ g_a
+        └───────┬───────┘
+                ▼ y [B, C, h/8, w/8]
+              × gain[q] ──► round ──► symbols ──┬──► ÷ gain[q] ──► y_hat, channels kept
+                │ + noise                       │                         │
+                ▼                               │                 ┌───────┴───────┐
+        ContextRate ◄───── neighbours, earlier channels           │ linear  │ net │ g_s ◄─ q
+                │                                                 └───────┬───────┘
+                ▼ bits                                 image, expected |error| (detached)
+
+Both transforms are a linear block transform, which starts as the Karhunen-Loève transform of the
+training images (:mod:`gsc_ros.training.klt`), plus a convolutional network that starts at zero.
+The channels are therefore ordered by energy from the first step on, and every one of them is alive.
 
 A *quantizer level* ``q`` is a vector of positive gains, one for every channel, trained with its own
-trade-off between rate and distortion ("Gained VAE", Cui et al. 2021). Channels are dropped at
-random while training (nested dropout, Rippel et al. 2014), so any prefix of the channels decodes.
-The entropy bottlenecks are only the rate's proxy in training: a profile codes symbols with integer
-tables that are fitted afterwards.
+trade-off between rate and distortion ("Gained VAE", Cui et al. 2021); the logarithms of the gains
+are interpolated between a few *knots* along the ladder of levels. Channels are dropped at random
+while training (nested dropout, Rippel et al. 2014), so any prefix of the channels decodes.
+
+The rate is that of CompressAI's Gaussian conditional model (Minnen et al. 2018), whose means and
+scales come from the contexts that the integer model of :mod:`gsc_ros.codec.context` uses, so that
+the transforms are trained for the coder they will meet. A profile does not contain this model: its
+integer tables are fitted to the exported symbols.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from compressai.entropy_models import EntropyBottleneck
+from compressai.entropy_models import GaussianConditional
 from compressai.layers import conv3x3, subpel_conv3x3
 from compressai.models import CompressionModel
 import torch
@@ -36,6 +47,13 @@ from torch.nn import functional
 STRIDE = 8
 """Work-scale pixels per latent position, along each axis."""
 
+# Where the four neighbours of a symbol lie in each interlaced pass after the first: see
+# gsc_ros.codec.context. (row, column) steps and their distance.
+_DIAGONAL = ((-1, -1), (-1, 1), (1, -1), (1, 1))
+_AXIS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+_PASSES = ((_DIAGONAL, 2), (_AXIS, 2), (_DIAGONAL, 1), (_AXIS, 1))
+_REACH = 2
+
 
 @dataclass(frozen=True)
 class StructureConfig:
@@ -43,23 +61,27 @@ class StructureConfig:
     Sizes of a structure model.
 
     ``latent`` channels of y; ``analysis``/``synthesis`` (width, residual blocks) of each stage,
-    fine to coarse and coarse to fine; ``quantizers`` levels, whose first gains are spaced by
-    ``gain_step`` up to ``gain_top``.
+    fine to coarse and coarse to fine; ``quantizers`` levels, whose quantization steps start out
+    spaced geometrically from ``step_coarse`` to ``step_fine``, with ``knots`` points of the ladder
+    that are trained.
     """
 
     latent: int = 320
     analysis: tuple[tuple[int, int], ...] = ((112, 2), (192, 2))
     synthesis: tuple[tuple[int, int], ...] = ((192, 3), (112, 2), (48, 1))
-    quantizers: int = 6
-    gain_top: float = 3.0
-    gain_step: float = 1.45
+    quantizers: int = 16
+    knots: int = 6
+    step_coarse: float = 8.0
+    step_fine: float = 1.2
 
     def __post_init__(self) -> None:
-        """Raise ValueError when the stages do not add up to the stride."""
+        """Raise ValueError when the sizes do not fit together."""
         if len(self.analysis) != 2 or len(self.synthesis) != 3:
             raise ValueError('analysis has two stages, synthesis three')
-        if self.latent < 1 or self.quantizers < 1:
-            raise ValueError('latent and quantizers must be positive')
+        if self.latent < 1 or self.quantizers < 2 or self.knots < 2:
+            raise ValueError('latent must be positive, quantizers and knots at least 2')
+        if not 0 < self.step_fine <= self.step_coarse:
+            raise ValueError('need 0 < step_fine <= step_coarse')
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as JSON-ready values."""
@@ -97,8 +119,7 @@ class PreactivatedResidual(nn.Module):
         super().__init__()
         self.first = conv3x3(width, width)
         self.second = conv3x3(width, width)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        zero(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, width, h, w] to the same shape."""
@@ -111,12 +132,27 @@ def residual_stage(width: int, depth: int) -> list[nn.Module]:
     return [PreactivatedResidual(width) for _ in range(depth)]
 
 
+def zero(module: nn.Module) -> None:
+    """Set the weights and the bias of a layer to zero."""
+    nn.init.zeros_(module.weight)
+    nn.init.zeros_(module.bias)
+
+
+def precise(module: nn.Module, x: Tensor) -> Tensor:
+    """Apply a module in float32 even under autocast: its output is what gets quantized or shown."""
+    if torch.is_autocast_enabled(x.device.type):
+        with torch.autocast(x.device.type, enabled=False):
+            return module(x.float())
+    return module(x)
+
+
 class Analysis(nn.Module):
     """Image [B, 3, h, w] in [0, 1] -> y [B, C, h/8, w/8]; h and w are multiples of 8."""
 
     def __init__(self, config: StructureConfig) -> None:
         super().__init__()
         (fine, fine_depth), (coarse, coarse_depth) = config.analysis
+        self.linear = nn.Conv2d(3, config.latent, STRIDE, stride=STRIDE)
         self.layers = nn.Sequential(
             nn.PixelUnshuffle(4),
             conv3x3(48, fine),
@@ -126,20 +162,29 @@ class Analysis(nn.Module):
             *residual_stage(coarse, coarse_depth),
             nn.LeakyReLU(0.1),
             nn.Conv2d(coarse, config.latent, 1))
+        zero(self.layers[-1])
 
     def forward(self, image: Tensor) -> Tensor:
         """Centre the image around zero and transform it."""
-        return self.layers(image * 2 - 1)
+        centered = image * 2 - 1
+        return precise(self.linear, centered) + self.layers(centered)
 
 
 class Synthesis(nn.Module):
-    """y_hat [B, C, h, w] -> image [B, 3, 8h, 8w] and expected absolute error [B, 1, 8h, 8w]."""
+    """
+    y_hat [B, C, h, w] -> image [B, 3, 8h, 8w] and expected absolute error [B, 1, 8h, 8w].
+
+    ``level`` [B], the quantizer as a fraction of the ladder (0 coarsest, 1 finest), tells the
+    network how coarse the quantization was.
+    """
 
     def __init__(self, config: StructureConfig) -> None:
         super().__init__()
         (coarse, coarse_depth), (middle, middle_depth), (fine, fine_depth) = config.synthesis
+        self.linear = nn.ConvTranspose2d(config.latent, 3, STRIDE, stride=STRIDE)
+        self.enter = conv3x3(config.latent, coarse)
+        self.level = nn.Sequential(nn.Linear(1, 32), nn.LeakyReLU(0.1), nn.Linear(32, coarse))
         self.layers = nn.Sequential(
-            conv3x3(config.latent, coarse),
             *residual_stage(coarse, coarse_depth),
             nn.LeakyReLU(0.1),
             subpel_conv3x3(coarse, middle, 2),
@@ -150,46 +195,125 @@ class Synthesis(nn.Module):
             nn.LeakyReLU(0.1))
         self.image_head = subpel_conv3x3(fine, 3, 2)
         self.error_head = subpel_conv3x3(fine, 1, 2)
+        zero(self.image_head[0])
 
-    def forward(self, y_hat: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, y_hat: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruct; the error head learns from the features and never changes them."""
-        features = self.layers(y_hat)
-        image = self.image_head(features) * 0.5 + 0.5
+        coarseness = self.level(level[:, None] * 2 - 1)
+        features = self.layers(self.enter(y_hat) + coarseness[:, :, None, None])
+        image = precise(self.linear, y_hat) + self.image_head(features)
         error = functional.softplus(self.error_head(features.detach()) - 3.0)
-        return image, error
+        return image * 0.5 + 0.5, error
+
+
+class ContextRate(nn.Module):
+    """
+    Bits of the symbols, given those that the coder knows before each of them.
+
+    Mean and scale of a symbol are linear in its four neighbours of the earlier interlaced passes,
+    in their magnitudes, and in the co-located symbols of earlier channels. They are computed on
+    dequantized values, so that all levels share their weights.
+    """
+
+    def __init__(self, config: StructureConfig) -> None:
+        super().__init__()
+        latent, passes = config.latent, len(_PASSES)
+        self.near = nn.Parameter(torch.zeros(passes, len(_AXIS), latent))
+        self.far = nn.Parameter(torch.zeros(latent, latent))
+        self.near_size = nn.Parameter(torch.zeros(passes, latent))
+        self.near_spread = nn.Parameter(torch.zeros(passes, latent))
+        self.far_size = nn.Parameter(torch.zeros(latent, latent))
+        self.far_around = nn.Parameter(torch.zeros(latent, latent))
+        self.base = nn.Parameter(torch.zeros(passes + 1, config.knots, latent))
+        self.conditional = GaussianConditional(None)
+
+    def forward(self, scaled: Tensor, y_hat: Tensor, gain: Tensor, blend: Tensor) -> Tensor:
+        """
+        Return the bits of each symbol, [B, C, h, w].
+
+        :param scaled: unrounded symbols [B, C, h, w].
+        :param y_hat: dequantized symbols [B, C, h, w], zero for channels that are not sent.
+        :param gain: symbols per unit of y, [B, C, 1, 1].
+        :param blend: each sample's level as weights of the knots, [B, K].
+        """
+        member = passes_of(*scaled.shape[-2:]).to(scaled.device)
+        size = y_hat.abs()
+        around = functional.avg_pool2d(size, 3, stride=1, padding=1)
+        mean = across(self.far, y_hat)
+        spread = across(self.far_size, size) + across(self.far_around, around)
+        padded = functional.pad(y_hat, (_REACH,) * 4)
+        base = torch.einsum('bk,pkc->bpc', blend, self.base)
+        offset = base[:, 0][:, :, None, None] * member[0]
+        for index, (steps, distance) in enumerate(_PASSES):
+            here = member[index + 1]
+            neighbors = torch.stack([
+                shifted(padded, distance * row, distance * column) for row, column in steps])
+            center = neighbors.mean(dim=0)
+            mean = mean + here * (neighbors * self.near[index][:, None, :, None, None]).sum(dim=0)
+            sizes = neighbors.abs().mean(dim=0) * self.near_size[index][:, None, None]
+            spreads = (neighbors - center).abs().mean(dim=0)
+            spread = spread + here * (sizes + spreads * self.near_spread[index][:, None, None])
+            offset = offset + base[:, index + 1][:, :, None, None] * here
+        scale = functional.softplus(offset + spread * gain)
+        _, likelihood = self.conditional(scaled, scale, means=mean * gain, training=True)
+        return -likelihood.log2()
+
+
+def across(weight: Tensor, values: Tensor) -> Tensor:
+    """Return for each channel a weighted sum of the channels before it, [B, C, h, w]."""
+    return torch.einsum('ij,bjhw->bihw', weight.tril(-1), values)
+
+
+def shifted(padded: Tensor, row: int, column: int) -> Tensor:
+    """Return the values ``row`` down and ``column`` to the right of each place of the map."""
+    height, width = (side - 2 * _REACH for side in padded.shape[-2:])
+    return padded[..., _REACH + row:_REACH + row + height, _REACH + column:_REACH + column + width]
+
+
+def passes_of(height: int, width: int) -> Tensor:
+    """Return which places of a grid belong to each of the five passes, float32 [5, h, w]."""
+    row, column = torch.arange(height)[:, None], torch.arange(width)[None]
+    coarse = (row % 2 == 0) & (column % 2 == 0)
+    members = (
+        (row % 4 == 0) & (column % 4 == 0),
+        (row % 4 == 2) & (column % 4 == 2),
+        coarse & (row % 4 != column % 4),
+        (row % 2 == 1) & (column % 2 == 1),
+        row % 2 != column % 2)
+    return torch.stack(members).float()
 
 
 class StructureModel(CompressionModel):
-    """Analysis, gains, rate proxies and synthesis in one trainable module."""
+    """Analysis, gains, rate and synthesis in one trainable module."""
 
     def __init__(self, config: StructureConfig | None = None) -> None:
         super().__init__()
         self.config = config or StructureConfig()
         self.g_a = Analysis(self.config)
         self.g_s = Synthesis(self.config)
-        steps = torch.arange(self.config.quantizers, dtype=torch.float32)
-        level = self.config.gain_top * self.config.gain_step ** (steps - steps[-1])
-        self.log_gain = nn.Parameter(level.log()[:, None].repeat(1, self.config.latent))
-        self.rate = nn.ModuleList(
-            EntropyBottleneck(self.config.latent, init_scale=1)
-            for _ in range(self.config.quantizers))
+        self.rate = ContextRate(self.config)
+        steps = torch.logspace(0, 1, self.config.knots, base=(
+            self.config.step_fine / self.config.step_coarse)) * self.config.step_coarse
+        self.log_gain = nn.Parameter(-steps.log()[:, None].repeat(1, self.config.latent))
+        self.register_buffer(
+            'blend', knot_weights(self.config.quantizers, self.config.knots), persistent=False)
 
     @property
     def gains(self) -> Tensor:
         """Positive gains [Q, C]: symbol = round(y * gain)."""
-        return self.log_gain.exp()
+        return (self.blend @ self.log_gain).exp()
 
-    def forward(
-            self, image: Tensor, level: Tensor, keep: Tensor, noisy: Tensor | None = None
-            ) -> StructureOutput:
+    def fraction(self, level: Tensor) -> Tensor:
+        """Return quantizer levels as what the synthesis wants to know of them, [B] in 0..1."""
+        return level.float() / (self.config.quantizers - 1)
+
+    def forward(self, image: Tensor, level: Tensor, keep: Tensor) -> StructureOutput:
         """
         Code and decode a batch.
 
         :param image: [B, 3, h, w] in [0, 1], h and w multiples of 8.
-        :param level: int64 [B], the quantizer of each sample; sorted samples are fastest.
+        :param level: int64 [B], the quantizer of each sample.
         :param keep: float [B, C], 1 for channels that are sent and 0 for the others.
-        :param noisy: bool [B]; these samples are decoded from latents with uniform noise instead
-            of rounded ones, by which a channel that always rounds to zero can come back to life.
         :raises ValueError: when the image's size is no multiple of 8.
         """
         if image.shape[-1] % STRIDE or image.shape[-2] % STRIDE:
@@ -200,24 +324,15 @@ class StructureModel(CompressionModel):
         scaled = y * gain
         # The decoder sees true rounding; its gradient is passed straight through.
         symbols = scaled + (scaled.round() - scaled).detach()
-        if noisy is not None:
-            noise = scaled + torch.rand_like(scaled) - 0.5
-            symbols = torch.where(noisy[:, None, None, None], noise, symbols)
-        decoded, error = self.g_s(symbols / gain * mask)
-        bits = torch.cat([
-            self.bits(scaled[level == q], int(q), mask[level == q])
-            for q in torch.unique_consecutive(level)]) if self.is_sorted(level) else torch.stack([
-                self.bits(scaled[i:i + 1], int(q), mask[i:i + 1])[0]
-                for i, q in enumerate(level)])
-        return StructureOutput(decoded.float(), error.float(), bits, scaled.detach().round())
-
-    @staticmethod
-    def is_sorted(level: Tensor) -> bool:
-        """Return whether the quantizer levels never fall along the batch."""
-        return bool((level[1:] >= level[:-1]).all())
-
-    def bits(self, scaled: Tensor, level: int, mask: Tensor) -> Tensor:
-        """Return the bits [B] of scaled latents [B, C, h, w] at one level, of kept channels."""
+        y_hat = symbols / gain * mask
+        decoded, error = self.g_s(y_hat, self.fraction(level))
         with torch.autocast(scaled.device.type, enabled=False):
-            _, likelihood = self.rate[level](scaled.float(), training=True)
-        return -(likelihood.log2() * mask).sum(dim=(1, 2, 3))
+            bits = self.rate(scaled, y_hat, gain, self.blend[level]) * mask
+        return StructureOutput(
+            decoded.float(), error.float(), bits.sum(dim=(1, 2, 3)), scaled.detach().round())
+
+
+def knot_weights(levels: int, knots: int) -> Tensor:
+    """Return the weights [levels, knots] of linear interpolation between evenly spaced knots."""
+    place = torch.linspace(0, knots - 1, levels)
+    return (1 - (place[:, None] - torch.arange(knots)).abs()).clamp_min(0)

@@ -19,6 +19,7 @@ import time
 
 from accelerate import Accelerator
 from gsc_ros.training.data import Archive, CropSampler, Split
+from gsc_ros.training.klt import start_from_blocks
 from gsc_ros.training.model import StructureConfig, StructureModel
 import numpy as np
 from safetensors import safe_open
@@ -41,15 +42,14 @@ class TrainingSettings:
 
     :param batch: crops per update.
     :param crop: side of a crop in work-scale pixels, a multiple of 32.
-    :param rate: learning rate of the transforms; ``gain_factor`` and ``entropy_factor`` times
-        that for the gains and the entropy bottlenecks.
+    :param rate: learning rate of the networks; ``linear_factor``, ``gain_factor`` and
+        ``entropy_factor`` times that for the linear transforms, the gains and the rate model.
     :param warmup: steps over which the learning rate rises.
-    :param rate_warmup: steps over which the rate's part of the objective rises from 1 %.
     :param lambda_low: trade-off of the first quantizer level, ``lambda_high`` of the last.
     :param similarity: weight of 1 - MS-SSIM beside the squared error of 8-bit pixels.
     :param prefix: share of the crops that keep a random prefix of the channels.
     :param subset: share of the crops that keep a random subset of the channels.
-    :param noisy: share of the crops decoded from noisy instead of rounded latents, at first.
+    :param basis: crops that the block transform is computed from.
     :param average: decay of the averaged weights.
     :param clip: largest norm of a gradient.
     :param precision: mixed precision as accelerate names it: ``no``, ``bf16`` or ``fp16``.
@@ -59,19 +59,19 @@ class TrainingSettings:
 
     steps: int = 100_000
     minutes: float = math.inf
-    batch: int = 16
-    crop: int = 64
+    batch: int = 8
+    crop: int = 96
     rate: float = 8e-4
     warmup: int = 200
-    rate_warmup: int = 1500
-    entropy_factor: float = 10.0
-    gain_factor: float = 4.0
-    lambda_low: float = 2.5e-5
-    lambda_high: float = 3e-3
+    linear_factor: float = 0.1
+    gain_factor: float = 2.0
+    entropy_factor: float = 5.0
+    lambda_low: float = 1.5e-5
+    lambda_high: float = 1e-3
     similarity: float = 1000.0
-    prefix: float = 0.2
-    subset: float = 0.1
-    noisy: float = 0.5
+    prefix: float = 0.1
+    subset: float = 0.05
+    basis: int = 1000
     average: float = 0.999
     clip: float = 1.0
     seed: int = 1
@@ -179,13 +179,16 @@ class StructureTrainer:
         torch.manual_seed(settings.seed)
         self.accelerator = Accelerator(
             mixed_precision=settings.precision, log_with='tensorboard', project_dir=str(output))
-        model = StructureModel(config).to(memory_format=torch.channels_last)
+        self.sampler = CropSampler(split.training, settings.crop, weights)
+        model = StructureModel(config)
+        start_from_blocks(model, self.sampler.batch(
+            settings.basis, np.random.default_rng(settings.seed)))
+        model = model.to(memory_format=torch.channels_last)
         self.model, self.optimizer = self.accelerator.prepare(
             model, torch.optim.AdamW(self.groups(model), lr=settings.rate, betas=(0.9, 0.98),
                                      weight_decay=1e-5))
         self.bare: StructureModel = self.accelerator.unwrap_model(self.model)
         self.average = {n: p.detach().clone() for n, p in self.bare.state_dict().items()}
-        self.sampler = CropSampler(split.training, settings.crop, weights)
         self.validation = validation_batch(split.validation or split.training, settings.crop)
         self.lambdas = torch.from_numpy(settings.lambdas(config.quantizers)).to(
             self.accelerator.device)
@@ -193,15 +196,22 @@ class StructureTrainer:
 
     def groups(self, model: StructureModel) -> list[dict[str, object]]:
         """Return the optimizer's groups: the rate must learn far faster than the transforms."""
-        named = [(n, p) for n, p in model.named_parameters() if not n.endswith('quantiles')]
-        fast = [p for n, p in named if n.startswith('rate.')]
-        gain = [p for n, p in named if n == 'log_gain']
-        rest = [p for n, p in named if n != 'log_gain' and not n.startswith('rate.')]
-        base = self.settings.rate
-        return [
-            {'params': rest, 'base': base},
-            {'params': gain, 'base': base * self.settings.gain_factor, 'weight_decay': 0.0},
-            {'params': fast, 'base': base * self.settings.entropy_factor, 'weight_decay': 0.0}]
+        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        kinds = {
+            'linear': ('g_a.linear.', 'g_s.linear.'), 'gain': ('log_gain',), 'rate': ('rate.',)}
+        factors = {
+            'linear': self.settings.linear_factor, 'gain': self.settings.gain_factor,
+            'rate': self.settings.entropy_factor}
+        groups = []
+        taken: set[str] = set()
+        for kind, prefixes in kinds.items():
+            names = [n for n, _ in named if n.startswith(prefixes)]
+            taken.update(names)
+            groups.append({
+                'params': [p for n, p in named if n in names], 'weight_decay': 0.0,
+                'base': self.settings.rate * factors[kind]})
+        rest = [p for n, p in named if n not in taken]
+        return [{'params': rest, 'base': self.settings.rate}, *groups]
 
     def progress(self) -> float:
         """Return how much of the run is behind us, in [0, 1]."""
@@ -216,23 +226,12 @@ class StructureTrainer:
             group['lr'] = group['base'] * factor
         return factor
 
-    def noisy_share(self) -> float:
-        """Return the share of noisy samples; it falls to none, because a decoder sees none."""
-        return self.settings.noisy * max(0.0, 1 - self.progress() / 0.75)
-
-    def maturity(self) -> float:
-        """
-        Return how far the rate is switched on, in (0, 1]: from 1 % to all over the first steps.
-
-        With the full rate from the start nearly every channel dies before it has learnt anything.
-        """
-        return 0.01 ** max(0.0, 1 - self.step / max(1, self.settings.rate_warmup))
-
-    def loss(self, image: Tensor, level: Tensor, keep: Tensor, noisy: Tensor | None = None
-             ) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+            self, image: Tensor, level: Tensor, keep: Tensor,
+            ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return what to minimise, and the objective and its parts averaged over the batch."""
         with self.accelerator.autocast():
-            result = self.model(image, level, keep, noisy)
+            result = self.model(image, level, keep)
         pixels = image.shape[-1] * image.shape[-2]
         rate = result.bits / pixels
         squared = (result.image - image).square().mean(dim=(1, 2, 3)) * 255 ** 2
@@ -242,12 +241,11 @@ class StructureTrainer:
         even = (self.lambdas.mean() / strength).sqrt()
         actual = (result.image.detach().clamp(0, 1) - image).abs().mean(dim=1, keepdim=True)
         error = (result.error - actual).square().mean() + (result.error - actual).abs().mean()
-        trained = (even * (strength * distortion + self.maturity() * rate)).mean()
-        # What is compared between steps always counts the whole rate.
-        objective = (even * (strength * distortion + rate)).mean().detach()
-        return trained + error, {
+        objective = (even * (strength * distortion + rate)).mean()
+        parts = {
             'objective': objective, 'rate': rate.mean(), 'mse': squared.mean(),
             'ms_ssim': similarity.mean(), 'error': error}
+        return objective + error, {name: part.detach() for name, part in parts.items()}
 
     def update(self) -> dict[str, Tensor]:
         """Do one optimizer step; the batch depends only on the seed and the step's number."""
@@ -258,14 +256,10 @@ class StructureTrainer:
         config = self.bare.config
         level = draw_levels(self.settings.batch, config.quantizers, generator)
         keep = draw_channels(self.settings.batch, config.latent, self.settings, generator)
-        if self.step < self.settings.rate_warmup // 2:
-            keep[:] = 1
-        noisy = torch.from_numpy(generator.random(self.settings.batch) < self.noisy_share())
         self.schedule()
         loss, parts = self.loss(
             image.to(device).contiguous(memory_format=torch.channels_last),
-            torch.from_numpy(level).to(device), torch.from_numpy(keep).to(device),
-            noisy.to(device))
+            torch.from_numpy(level).to(device), torch.from_numpy(keep).to(device))
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.bare.parameters(), self.settings.clip)

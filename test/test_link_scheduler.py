@@ -233,6 +233,28 @@ def test_a_frame_past_its_deadline_is_dropped_and_counted():
     assert scheduler.counter.dropped[DropReason.EXPIRED] == 1
 
 
+def test_the_owner_of_a_frame_that_is_given_up_is_told_why_ever_it_is():
+    def watched(name, **options):
+        return replace(make_frame(ends=(250,), **options), on_dropped=lambda: told.append(name))
+    told = []
+    scheduler = make_scheduler(stall_ns=3 * S)
+    scheduler.offer(watched('superseded'), 0)
+    scheduler.offer(watched('expired', deadline_ns=S), 0)
+    assert told == ['superseded']
+    scheduler.expire(S)
+    assert told[1:] == ['expired']
+    scheduler.offer(replace(watched('invalid'), render=lambda _: b''), S)
+    assert send_next(scheduler, S) is None
+    scheduler.offer(watched('stalled'), S)
+    send_next(scheduler, S)
+    scheduler.expire(S + 3 * S + 1)
+    scheduler.offer(watched('sent'), 5 * S)
+    drain(scheduler, 5 * S)
+    assert told[2:] == ['invalid', 'stalled']
+    assert not scheduler.offer(replace(watched('refused'), camera_id=256), 5 * S)
+    assert len(told) == 4
+
+
 def test_a_begun_frame_is_finished_past_its_deadline_but_not_once_the_far_end_forgot_it():
     scheduler = make_scheduler(stall_ns=3 * S)
     scheduler.offer(make_frame(ends=(250,), deadline_ns=S), 0)

@@ -13,7 +13,12 @@ import threading
 import time
 
 from gsc_ros.link.audit import Departure, read_trace, verify_budget
-from gsc_ros.link.endpoint import Delivery, ReceivedCalibration, ReceivedFrame
+from gsc_ros.link.endpoint import (
+    Delivery,
+    ReceivedCalibration,
+    ReceivedControl,
+    ReceivedFrame,
+)
 from gsc_ros.link.framing import CameraAnnounce
 from gsc_ros.link.scheduler import FrameMessage
 from gsc_ros.nodes.bridge import Bridge
@@ -71,6 +76,18 @@ def bench() -> Iterator[Bench]:
     bench = Bench(BridgeParameters(link_bps=1_000_000))
     yield bench
     bench.pump.stop()
+
+
+def test_a_request_of_the_ground_reaches_the_rover(bench: Bench):
+    assert bench.pump.request(b'a frame, please')
+    bench.wait(lambda: ReceivedControl(b'a frame, please') in bench.arrived)
+
+
+def test_who_offers_a_frame_learns_that_it_is_refused(bench: Bench):
+    def frame(camera_id: int) -> FrameMessage:
+        return FrameMessage(camera_id, 0, 0, 1, 0, (7,), lambda _: b'payload')
+    assert bench.pump.offer(frame(0))
+    assert not bench.pump.offer(frame(1))
 
 
 def test_frame_arrives_whole_with_its_stamp_and_announcement(bench: Bench):

@@ -12,6 +12,7 @@ Frames to packets and back: what nodes and commands use.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 import time
 
@@ -145,6 +146,12 @@ class FrameEncoder:
         self._last: Remembered | None = None
         self._since_refresh = 0
 
+    def branch(self) -> FrameEncoder:
+        """Return an encoder for another stream; both use the same graphs, and thus one thread."""
+        other = copy.copy(self)
+        other.refresh()
+        return other
+
     def refresh(self) -> None:
         """Let the next frame stand alone: the receiver has lost one, or begins."""
         self._last = None
@@ -261,6 +268,25 @@ class FrameDecoder:
         self._synthesis.load()
         self._context = profile.context
         self._memory = StreamMemory()
+
+    def branch(self) -> FrameDecoder:
+        """Return a decoder for another stream; both use the same graphs, and thus one thread."""
+        other = copy.copy(self)
+        other.forget()
+        return other
+
+    def forget(self) -> None:
+        """Let no packet refer to one that was decoded before."""
+        self._memory = StreamMemory()
+
+    def follow(self, payload: bytes) -> None:
+        """
+        Take note of a packet whose picture nobody wants, so that others may refer to it.
+
+        :raises PacketError: as :meth:`decode` does.
+        """
+        packet = wire.parse(payload)
+        self._memory.keep(Remembered.of(payload, packet, self.decode_symbols(packet)))
 
     def decode(self, payload: bytes) -> Reconstruction:
         """

@@ -120,6 +120,8 @@ class FrameMessage:
     :param encode_ms: time that coding took; NaN when unknown.
     :param deadline_ns: when the frame becomes useless if not begun, on the endpoint's clock; None:
         the endpoint's default.
+    :param on_dropped: called when a frame that was taken in is given up, before or after it began
+        to leave; not when the offer itself is refused.
     """
 
     camera_id: int
@@ -131,6 +133,7 @@ class FrameMessage:
     render: Callable[[int], bytes]
     encode_ms: float = math.nan
     deadline_ns: int | None = None
+    on_dropped: Callable[[], None] | None = None
 
     def defect(self) -> str | None:
         """Return what is wrong with the message, or None."""
@@ -250,7 +253,7 @@ class SchedulerCounter:
 class _Sending:
     """A frame of which datagrams have left or are about to."""
 
-    priority: int
+    message: FrameMessage
     datagrams: deque[tuple[bytes, int]]
     payload_bits: int
     progress_ns: int
@@ -286,7 +289,7 @@ class _Camera:
 
     @property
     def urgency(self) -> int:
-        return self.sending.priority if self.sending else self.priority
+        return self.sending.message.priority if self.sending else self.priority
 
     @property
     def frame_ns(self) -> int:
@@ -396,7 +399,7 @@ class Scheduler:
         if len(sizes) > self._packetizer.max_datagrams:
             return self._drop(DropReason.TOO_LARGE)
         if camera.waiting is not None:
-            self._drop(DropReason.SUPERSEDED)
+            self._drop(DropReason.SUPERSEDED, camera.waiting)
         if camera.state is CameraState.EMPTY:
             # A camera that comes back competes from now on; it has no claim for its absence.
             camera.work = max(camera.work, self._reached.get(message.priority, 0))
@@ -419,10 +422,10 @@ class Scheduler:
             waiting, sending = camera.waiting, camera.sending
             if waiting and waiting.deadline_ns is not None and waiting.deadline_ns <= now_ns:
                 camera.waiting = None
-                self._drop(DropReason.EXPIRED)
+                self._drop(DropReason.EXPIRED, waiting)
             if sending and now_ns - sending.progress_ns > self._config.stall_ns:
                 camera.sending = None
-                self._drop(DropReason.EXPIRED)
+                self._drop(DropReason.EXPIRED, sending.message)
 
     def select(self, now_ns: int, credit_bits: int = 0) -> Candidate | None:
         """
@@ -477,7 +480,7 @@ class Scheduler:
         sending = camera.sending
         sending.datagrams.popleft()
         sending.progress_ns = now_ns
-        self._reached[sending.priority] = camera.work
+        self._reached[sending.message.priority] = camera.work
         camera.work += candidate.bits * _WORK_SCALE // camera.policy.weight
         if not sending.datagrams:
             camera.sending = None
@@ -562,13 +565,13 @@ class Scheduler:
         try:
             payload = message.render(layers)
         except ValueError:
-            return self._drop(DropReason.INVALID)
+            return self._drop(DropReason.INVALID, message)
         if len(payload) != message.ends[layers - 1]:
-            return self._drop(DropReason.INVALID)
+            return self._drop(DropReason.INVALID, message)
         sizes = self._packetizer.sizes(message, len(payload))
         datagrams = self._packetizer.cut(message, payload)
         camera.sending = _Sending(
-            message.priority, deque(zip(datagrams, sizes)), 8 * len(payload), now_ns)
+            message, deque(zip(datagrams, sizes)), 8 * len(payload), now_ns)
         quantum = self._quantum_bits(camera, now_ns)
         # Unused allowance is kept, but no more than delays later frames by half an interval.
         carry = quantum + camera.carry_bits - sum(sizes)
@@ -604,8 +607,11 @@ class Scheduler:
             camera = self._cameras[camera_id] = _Camera(camera_id, CameraPolicy())
         return camera
 
-    def _drop(self, reason: DropReason) -> bool:
+    def _drop(self, reason: DropReason, taken: FrameMessage | None = None) -> bool:
+        """Count what is given up, and tell the owner of a frame that had been taken in."""
         self.counter.dropped[reason] += 1
+        if taken is not None and taken.on_dropped is not None:
+            taken.on_dropped()
         return False
 
     def _share_bps(self, rate_bps: int) -> int:

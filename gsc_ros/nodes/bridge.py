@@ -5,6 +5,8 @@ Bridge: coded frames over a thin link, within its bit budget.
 
     <camera>/gsc ────────────> rover's end ═══ simulated ═══ ground's end ──> <prefix>/<camera>/gsc
     <camera>/gsc/camera_info ───'    '── hard budget           '─> <prefix>/<camera>/gsc/camera_info
+    <camera>/gsc/taken <────── stream's                       .─── <prefix>/<camera>/gsc/refresh
+    <camera>/gsc/refresh <──── gate <════ link's way back ════'
 
 `link.endpoint` decides what leaves when; this node only gives it frames and the time.
 """
@@ -18,7 +20,13 @@ from pathlib import Path
 import sys
 import time
 
-from gsc_ros.link.endpoint import Delivery, ReceivedCalibration, ReceivedFrame
+from gsc_ros.codec import packet
+from gsc_ros.link.endpoint import (
+    Delivery,
+    ReceivedCalibration,
+    ReceivedControl,
+    ReceivedFrame,
+)
 from gsc_ros.link.framing import CameraAnnounce
 from gsc_ros.link.scheduler import FrameMessage
 from gsc_ros.msg import GscFrame, LinkStatus
@@ -30,14 +38,17 @@ from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.link_report import LinkReporter
 from gsc_ros.nodes.process import run
 from gsc_ros.nodes.pump import LinkPump
-from gsc_ros.nodes.qos import frame_qos, ground_qos, latched_qos
+from gsc_ros.nodes.qos import frame_qos, ground_qos, latched_qos, notice_qos
+from gsc_ros.nodes.refresh import ASK_PERIOD_S, RefreshRequest
 from gsc_ros.nodes.schema import BridgeParameters
+from gsc_ros.nodes.stream_gate import StreamGate
 from gsc_ros.nodes.trace import TraceFile
 from gsc_ros.nodes.transport import burst_refusal, SimulatedLink
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Empty, UInt32
 
 STATUS_PERIOD_S = 1.0
 # Seconds without a frame after which the sender counts as silent.
@@ -52,6 +63,9 @@ class Camera:
     number: int
     frames: Publisher
     calibrations: Publisher
+    taken: Publisher
+    refreshes: Publisher
+    gate: StreamGate = field(default_factory=StreamGate)
     captions: CaptionKeeper = field(default_factory=CaptionKeeper)
     subscriptions: list[Subscription] = field(default_factory=list)
     calibration: bytes = b''
@@ -61,6 +75,8 @@ class Camera:
     delivered: int = 0
     reported_invalid: int = 0
     last_frame_s: float = 0.0
+    arrived: tuple[int, int] | None = None  # session and number of the newest frame on the ground
+    requested_s: float = 0.0
 
 
 class Bridge(ManagedNode):
@@ -90,7 +106,9 @@ class Bridge(ManagedNode):
             topic = f'{settings.output_prefix}/{name}/gsc'
             self._cameras[name] = Camera(
                 name, number, self.create_lifecycle_publisher(GscFrame, topic, ground_qos()),
-                self.create_lifecycle_publisher(CameraInfo, f'{topic}/camera_info', latched_qos()))
+                self.create_lifecycle_publisher(CameraInfo, f'{topic}/camera_info', latched_qos()),
+                self.create_lifecycle_publisher(UInt32, f'{name}/gsc/taken', notice_qos()),
+                self.create_lifecycle_publisher(Empty, f'{name}/gsc/refresh', notice_qos()))
 
     def activate(self) -> None:
         """Take frames and let the link run."""
@@ -103,7 +121,10 @@ class Bridge(ManagedNode):
                 self.create_subscription(
                     CameraInfo, f'{camera.name}/gsc/camera_info',
                     lambda info, camera=camera: self._take_calibration(camera, info),
-                    latched_qos())]
+                    latched_qos()),
+                self.create_subscription(
+                    Empty, f'{self.settings.output_prefix}/{camera.name}/gsc/refresh',
+                    lambda _, camera=camera: self._request_refresh(camera), notice_qos())]
         self._timer = self.create_timer(
             STATUS_PERIOD_S, self._publish_status, clock=self.steady_clock)
         self._pump.start()
@@ -123,8 +144,9 @@ class Bridge(ManagedNode):
     def cleanup(self) -> None:
         """Forget the link and close its trace."""
         for camera in self._cameras.values():
-            self.destroy_lifecycle_publisher(camera.frames)
-            self.destroy_lifecycle_publisher(camera.calibrations)
+            for publisher in (
+                    camera.frames, camera.calibrations, camera.taken, camera.refreshes):
+                self.destroy_lifecycle_publisher(publisher)
         self._cameras.clear()
         if self._pump is not None:
             self.destroy_lifecycle_publisher(self._status)
@@ -159,12 +181,15 @@ class Bridge(ManagedNode):
         elif time.monotonic() - camera.last_frame_s > SILENCE_S:
             known = camera.subscriptions[0].get_publisher_count() > 0
             level, message = Level.WARN, 'no frames from the sender' if known else 'no sender'
+        elif camera.gate.broken:
+            level, message = Level.WARN, 'waiting for a frame that stands alone'
         else:
             level, message = Level.OK, 'carrying'
         camera.reported_invalid = camera.invalid
         return Report(camera.name, level, message, {
             'received': camera.received, 'invalid': camera.invalid,
-            'delivered': camera.delivered, 'calibration_bytes': len(camera.calibration)})
+            'delivered': camera.delivered, 'refused': camera.gate.refused,
+            'refreshes': camera.gate.refreshes, 'calibration_bytes': len(camera.calibration)})
 
     def _take_frame(self, camera: Camera, frame: GscFrame) -> None:
         camera.received += 1
@@ -180,15 +205,57 @@ class Bridge(ManagedNode):
         announced = announce, frame.session
         self._changes += camera.announced not in (None, announced)
         camera.announced = announced
-        offered = camera.captions.complete(
-            frame.session, bytes(frame.payload), tuple(frame.layer_ends))
-        message = FrameMessage(
-            camera_id=camera.number, priority=frame.priority, sequence=frame.sequence,
-            session=frame.session, stamp_ns=stamp.to_ns(frame.header.stamp),
-            ends=offered.ends, render=lambda layers: camera.captions.leave(offered, layers),
-            encode_ms=frame.encode_ms)
+        payload = bytes(frame.payload)
+        place = camera.gate.admit(
+            frame.session, frame.sequence, packet.parse(payload), payload,
+            cuttable=len(frame.layer_ends) > 1)
+        if place is None:
+            self._answer(camera, frame.sequence)
+            return
+        offered = camera.captions.complete(frame.session, payload, tuple(frame.layer_ends))
+
+        def leave(layers: int) -> bytes:
+            data = camera.captions.leave(offered, layers)
+            camera.gate.leaves(place)
+            self._answer(camera, frame.sequence)
+            return data
+
+        def drop() -> None:
+            camera.gate.dropped(place)
+            self._answer(camera, frame.sequence)
+
         self._pump.use(lambda rover, _: rover.announce(announce))
-        self._pump.offer(message)
+        taken = self._pump.offer(FrameMessage(
+            camera_id=camera.number, priority=frame.priority, sequence=frame.sequence,
+            session=frame.session, stamp_ns=stamp.to_ns(frame.header.stamp), ends=offered.ends,
+            render=leave, encode_ms=frame.encode_ms, on_dropped=drop))
+        if not taken:
+            drop()
+
+    def _answer(self, camera: Camera, sequence: int) -> None:
+        """Tell the sender that a frame has left or never will, and what that means."""
+        self._refresh_if_due(camera)
+        camera.taken.publish(UInt32(data=sequence))
+
+    @staticmethod
+    def _refresh_if_due(camera: Camera) -> None:
+        if camera.gate.ask(time.monotonic()):
+            camera.refreshes.publish(Empty())
+
+    def _request_refresh(self, camera: Camera) -> None:
+        """Ask the rover, on behalf of a receiver, for a frame that stands alone."""
+        now_s = time.monotonic()
+        if camera.arrived is None or now_s - camera.requested_s < ASK_PERIOD_S:
+            return
+        camera.requested_s = now_s
+        self._pump.request(RefreshRequest(camera.number, *camera.arrived).pack())
+
+    def _take_request(self, request: RefreshRequest) -> None:
+        """Take a request of the ground, on the rover's end."""
+        for camera in self._cameras.values():
+            if camera.number == request.camera_id:
+                camera.gate.complain(request.session, request.sequence)
+                self._refresh_if_due(camera)
 
     def _take_calibration(self, camera: Camera, info: CameraInfo) -> None:
         try:
@@ -197,8 +264,12 @@ class Bridge(ManagedNode):
             self.get_logger().error(f'{camera.name}: calibration cannot cross the link: {error}')
 
     def _deliver(self, delivery: Delivery) -> None:
-        """Publish what has reached the ground, on the pump's thread."""
-        if isinstance(delivery, ReceivedFrame):
+        """Publish what has reached an end of the link, on the pump's thread."""
+        if isinstance(delivery, ReceivedControl):
+            request = RefreshRequest.parse(delivery.data)
+            if request is not None:
+                self._take_request(request)
+        elif isinstance(delivery, ReceivedFrame):
             camera = self._cameras[delivery.camera]
             frame = GscFrame(
                 sequence=delivery.sequence, session=delivery.session, camera=delivery.camera,
@@ -207,6 +278,7 @@ class Bridge(ManagedNode):
                 payload=array('B', delivery.payload))
             frame.header.stamp = stamp.from_ns(delivery.stamp_ns)
             frame.header.frame_id = delivery.frame_id
+            camera.arrived = delivery.session, delivery.sequence
             camera.frames.publish(frame)
             camera.delivered += 1
         elif isinstance(delivery, ReceivedCalibration) and delivery.calibration:
@@ -227,6 +299,7 @@ class Bridge(ManagedNode):
                 setattr(status, name, value)
         status.delivered_messages = ground.received_frames
         status.dropped_invalid += sum(camera.invalid for camera in self._cameras.values())
+        status.dropped_reference = sum(camera.gate.refused for camera in self._cameras.values())
         self._status.publish(status)
 
 

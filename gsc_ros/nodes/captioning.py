@@ -53,9 +53,10 @@ class CaptionCounters:
 
 
 class _Camera:
-    """The captions of one camera."""
+    """The captions of one camera, and what makes its frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: FrameEncoder) -> None:
+        self.encoder = encoder
         self.trigger = CaptionTrigger()
         self.schedule = CaptionSchedule(secrets.randbelow(CAPTION_IDS))
 
@@ -68,14 +69,14 @@ class Captioning:
         """
         Open the captioner that the settings name.
 
-        :param encoder: makes the frames; used on the thread that calls :meth:`encode`.
+        :param encoder: makes the frames, each camera's with a branch of it; used on the thread that
+            calls :meth:`encode`.
         :param log: called on the captioner's thread with each failure of it.
         :raises CaptionError: when the captioner cannot be used.
         """
         self._name = CaptionerName(settings.captioner)
-        self._encoder = encoder
         self._log = log
-        self._cameras = {name: _Camera() for name in settings.cameras}
+        self._cameras = {name: _Camera(encoder.branch()) for name in settings.cameras}
         self._captioner: Captioner | None = None
         self._captioner_settings = CaptionerSettings(
             model=settings.caption_model, prompt=settings.caption_prompt,
@@ -104,6 +105,10 @@ class Captioning:
         self._captioner = None
         self._worker.stop(_STOP_S)
 
+    def refresh(self, name: str) -> None:
+        """Let the next frame of a camera stand alone; on the thread that encodes."""
+        self._cameras[name].encoder.refresh()
+
     def encode(self, name: str, image: np.ndarray, coding: SenderParameters,
                settings: EncoderSettings) -> EncodedFrame:
         """
@@ -116,17 +121,18 @@ class Captioning:
         :param settings: everything else about the frame.
         :raises CodecError: as FrameEncoder.encode does.
         """
-        now_s, schedule = time.monotonic(), self._cameras[name].schedule
+        now_s, camera = time.monotonic(), self._cameras[name]
+        schedule = camera.schedule
         self._ask(name, image, coding, now_s)
         use = schedule.plan(now_s, coding.caption_refresh_interval_s)
         try:
-            encoded = self._encoder.encode(image, replace(
+            encoded = camera.encoder.encode(image, replace(
                 settings, caption=use.text, caption_id=use.caption_id,
                 caption_reference=use.reference))
         except CodecError:
             if not use.text:
                 raise
-            encoded = self._encoder.encode(image, settings)
+            encoded = camera.encoder.encode(image, settings)
             self.counters.without_room += 1
             schedule.refused(use, now_s)
         else:

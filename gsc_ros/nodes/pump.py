@@ -28,7 +28,8 @@ class LinkPump:
         """
         Prepare the pump; nothing moves before :meth:`start`.
 
-        :param deliver: called on the pump's thread with what has reached the ground.
+        :param deliver: called on the pump's thread with what has reached either end: the requests
+            of the ground at the rover, all else at the ground.
         :param fail: called on the pump's thread with what an endpoint or `deliver` raised.
         """
         self._rover = rover
@@ -59,9 +60,19 @@ class LinkPump:
             action(self._rover, time.monotonic_ns())
             self._condition.notify_all()
 
-    def offer(self, message: FrameMessage) -> None:
-        """Offer a frame to the rover's end."""
-        self.use(lambda rover, now_ns: rover.offer_frame(message, now_ns))
+    def offer(self, message: FrameMessage) -> bool:
+        """Offer a frame to the rover's end; return False when it was dropped at once."""
+        with self._condition:
+            taken = self._rover.offer_frame(message, time.monotonic_ns())
+            self._condition.notify_all()
+            return taken
+
+    def request(self, data: bytes) -> bool:
+        """Send a request of the ground to the rover; return False when too many wait."""
+        with self._condition:
+            taken = self._ground.offer_control(data, time.monotonic_ns())
+            self._condition.notify_all()
+            return taken
 
     def statistics(self) -> tuple[LinkStatistics, LinkStatistics]:
         """Return what the rover's end and the ground's end have counted."""
@@ -92,8 +103,8 @@ class LinkPump:
             # Each end learns from its transport when the other's datagrams arrive, so the rover's
             # end must look once more after the ground's has sent.
             wake_ns = min(end.poll(now_ns) for end in (self._rover, self._ground, self._rover))
-            self._rover.take_deliveries()
-            return self._ground.take_deliveries(), (wake_ns - now_ns) / 1e9
+            deliveries = self._rover.take_deliveries() + self._ground.take_deliveries()
+            return deliveries, (wake_ns - now_ns) / 1e9
         except Exception as error:  # noqa: BLE001 - the link must outlive a defect in it
             self._fail(error)
             return [], _REST_S

@@ -35,3 +35,8 @@ def latched_qos() -> QoSProfile:
 def image_qos() -> QoSProfile:
     """Return reliable, for the reconstructions; users may override it."""
     return QoSProfile(depth=5)
+
+
+def notice_qos() -> QoSProfile:
+    """Return reliable with a queue, for what the bridge and the receiver tell the sender."""
+    return QoSProfile(depth=10)

@@ -6,6 +6,7 @@ Receiver: coded frames in, images out.
     <prefix>/<camera>/gsc ──> queue ──> worker: order, decode ──> reconstructed/<camera>/image,
     <prefix>/<camera>/gsc/camera_info ──> scaled to the image ──>   camera_info, confidence,
                                                                     caption, status
+    <prefix>/<camera>/gsc/refresh <── a frame refers to one that is not here
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import time
 
 from gsc_ros.codec.caption.memory import CaptionMemory, CaptionView
-from gsc_ros.codec.error import PacketError
+from gsc_ros.codec.error import MissingReferenceError, PacketError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
 from gsc_ros.codec.packet import SECTIONS
 from gsc_ros.codec.profile import load_profile
@@ -28,18 +29,21 @@ from gsc_ros.nodes.admission import size_defect
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.process import run
-from gsc_ros.nodes.qos import ground_qos, image_qos, latched_qos
+from gsc_ros.nodes.qos import ground_qos, image_qos, latched_qos, notice_qos
 from gsc_ros.nodes.schema import ReceiverParameters
-from gsc_ros.nodes.sequence import Arrival, SequenceTracker
+from gsc_ros.nodes.sequence import Arrival, MODULUS, SequenceTracker
 from gsc_ros.nodes.worker import Worker
 from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import String
+from std_msgs.msg import Empty, String
 
-# Frames that wait for the decoder, at most: a link delivers in bursts, but old pictures are dull.
-QUEUE_DEPTH = 2
+# Frames that wait for the decoder, at most; a link delivers in bursts.
+QUEUE_DEPTH = 16
+# Of a frame behind which more wait only the symbols are decoded, which others may refer to: old
+# pictures are dull.
+PICTURES_WAITING = 2
 # Seconds without a frame after which the link counts as silent. Thin links are slow.
 SILENCE_S = 15.0
 
@@ -53,6 +57,7 @@ class ReceiverCounters:
     duplicate: int = 0
     out_of_order: int = 0
     undecodable: int = 0
+    without_reference: int = 0  # in a stream: the frame that they refer to is not here
     replaced: int = 0  # newer frames came before the decoder had time
     published: int = 0
 
@@ -75,6 +80,9 @@ class Camera:
     name: str
     outputs: Outputs
     inputs: tuple[Subscription, Subscription]
+    refresh: Publisher
+    decoder: FrameDecoder
+    decoded: tuple[int, int] | None = None  # session and number of the newest frame
     tracker: SequenceTracker = field(default_factory=SequenceTracker)
     captions: CaptionMemory = field(default_factory=CaptionMemory)
     counters: ReceiverCounters = field(default_factory=ReceiverCounters)
@@ -98,7 +106,7 @@ class Receiver(ManagedNode):
     def configure(self) -> None:
         """Load the profile, advertise the reconstructions, subscribe to the frames."""
         self._profile = load_profile(self.settings.profile)
-        self._decoder = FrameDecoder(self._profile, threads=self.settings.decoder_threads)
+        decoder = FrameDecoder(self._profile, threads=self.settings.decoder_threads)
         for name in self.settings.cameras:
             frames = f'{self.settings.input_prefix}/{name}/gsc'
             outputs = Outputs(**{
@@ -115,13 +123,15 @@ class Receiver(ManagedNode):
                 self.create_subscription(
                     CameraInfo, f'{frames}/camera_info',
                     lambda info, name=name: self._take_calibration(name, info), latched_qos()))
-            self._cameras[name] = Camera(name, outputs, inputs)
+            refresh = self.create_lifecycle_publisher(Empty, f'{frames}/refresh', notice_qos())
+            self._cameras[name] = Camera(name, outputs, inputs, refresh, decoder.branch())
 
     def activate(self) -> None:
         """Count from zero and start the decoder."""
         for camera in self._cameras.values():
             camera.tracker = SequenceTracker()
             camera.captions = CaptionMemory()
+            camera.decoded = None
             camera.counters = ReceiverCounters()
             camera.reported = ReceiverCounters()
             camera.last_frame_s = time.monotonic()
@@ -136,10 +146,9 @@ class Receiver(ManagedNode):
         for camera in self._cameras.values():
             for subscription in camera.inputs:
                 self.destroy_subscription(subscription)
-            for publisher in vars(camera.outputs).values():
+            for publisher in (*vars(camera.outputs).values(), camera.refresh):
                 self.destroy_lifecycle_publisher(publisher)
         self._cameras.clear()
-        self._decoder = None
 
     def diagnose(self) -> Iterable[Report]:
         """Yield one report per camera."""
@@ -161,6 +170,8 @@ class Receiver(ManagedNode):
         if now.published == before.published and (
                 now.duplicate + now.out_of_order > before.duplicate + before.out_of_order):
             return Level.WARN, 'old frames only'
+        if now.without_reference > before.without_reference:
+            return Level.WARN, 'frames refer to one that is lost'
         if now.replaced > before.replaced:
             return Level.WARN, 'CPU bound'
         if now.received == 0:
@@ -193,10 +204,24 @@ class Receiver(ManagedNode):
         defect = size_defect(payload, settings.max_pixels, settings.output_width)
         if defect is not None:
             raise PacketError(defect)
-        result = self._decoder.decode(payload)
+        # A checksum names one of 65536 packets: only the frame just before can be the one.
+        if camera.decoded != (frame.session, (frame.sequence - 1) % MODULUS):
+            camera.decoder.forget()
+        wanted = self._worker.waiting(name) < PICTURES_WAITING
+        try:
+            result = camera.decoder.decode(payload) if wanted else camera.decoder.follow(payload)
+        except MissingReferenceError:
+            camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
+            camera.counters.without_reference += 1
+            camera.refresh.publish(Empty())
+            return
+        camera.decoded = frame.session, frame.sequence
         camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
-        camera.decode_ms = result.decode_ms
-        self._publish(camera, frame, result)
+        if result is None:
+            camera.counters.replaced += 1
+        else:
+            camera.decode_ms = result.decode_ms
+            self._publish(camera, frame, result)
 
     def _decode_failed(self, name: str, error: Exception) -> None:
         if not self.context.ok():  # the process ends
@@ -245,7 +270,8 @@ class Receiver(ManagedNode):
             decode_ms=result.decode_ms, frames_received=counters.received,
             frames_lost=counters.lost, frames_duplicate=counters.duplicate,
             frames_out_of_order=counters.out_of_order,
-            frames_undecodable=counters.undecodable)
+            frames_undecodable=counters.undecodable,
+            frames_without_reference=counters.without_reference)
 
 
 def main() -> int:

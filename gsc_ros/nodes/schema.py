@@ -50,6 +50,12 @@ class SenderParameters:
         choices=('ordered', 'ssim'), live=True)
     max_bytes: int = parameter(
         0, 'Bytes of a packet, at most; 0 is no limit.', minimum=0, maximum=65536, live=True)
+    stream: bool = parameter(
+        False, 'Code each frame with the one before as context: fewer bytes, but a frame that is '
+        'lost costs the ones up to the next that stands alone.', live=True)
+    stream_refresh_interval: int = parameter(
+        100, 'Frames of a stream after which one stands alone, at most.', minimum=1,
+        maximum=1_000_000, live=True)
     max_width: int = parameter(
         0, 'Wider images are scaled down to this width in pixels; 0 keeps them.',
         minimum=0, maximum=8192, live=True)
@@ -111,6 +117,9 @@ class SenderCameraParameters:
         -1, 'Quantizer level, 0 the coarsest.', minimum=-1, maximum=15, live=True)
     max_bytes: int = parameter(
         -1, 'Bytes of a packet, at most; 0 is no limit.', minimum=-1, maximum=65536, live=True)
+    stream: int = parameter(
+        -1, 'Code each frame with the one before as context: 1, or not: 0.', minimum=-1, maximum=1,
+        live=True)
     max_width: int = parameter(
         -1, 'Width in pixels, at most; 0 keeps it.', minimum=-1, maximum=8192, live=True)
     caption: str = parameter(

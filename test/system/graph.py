@@ -305,7 +305,7 @@ class Camera:
         """Publish one image and its calibration; return the stamp."""
         encoding = encoding or self.encoding
         self._count += 1
-        pixels = picture(self.width, self.height, self._count, encoding)
+        pixels = self.paint(self._count, encoding)
         data = array('B')
         data.frombytes(pixels.tobytes())
         image = Image(height=self.height, width=self.width, encoding=encoding, data=data,
@@ -319,6 +319,10 @@ class Camera:
         stamp = (header.stamp.sec, header.stamp.nanosec)
         self.sent.append(stamp)
         return stamp
+
+    def paint(self, count: int, encoding: str) -> np.ndarray:
+        """Return the bytes of the picture number `count`, the first being 1."""
+        return picture(self.width, self.height, count, encoding)
 
     def _run(self) -> None:
         due = time.monotonic()

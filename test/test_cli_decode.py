@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`gsc decode` by what it does."""
 
+from pathlib import Path
+
 from command_line import call, HEIGHT, WIDTH, write_picture
 import cv2
 import pytest
@@ -48,6 +50,18 @@ def test_an_unknown_suffix_is_a_usage_error(capsys, tmp_path, packet):
     done = call(capsys, 'decode', packet, '-o', tmp_path / 'back.xyz')
     assert done.status == 2
     assert 'back.xyz' in done.err
+
+
+def test_a_format_without_colour_is_a_usage_error(capsys, tmp_path, packet):
+    done = call(capsys, 'decode', packet, '-o', tmp_path / 'back.pgm')
+    assert (done.status, 'gray pictures only' in done.err) == (2, True)
+
+
+@pytest.mark.skipif(not Path('/dev/zero').exists(), reason='a device of Linux')
+@pytest.mark.parametrize('words', (('decode', '/dev/zero', '-o', 'a.png'), ('info', '/dev/zero')))
+def test_a_file_without_end_is_bad_data(capsys, words):
+    done = call(capsys, *words)
+    assert (done.status, '/dev/zero: larger than' in done.err) == (1, True)
 
 
 def test_a_folder_of_packets_becomes_a_folder_of_pictures(capsys, tmp_path, packet):

@@ -163,6 +163,16 @@ def test_a_folder_becomes_a_folder_of_packets(capsys, tmp_path):
     assert done.json['bytes'] == sum(path.stat().st_size for path in (tmp_path / 'out').iterdir())
 
 
+def test_two_pictures_never_become_one_packet(capsys, tmp_path):
+    (tmp_path / 'in').mkdir()
+    for name in ('a.jpg', 'a.b.png', 'a.png'):
+        write_picture(tmp_path / 'in' / name)
+    done = call(capsys, 'encode', tmp_path / 'in', '-o', tmp_path / 'out')
+    assert done.status == 2
+    assert 'a.jpg and ' in done.err and 'a.png would both' in done.err
+    assert not any((tmp_path / 'out').iterdir())
+
+
 def test_a_folder_may_be_coded_as_a_stream(capsys, tmp_path):
     (tmp_path / 'in').mkdir()
     for name in ('a.png', 'b.png', 'c.png'):

@@ -14,11 +14,12 @@ import json
 from pathlib import Path
 
 from gsc_ros.cli.error import DataError
-from gsc_ros.cli.picture import Job, plan_jobs, read_bytes, write_image
+from gsc_ros.cli.file import read_bytes
+from gsc_ros.cli.picture import Job, plan_jobs, write_image
 from gsc_ros.cli.progress import track
 from gsc_ros.codec.error import CodecError, ProfileError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
-from gsc_ros.codec.packet import PACKET_SUFFIX
+from gsc_ros.codec.packet import MAX_PACKET_BYTES, PACKET_SUFFIX
 from gsc_ros.codec.profile import load_profile
 
 MODES = ('structure',)
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _decode(job: Job, decoder: FrameDecoder) -> dict:
-    payload = read_bytes(job.source)
+    payload = read_bytes(job.source, MAX_PACKET_BYTES)
     try:
         reconstruction = decoder.decode(payload)
     except CodecError as error:

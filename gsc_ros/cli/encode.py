@@ -18,14 +18,9 @@ from pathlib import Path
 
 from gsc_ros.cli.caption import add_caption_arguments, Captions
 from gsc_ros.cli.error import DataError
+from gsc_ros.cli.file import write_bytes
 from gsc_ros.cli.number import bounded
-from gsc_ros.cli.picture import (
-    Job,
-    plan_jobs,
-    read_image,
-    READABLE_SUFFIXES,
-    write_bytes,
-)
+from gsc_ros.cli.picture import Job, plan_jobs, read_image, READABLE_SUFFIXES
 from gsc_ros.cli.progress import track
 from gsc_ros.codec.error import CodecError, ProfileError
 from gsc_ros.codec.frame import EncodedFrame, EncoderSettings, FrameEncoder

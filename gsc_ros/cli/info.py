@@ -17,9 +17,17 @@ import json
 from pathlib import Path
 
 from gsc_ros.cli.error import DataError
+from gsc_ros.cli.file import read_bytes
 from gsc_ros.codec import text
 from gsc_ros.codec.error import CodecError, MissingReferenceError, ProfileMismatchError
-from gsc_ros.codec.packet import layer_counts, PACKET_SUFFIX, parse, SECTIONS, VERSION
+from gsc_ros.codec.packet import (
+    layer_counts,
+    MAX_PACKET_BYTES,
+    PACKET_SUFFIX,
+    parse,
+    SECTIONS,
+    VERSION,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,13 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _describe_file(path: Path, arguments: argparse.Namespace) -> dict:
+    payload = read_bytes(path, MAX_PACKET_BYTES)
     try:
-        payload = path.read_bytes()
         description = {'input': str(path), **describe(payload)}
         if arguments.layers:
             description['structure_layers'] = measure_layers(payload, arguments.profile)
-    except OSError as error:
-        raise DataError(f'{path}: {error.strerror}') from error
     except CodecError as error:
         raise DataError(f'{path}: {error}') from error
     return description

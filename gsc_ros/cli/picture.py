@@ -1,6 +1,6 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images and packets as files: which ones a call means, and reading and writing them."""
+"""Images as files, and which files a call means."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 
 import cv2
 from gsc_ros.cli.error import DataError, UsageError
+from gsc_ros.cli.file import read_bytes, write_bytes
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +20,8 @@ IMAGE_SUFFIXES = frozenset({
 # What is taken from a folder; a file that is named may have any suffix.
 READABLE_SUFFIXES = IMAGE_SUFFIXES | {
     '.avif', '.dib', '.gif', '.jp2', '.jpe', '.pbm', '.pnm', '.pxm', '.ras', '.sr'}
+# Twice what the largest picture takes with four numbers of 16 bits a pixel, uncompressed.
+MAX_IMAGE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ def plan_jobs(source: Path, output: Path, suffixes: Iterable[str], target_suffix
     :param output: where to write; a folder if `source` is one, and it may be one if not.
     :param target_suffix: suffix of the files made in a folder.
     :raises DataError: when there is nothing to read, or the folder cannot be made.
-    :raises UsageError: when a folder is to be written to a file, or an input over itself or
-        another input.
+    :raises UsageError: when a folder is to be written to a file, an input over itself or another
+        input, or two inputs to one output.
     """
     if not source.exists():
         raise DataError(f'{source}: no such file or folder')
@@ -56,8 +59,14 @@ def plan_jobs(source: Path, output: Path, suffixes: Iterable[str], target_suffix
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f'{output}: {error.strerror}') from error
-    return _without_overwriting(
-        [Job(path, output / f'{path.stem}{target_suffix}') for path in files])
+    jobs = [Job(path, output / f'{path.stem}{target_suffix}') for path in files]
+    sources: dict[Path, Path] = {}
+    for job in jobs:
+        other = sources.setdefault(job.target, job.source)
+        if other != job.source:
+            raise UsageError(f'{other} and {job.source} would both become {job.target}: '
+                             'rename one')
+    return _without_overwriting(jobs)
 
 
 def _without_overwriting(jobs: list[Job]) -> list[Job]:
@@ -71,30 +80,6 @@ def _without_overwriting(jobs: list[Job]) -> list[Job]:
     return jobs
 
 
-def read_bytes(path: Path) -> bytes:
-    """
-    Return the content of a file.
-
-    :raises DataError: when it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f'{path}: {error.strerror}') from error
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """
-    Write a file.
-
-    :raises DataError: when it cannot be written.
-    """
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise DataError(f'{path}: {error.strerror}') from error
-
-
 def read_image(path: Path) -> npt.NDArray[np.uint8]:
     """
     Read a colour or gray picture, turned as its EXIF orientation says.
@@ -104,7 +89,7 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     :return: uint8 [H, W, 3], RGB; gray as three equal channels, alpha dropped.
     :raises DataError: when the file is no picture, or its numbers have no known range.
     """
-    content = np.frombuffer(read_bytes(path), np.uint8)
+    content = np.frombuffer(read_bytes(path, MAX_IMAGE_BYTES), np.uint8)
     image = _decode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     if image is None:
         raise DataError(f'{path}: not a picture that OpenCV can read')
@@ -130,11 +115,13 @@ def write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
     Write a picture in the format that the file name's suffix says.
 
     :param image: uint8 [H, W, 3] RGB or [H, W].
-    :raises UsageError: when the suffix names no picture format.
+    :raises UsageError: when the suffix names no picture format, or one without colour.
     :raises DataError: when the file cannot be written.
     """
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise UsageError(f'{path}: the suffix must be one of {", ".join(sorted(IMAGE_SUFFIXES))}')
+    if image.ndim == 3 and path.suffix.lower() == '.pgm':
+        raise UsageError(f'{path}: .pgm holds gray pictures only; .ppm holds colour')
     coloured = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, content = cv2.imencode(path.suffix, coloured)
     write_bytes(path, content.tobytes())

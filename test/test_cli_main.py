@@ -154,3 +154,25 @@ def test_a_pipe_that_breaks_at_the_end_is_no_error(tmp_path):
             [sys.executable, '-m', 'gsc_ros.cli.main', 'info', tmp_path / 'a.gsc'],
             stdout=broken, stderr=subprocess.PIPE, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, '')
+
+
+def test_a_closed_stdout_is_no_error(tmp_path):
+    (tmp_path / 'a.gsc').write_bytes(serialize(Packet(1, 16, 16, (0,), 0, stream=b'')))
+    done = subprocess.run(
+        f'{sys.executable} -m gsc_ros.cli.main info {tmp_path}/a.gsc >&-', shell=True,
+        stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, '')
+
+
+@pytest.mark.parametrize('encoding', ('ascii:strict', 'utf-8:strict'))
+def test_what_the_terminal_cannot_show_is_escaped(tmp_path, encoding):
+    path = os.fsencode(tmp_path) + b'/\xff.gsc'
+    with open(path, 'wb') as file:
+        file.write(serialize(Packet(
+            1, 16, 16, (0,), 0, stream=b'', caption_id=0, text=b'\0gr\xc3\xbcn')))
+    done = subprocess.run(
+        [sys.executable, '-m', 'gsc_ros.cli.main', 'info', path], capture_output=True, timeout=60,
+        env={**os.environ, 'PYTHONIOENCODING': encoding})
+    assert (done.returncode, done.stderr) == (0, b'')
+    assert b'\\udcff.gsc' in done.stdout
+    assert (b'gr\\xfcn' if 'ascii' in encoding else 'grün'.encode()) in done.stdout

@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 import importlib
+import io
 import os
 import sys
 from types import ModuleType
@@ -103,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: the exit status; usage errors leave through SystemExit(2), as argparse does.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    _prepare_stdout()
     try:
         try:
             return _call(words)
@@ -117,6 +119,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         _discard_stdout()
         print(f'gsc: error: {error}', file=sys.stderr)
         return 1
+
+
+def _prepare_stdout() -> None:
+    """Let printing fail neither for want of a stdout nor for a character that it cannot show."""
+    if sys.stdout is None:  # closed by the caller (`gsc info ... >&-`)
+        sys.stdout = sys.__stdout__ = open(os.devnull, 'w')
+    # File names need not be Unicode, and captions are more than a terminal's encoding may have.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')
 
 
 def _discard_stdout() -> None:

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 import shutil
 import subprocess
 import sys
+import zipfile
 
 from gsc_ros.codec.error import ProfileError
 from gsc_ros.codec.frame import FrameDecoder, FrameEncoder
@@ -91,13 +93,41 @@ def test_tables_of_another_geometry_are_refused(folder):
         FrameEncoder(load_profile(folder))
 
 
-@pytest.mark.parametrize('gains', [
-    np.zeros((6, 320), np.float32), np.ones((1, 2), np.float32), np.ones((6, 320))])
-def test_gains_must_be_positive_and_of_the_right_shape(folder, gains):
-    tables = dict(load_profile(folder).tables) | {'gains': gains}
-    np.savez(folder / 'tables.npz', **tables)
+@pytest.mark.parametrize(('change', 'reason'), [
+    (lambda gains: 0 * gains, 'positive'), (lambda gains: np.nan * gains, 'positive'),
+    (lambda gains: gains[:, :2], 'float32'), (lambda gains: gains.astype(np.float64), 'float32')])
+def test_gains_must_be_positive_and_of_the_right_shape(folder, change, reason):
+    tables = dict(load_profile(folder).tables)
+    np.savez(folder / 'tables.npz', **tables | {'gains': change(tables['gains'])})
     rewrite_manifest(folder)
-    with pytest.raises(ProfileError, match='gains'):
+    with pytest.raises(ProfileError, match=f'gains must be {reason}'):
+        _ = load_profile(folder).gains
+
+
+def archive(member: bytes) -> bytes:
+    """Return an archive whose `gains` are these bytes."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr('gains.npy', member)
+    return content.getvalue()
+
+
+def array_header(count: int) -> bytes:
+    """Return the header of an array of so many numbers of 4 bytes."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        content, {'descr': '<f4', 'fortran_order': False, 'shape': (count,)})
+    return content.getvalue()
+
+
+@pytest.mark.parametrize('content', [
+    b'', b'no archive', array_header(1) + bytes(4), archive(b'no array'),
+    archive(array_header(1 << 60)), archive(array_header(1 << 24) + bytes(1 << 26))],
+    ids=['empty', 'text', 'array', 'member', 'shape', 'bomb'])
+def test_an_archive_that_is_none_or_absurd_is_refused(folder, content):
+    (folder / 'tables.npz').write_bytes(content)
+    rewrite_manifest(folder)
+    with pytest.raises(ProfileError, match='tables.npz'):
         _ = load_profile(folder).gains
 
 

@@ -29,8 +29,10 @@ import io
 import json
 import os
 from pathlib import Path
+import struct
 from typing import Any
 import zipfile
+import zlib
 
 from gsc_ros.codec.context import ContextModel, MAX_SYMBOL
 from gsc_ros.codec.error import ProfileError
@@ -43,6 +45,12 @@ ANALYSIS_FILE = 'analysis.onnx'
 SYNTHESIS_FILE = 'synthesis.onnx'
 TABLES_FILE = 'tables.npz'
 FILES = (ANALYSIS_FILE, SYNTHESIS_FILE, TABLES_FILE)
+# What the tables may unpack to; a profile of 16 quantizers has a tenth of it.
+MAX_TABLES_BYTES = 1 << 25
+# What numpy and zipfile raise over damaged archives and absurd shapes, and over archives that are
+# encrypted or compressed in a way that Python cannot read.
+_BAD_ARCHIVE = (ValueError, KeyError, OSError, EOFError, MemoryError, RuntimeError, struct.error,
+                zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -106,9 +114,8 @@ class Profile:
     def tables(self) -> dict[str, np.ndarray]:
         """Return the arrays of tables.npz; they are never unpickled."""
         try:
-            with np.load(io.BytesIO(self._contents[TABLES_FILE]), allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            return _unpack(self._contents[TABLES_FILE])
+        except _BAD_ARCHIVE as error:
             raise ProfileError(f'{TABLES_FILE} of profile {self.name}: {error}') from error
 
     @cached_property
@@ -211,6 +218,18 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ProfileError(f'cannot read {path}: {error.strerror}') from error
+
+
+def _unpack(content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of an archive; they are never unpickled."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(item.file_size for item in archive.infolist()) > MAX_TABLES_BYTES:
+            raise ValueError(f'larger than {MAX_TABLES_BYTES} bytes')
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        tables = {name: arrays[name] for name in arrays.files}
+    if not all(isinstance(table, np.ndarray) for table in tables.values()):
+        raise ValueError('holds more than arrays')
+    return tables
 
 
 def _parse_manifest(text: bytes, path: Path) -> Manifest:

@@ -11,12 +11,12 @@ The structure model: one network for every rate.
         │ linear  │ net │ g_a
         └───────┬───────┘
                 ▼ y [B, C, h/8, w/8]
-        × gain[q], round ──► symbols ──┬──► ÷ gain[q] ──► y_hat, channels kept
-                                       ▼                         │
-                                  ContextRate            ┌───────┴───────┐
-                                       │                 │ linear  │ net │ g_s ◄── q
-                                       ▼                 └───────┬───────┘
-                                     bits             image, expected |error| (detached)
+              × gain[q] ──► round ──► symbols ──┬──► ÷ gain[q] ──► y_hat, channels kept
+                │ + noise                       │                         │
+                ▼                               │                 ┌───────┴───────┐
+        ContextRate ◄───── neighbours, earlier channels           │ linear  │ net │ g_s ◄─ q
+                │                                                 └───────┬───────┘
+                ▼ bits                                 image, expected |error| (detached)
 
 Both transforms are a linear block transform, which starts as the Karhunen-Loève transform of the
 training images (:mod:`gsc_ros.training.klt`), plus a convolutional network that starts at zero.
@@ -27,12 +27,10 @@ trade-off between rate and distortion ("Gained VAE", Cui et al. 2021); the logar
 are interpolated between a few *knots* along the ladder of levels. Channels are dropped at random
 while training (nested dropout, Rippel et al. 2014), so any prefix of the channels decodes.
 
-The rate is that of a conditional model in CompressAI's manner (Minnen et al. 2018), whose means and
+The rate is that of CompressAI's Gaussian conditional model (Minnen et al. 2018), whose means and
 scales come from the contexts that the integer model of :mod:`gsc_ros.codec.context` uses, so that
-the transforms are trained for the coder they will meet. It is taken of the rounded symbols: most of
-ours are zero, and uniform noise in the place of rounding would make each of them seem to cost a
-sixth of a bit. A profile does not contain this model: its integer tables are fitted to the exported
-symbols.
+the transforms are trained for the coder they will meet. A profile does not contain this model: its
+integer tables are fitted to the exported symbols.
 """
 
 from __future__ import annotations
@@ -208,26 +206,6 @@ class Synthesis(nn.Module):
         return image * 0.5 + 0.5, error
 
 
-class LaplaceConditional(GaussianConditional):
-    """
-    CompressAI's conditional model with the heavier tails of a Laplace distribution.
-
-    Unlike its parent it takes symbols that are rounded already.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(None, scale_bound=0.04)
-
-    def forward(self, symbols: Tensor, scales: Tensor, means: Tensor) -> Tensor:
-        """Return the probability of each symbol, at least 1e-9."""
-        return self.likelihood_lower_bound(self._likelihood(symbols, scales, means))
-
-    def _standardized_cumulative(self, inputs: Tensor) -> Tensor:
-        """Return the cumulative distribution of a Laplace variable of scale one."""
-        tail = 0.5 * torch.exp(-inputs.abs())
-        return torch.where(inputs < 0, tail, 1 - tail)
-
-
 class ContextRate(nn.Module):
     """
     Bits of the symbols, given those that the coder knows before each of them.
@@ -247,18 +225,18 @@ class ContextRate(nn.Module):
         self.far_size = nn.Parameter(torch.zeros(latent, latent))
         self.far_around = nn.Parameter(torch.zeros(latent, latent))
         self.base = nn.Parameter(torch.zeros(passes + 1, config.knots, latent))
-        self.conditional = LaplaceConditional()
+        self.conditional = GaussianConditional(None)
 
-    def forward(self, symbols: Tensor, y_hat: Tensor, gain: Tensor, blend: Tensor) -> Tensor:
+    def forward(self, scaled: Tensor, y_hat: Tensor, gain: Tensor, blend: Tensor) -> Tensor:
         """
         Return the bits of each symbol, [B, C, h, w].
 
-        :param symbols: [B, C, h, w].
+        :param scaled: unrounded symbols [B, C, h, w].
         :param y_hat: dequantized symbols [B, C, h, w], zero for channels that are not sent.
         :param gain: symbols per unit of y, [B, C, 1, 1].
         :param blend: each sample's level as weights of the knots, [B, K].
         """
-        member = passes_of(*symbols.shape[-2:]).to(symbols.device)
+        member = passes_of(*scaled.shape[-2:]).to(scaled.device)
         size = y_hat.abs()
         around = functional.avg_pool2d(size, 3, stride=1, padding=1)
         mean = across(self.far, y_hat)
@@ -277,7 +255,8 @@ class ContextRate(nn.Module):
             spread = spread + here * (sizes + spreads * self.near_spread[index][:, None, None])
             offset = offset + base[:, index + 1][:, :, None, None] * here
         scale = functional.softplus(offset + spread * gain)
-        return -self.conditional(symbols, scale, mean * gain).log2()
+        _, likelihood = self.conditional(scaled, scale, means=mean * gain, training=True)
+        return -likelihood.log2()
 
 
 def across(weight: Tensor, values: Tensor) -> Tensor:
@@ -343,12 +322,12 @@ class StructureModel(CompressionModel):
         mask = keep[:, :, None, None]
         gain = self.gains[level][:, :, None, None]
         scaled = y * gain
-        # Rounding as in use; its gradient is passed straight through.
+        # The decoder sees true rounding; its gradient is passed straight through.
         symbols = scaled + (scaled.round() - scaled).detach()
         y_hat = symbols / gain * mask
         decoded, error = self.g_s(y_hat, self.fraction(level))
         with torch.autocast(scaled.device.type, enabled=False):
-            bits = self.rate(symbols, y_hat, gain, self.blend[level]) * mask
+            bits = self.rate(scaled, y_hat, gain, self.blend[level]) * mask
         return StructureOutput(
             decoded.float(), error.float(), bits.sum(dim=(1, 2, 3)), scaled.detach().round())
 

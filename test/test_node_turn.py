@@ -11,6 +11,7 @@ from gsc_ros.nodes.turn import PATIENCE_S, Turn
 def test_the_newest_image_is_held_until_the_link_has_taken_the_last_frame():
     turn: Turn[str] = Turn()
     assert turn.offer('a', 0, 0.0) == ('a', False)
+    assert turn.awaited == 0
     assert turn.offer('b', 0, 0.1) == (None, False)
     assert turn.offer('c', 1, 0.2) == (None, True)
     assert turn.taken(0, 1, 0.3) == 'c'

@@ -272,12 +272,8 @@ class FrameDecoder:
     def branch(self) -> FrameDecoder:
         """Return a decoder for another stream; both use the same graphs, and thus one thread."""
         other = copy.copy(self)
-        other.forget()
+        other._memory = StreamMemory()
         return other
-
-    def forget(self) -> None:
-        """Let no packet refer to one that was decoded before."""
-        self._memory = StreamMemory()
 
     def follow(self, payload: bytes) -> None:
         """

@@ -12,17 +12,20 @@ Receiver: coded frames in, images out.
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 import math
 import sys
 import time
 
+from gsc_ros.codec import packet
 from gsc_ros.codec.caption.memory import CaptionMemory, CaptionView
 from gsc_ros.codec.error import MissingReferenceError, PacketError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
 from gsc_ros.codec.packet import SECTIONS
 from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.stream import KEPT_FRAMES
 from gsc_ros.msg import GscFrame, GscStatus
 from gsc_ros.nodes import calibration, conversion, stamp
 from gsc_ros.nodes.admission import size_defect
@@ -82,7 +85,8 @@ class Camera:
     inputs: tuple[Subscription, Subscription]
     refresh: Publisher
     decoder: FrameDecoder
-    decoded: tuple[int, int] | None = None  # session and number of the newest frame
+    # Session and number of the frames that the decoder remembers.
+    decoded: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=KEPT_FRAMES))
     tracker: SequenceTracker = field(default_factory=SequenceTracker)
     captions: CaptionMemory = field(default_factory=CaptionMemory)
     counters: ReceiverCounters = field(default_factory=ReceiverCounters)
@@ -131,7 +135,7 @@ class Receiver(ManagedNode):
         for camera in self._cameras.values():
             camera.tracker = SequenceTracker()
             camera.captions = CaptionMemory()
-            camera.decoded = None
+            camera.decoded.clear()
             camera.counters = ReceiverCounters()
             camera.reported = ReceiverCounters()
             camera.last_frame_s = time.monotonic()
@@ -190,38 +194,55 @@ class Receiver(ManagedNode):
         self._cameras[name].calibration = info
 
     def _decode(self, name: str, frame: GscFrame) -> None:
-        """Decode and publish one frame unless it is old, on the worker's thread."""
+        """Decode one frame, and publish it unless it is old, on the worker's thread."""
         camera = self._cameras[name]
         arrival = camera.tracker.classify(frame.session, frame.sequence)
-        if arrival is not Arrival.NEW:
+        new = arrival is Arrival.NEW
+        if not new:
             camera.tracker.reject(frame.sequence)
             if arrival is Arrival.DUPLICATE:
                 camera.counters.duplicate += 1
             else:
                 camera.counters.out_of_order += 1
-            return
         payload, settings = bytes(frame.payload), self.settings
         defect = size_defect(payload, settings.max_pixels, settings.output_width)
         if defect is not None:
             raise PacketError(defect)
-        # A checksum names one of 65536 packets: only the frame just before can be the one.
-        if camera.decoded != (frame.session, (frame.sequence - 1) % MODULUS):
-            camera.decoder.forget()
-        wanted = self._worker.waiting(name) < PICTURES_WAITING
         try:
-            result = camera.decoder.decode(payload) if wanted else camera.decoder.follow(payload)
+            result = self._reconstruct(
+                camera, frame, payload, new and self._worker.waiting(name) < PICTURES_WAITING)
         except MissingReferenceError:
-            camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
-            camera.counters.without_reference += 1
-            camera.refresh.publish(Empty())
+            if new:
+                camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
+                camera.counters.without_reference += 1
+                camera.refresh.publish(Empty())
             return
-        camera.decoded = frame.session, frame.sequence
-        camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
-        if result is None:
-            camera.counters.replaced += 1
-        else:
+        camera.decoded.append((frame.session, frame.sequence))
+        if new:
+            camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
+            camera.counters.replaced += result is None
+        if result is not None:
             camera.decode_ms = result.decode_ms
             self._publish(camera, frame, result)
+
+    @staticmethod
+    def _reconstruct(
+        camera: Camera, frame: GscFrame, payload: bytes, wanted: bool,
+    ) -> Reconstruction | None:
+        """
+        Return the picture of a frame if it is wanted; else only remember the symbols.
+
+        Those of old frames, too: where a recording begins again, the first frame that counts as
+        new refers to one that does not.
+        """
+        # A checksum names one of 65536 packets: only the frame just before can be the one.
+        before = frame.session, (frame.sequence - 1) % MODULUS
+        if packet.parse(payload).stream_reference is not None and before not in camera.decoded:
+            raise MissingReferenceError(f'frame {before[1]} is not here')
+        if wanted:
+            return camera.decoder.decode(payload)
+        camera.decoder.follow(payload)
+        return None
 
     def _decode_failed(self, name: str, error: Exception) -> None:
         if not self.context.ok():  # the process ends

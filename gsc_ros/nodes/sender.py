@@ -237,8 +237,10 @@ class Sender(ManagedNode):
             return
         # Without a bridge nobody says when a frame is taken.
         if coding.stream and camera.notices[1].get_publisher_count() > 0:
+            coded = camera.turn.awaited != camera.sequence
             image, displaced = camera.turn.offer(image, camera.sequence, time.monotonic())
-            camera.counters.held_back += displaced
+            camera.counters.held_back += displaced and coded
+            camera.counters.replaced += displaced and not coded
         self._code(camera, image)
 
     def _code(self, camera: Camera, image: Image | CompressedImage | None) -> None:
@@ -279,9 +281,10 @@ class Sender(ManagedNode):
             camera_id=camera.number, camera=name, priority=camera.parameters.priority,
             layer_ends=encoded.layer_ends, encode_ms=encoded.encode_ms,
             payload=array('B', encoded.payload))
+        # Before the link can take the frame: the answer names it by its number.
+        camera.sequence = (camera.sequence + 1) % 2 ** 32
         camera.frames.publish(frame)
         camera.encode_ms = encoded.encode_ms
-        camera.sequence = (camera.sequence + 1) % 2 ** 32
         camera.counters.sent += 1
         camera.counters.sent_bytes += len(encoded.payload)
 

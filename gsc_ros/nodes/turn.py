@@ -30,9 +30,14 @@ class Turn(Generic[Image]):
     def __init__(self) -> None:
         """Begin FREE."""
         self._lock = threading.Lock()
-        self._awaited: int | None = None  # number of the frame that the link shall take
+        self._awaited: int | None = None
         self._since_s = 0.0
         self._held: Image | None = None
+
+    @property
+    def awaited(self) -> int | None:
+        """Number of the frame that is being coded or not taken yet; None when there is none."""
+        return self._awaited
 
     def offer(self, image: Image, number: int, now_s: float) -> tuple[Image | None, bool]:
         """

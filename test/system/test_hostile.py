@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
+from functools import lru_cache
 import time
 
 from conftest import World
 from graph import Camera, NodeProcess, Probe, wait_for
 from gsc_ros.codec import packet
+from gsc_ros.codec.frame import EncoderSettings, FrameEncoder
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.msg import GscFrame
 from lifecycle_msgs.msg import Transition
+import numpy as np
 import pytest
 
 NODES = ('sender', 'bridge', 'receiver')
@@ -59,11 +63,17 @@ def test_frame_id_too_long_for_the_link_is_counted_and_stops_nothing(probe: Prob
     wait_for_images(probe)
 
 
-def tiny_frame(camera: str, sequence: int, side: int = 64) -> GscFrame:
-    """Return a frame of 12 bytes that announces a picture of `side` x `side` pixels."""
-    payload = packet.serialize(packet.Packet(
-        profile_hash=load_profile('tiny').short_hash, width=side, height=side, channels=(0,),
-        quantizer=0))
+@lru_cache
+def flat_packet(side: int) -> bytes:
+    """Return the packet of a gray picture of `side` x `side` pixels, a few bytes."""
+    image = np.full((side, side, 3), 128, np.uint8)
+    encoder = FrameEncoder(load_profile('tiny'))
+    return encoder.encode(image, EncoderSettings(channels=1, quantizer=0)).payload
+
+
+def tiny_frame(camera: str, sequence: int, payload: bytes | None = None) -> GscFrame:
+    """Return a frame with a packet, by default that of a small picture."""
+    payload = flat_packet(64) if payload is None else payload
     frame = GscFrame(camera=camera, session=3, sequence=sequence, payload=array('B', payload),
                      layer_ends=[len(payload)])
     frame.header.stamp.sec = 100 + sequence
@@ -107,7 +117,8 @@ def test_small_packet_of_a_huge_picture_stalls_nobody(
     probe: Probe, nodes: dict[str, NodeProcess],
 ):
     play(probe, 'left', range(200, 201))
-    probe.publish('ground/left/gsc', tiny_frame('left', 201, side=8192))
+    huge = packet.serialize(replace(packet.parse(flat_packet(64)), width=8192, height=8192))
+    probe.publish('ground/left/gsc', tiny_frame('left', 201, huge))
     report = probe.wait_for_report('receiver: left', '8192 x 8192')
     assert int(report['undecodable']) > 0
     assert nodes['receiver'].resident_mb() < 400
@@ -118,12 +129,13 @@ def test_small_packet_of_a_huge_picture_stalls_nobody(
 def test_signal_in_the_middle_of_a_long_decoding_ends_the_node_cleanly(
     world: World, probe: Probe,
 ):
+    payload = flat_packet(6144)
     busy = world.start(
         'receiver', node_name='busy', cameras=['left'], input_prefix='other', max_pixels=2 ** 26)
     probe.wait_until_active('busy')
     probe.publisher(GscFrame, 'other/left/gsc')
     wait_for('the receiver', lambda: probe.node.count_subscribers('other/left/gsc'))
-    probe.publish('other/left/gsc', tiny_frame('left', 0, side=6144))
+    probe.publish('other/left/gsc', tiny_frame('left', 0, payload))
 
     def received() -> bool:
         report = probe.report('busy: left')

@@ -4,6 +4,7 @@
 
 from html.parser import HTMLParser
 import json
+import os
 
 from codec_image import picture
 from command_line import call
@@ -51,6 +52,13 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
         self.addresses += [value for name, value in attributes if name in ('src', 'href')]
+
+
+def test_the_name_of_the_input_need_not_be_unicode(capsys, pictures, tmp_path):
+    odd = pictures.rename(tmp_path / os.fsdecode(b'odd\xff'))
+    outcome = bench(capsys, odd, tmp_path / 'out', '--frames', 1, '--rates', '0.2', '--peers', 'none')
+    assert outcome.status == 0, outcome.err
+    assert 'odd\\udcff' in (tmp_path / 'out' / 'report.html').read_text()
 
 
 def test_a_report_has_figures_plots_and_pictures(capsys, pictures, tmp_path):

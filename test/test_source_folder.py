@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import zlib
+
 import cv2
 from gsc_ros.sources import open_source, SourceError
 from gsc_ros.sources.timestamp import read_timestamps
@@ -77,6 +81,28 @@ def test_a_bad_file_is_skipped_counted_and_named_in_the_log(tmp_path, caplog):
     assert [frame.stamp_ns for frame in source] == [0, 200_000_000]
     assert source.skipped == 1 and '2.png' in caplog.text
     assert len(list(source)) == 2 and source.skipped == 1
+
+
+def test_a_name_that_is_not_unicode_is_read_as_any(tmp_path):
+    write_pictures(tmp_path, ['1.png'])
+    name = os.path.join(os.fsencode(tmp_path), b'\xff.png')
+    os.rename(tmp_path / '1.png', name)
+    assert len(list(open_source(tmp_path))) == 1
+
+
+def huge_png() -> bytes:
+    """Return a picture of which there is only a header, and that says 50,000 x 50,000 pixels."""
+    header = b'IHDR' + struct.pack('>IIBBBBB', 50_000, 50_000, 8, 2, 0, 0, 0)
+    return (b'\x89PNG\r\n\x1a\n' + struct.pack('>I', 13) + header
+            + struct.pack('>I', zlib.crc32(header)) + bytes(64))
+
+
+@pytest.mark.parametrize('content', (b'', huge_png()), ids=['empty', 'huge'])
+def test_an_empty_or_absurd_file_is_skipped(tmp_path, content):
+    write_pictures(tmp_path, ['1.png'])
+    (tmp_path / '2.png').write_bytes(content)
+    source = open_source(tmp_path)
+    assert len(list(source)) == 1 and source.skipped == 1
 
 
 def test_a_folder_of_bad_files_is_refused(tmp_path):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -43,6 +44,13 @@ def test_a_file_that_is_no_video_is_refused_by_name(tmp_path):
     path = tmp_path / 'video.mp4'
     path.write_bytes(b'no video at all' * 100)
     with pytest.raises(SourceError, match=r'video\.mp4'):
+        open_source(path)
+
+
+def test_a_video_whose_name_opencv_cannot_take_is_refused(tmp_path):
+    path = tmp_path / os.fsdecode(b'\xff.mp4')
+    path.write_bytes(b'no video at all' * 100)
+    with pytest.raises(SourceError, match='rename the video'):
         open_source(path)
 
 

@@ -210,7 +210,9 @@ def _write(arguments: argparse.Namespace, plan: Plan, comparison: Comparison,
     for metric, svg in drawn.items():
         (folder / f'{metric}.svg').write_bytes(svg)
     (folder / 'bench.json').write_text(json.dumps(content, indent=1), encoding='utf-8')
-    (folder / 'report.html').write_text(page(comparison, plan, about, drawn), encoding='utf-8')
+    (folder / 'report.html').write_text(
+        # The input's name need not be Unicode.
+        page(comparison, plan, about, drawn), encoding='utf-8', errors='backslashreplace')
     return content
 
 

@@ -22,8 +22,12 @@ def read_image(path: Path) -> np.ndarray:
 
     :raises SourceError: not an image, or one of 16 bits, which may be depth; names the file.
     """
-    # Orientation tags are ignored: calibration belongs to the sensor's own rows.
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    try:
+        # Not imread, which crashes on a name that is not UTF-8. Orientation tags are ignored:
+        # calibration belongs to the sensor's own rows.
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    except (OSError, cv2.error):  # no file, an empty one, or a header that promises too much
+        image = None
     if image is None:
         raise SourceError(f'{path}: cannot be read as an image')
     if image.dtype != np.uint8:

@@ -42,7 +42,11 @@ class VideoSource:
         self._count = max(1, int(announced)) if math.isfinite(announced) else 1
 
     def _open(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self._path))
+        name = str(self._path)
+        # OpenCV crashes on such a name.
+        if any('\ud800' <= letter <= '\udfff' for letter in name):
+            raise SourceError(f'{name}: rename the video: OpenCV needs names in UTF-8')
+        capture = cv2.VideoCapture(name)
         if not capture.isOpened():
             capture.release()
             raise SourceError(f'{self._path}: is not an image folder, a bag or a video that this '

@@ -123,6 +123,19 @@ def test_an_answer_that_is_none_is_an_error(body):
             captioner.describe(IMAGE)
 
 
+def clatter(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b'\x1b[2J no\0 HTTP\r\n\r\n')
+    handler.close_connection = True
+
+
+def test_what_is_not_http_is_quoted_as_one_printable_line():
+    with asking(clatter, attempts=1) as (captioner, _):
+        with pytest.raises(CaptionError) as caught:
+            captioner.describe(IMAGE)
+    assert '[2J no HTTP' in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
 def endless(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()

@@ -143,7 +143,8 @@ class EndpointCaptioner:
         if late.is_set() or isinstance(trouble, TimeoutError):
             raise _PassingError(f'no answer from {self._address[0]}: it took too long')
         if trouble is not None:
-            reason = str(trouble) or type(trouble).__name__
+            # An exception quotes what came, which may be anything.
+            reason = one_line(str(trouble), 200) or type(trouble).__name__
             raise _PassingError(f'no answer from {self._address[0]}: {reason}') from trouble
         if response.status in PASSING_STATUSES:
             raise _PassingError(

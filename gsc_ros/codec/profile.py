@@ -45,7 +45,7 @@ ANALYSIS_FILE = 'analysis.onnx'
 SYNTHESIS_FILE = 'synthesis.onnx'
 TABLES_FILE = 'tables.npz'
 FILES = (ANALYSIS_FILE, SYNTHESIS_FILE, TABLES_FILE)
-# What the tables may unpack to; a profile of 16 quantizers has a tenth of it.
+# What the tables may unpack to; a profile of 16 quantizers has 2 MB.
 MAX_TABLES_BYTES = 1 << 25
 # What numpy and zipfile raise over damaged archives and absurd shapes, and over archives that are
 # encrypted or compressed in a way that Python cannot read.

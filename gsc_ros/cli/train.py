@@ -42,6 +42,8 @@ def add_structure_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--resume', action='store_true', help='go on from the state in --output')
     parser.add_argument('--start', type=Path, default=None,
                         help='checkpoint whose weights a new run starts from')
+    parser.add_argument('--synthesis-only', action='store_true',
+                        help='train the decoder for the symbols as they are, with --start')
     parser.add_argument('--seed', type=int, default=1, help='seed of everything random')
     parser.add_argument('--steps', type=int, default=100_000, help='updates at most')
     parser.add_argument('--minutes', type=float, default=float('inf'),
@@ -51,7 +53,7 @@ def add_structure_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rate', type=float, default=8e-4, help='learning rate')
     parser.add_argument('--precision', choices=('no', 'bf16', 'fp16'), default='no',
                         help='mixed precision')
-    parser.add_argument('--lambda-low', type=float, default=1.5e-5,
+    parser.add_argument('--lambda-low', type=float, default=7e-6,
                         help='trade-off of the coarsest quantizer')
     parser.add_argument('--lambda-high', type=float, default=1e-3,
                         help='trade-off of the finest quantizer')
@@ -165,7 +167,8 @@ def train_structure(args: argparse.Namespace) -> int:
     settings = TrainingSettings(
         steps=args.steps, minutes=args.minutes, batch=args.batch, crop=args.crop, rate=args.rate,
         lambda_low=args.lambda_low, lambda_high=args.lambda_high, seed=args.seed,
-        precision=args.precision, save_minutes=args.save_minutes)
+        precision=args.precision, save_minutes=args.save_minutes,
+        synthesis_only=args.synthesis_only)
     split = split_archives(load_archives(args.data), args.hold_out)
     for archive in split.training:
         print(f'{archive.name}: {len(archive.images)} images', file=sys.stderr)

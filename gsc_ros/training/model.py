@@ -71,7 +71,7 @@ class StructureConfig:
     synthesis: tuple[tuple[int, int], ...] = ((192, 3), (112, 2), (48, 1))
     quantizers: int = 16
     knots: int = 6
-    step_coarse: float = 8.0
+    step_coarse: float = 12.0
     step_fine: float = 1.2
 
     def __post_init__(self) -> None:

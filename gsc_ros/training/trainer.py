@@ -49,6 +49,7 @@ class TrainingSettings:
     :param similarity: weight of 1 - MS-SSIM beside the squared error of 8-bit pixels.
     :param prefix: share of the crops that keep a random prefix of the channels.
     :param subset: share of the crops that keep a random subset of the channels.
+    :param synthesis_only: leave analysis, gains and rate as they are: the symbols stay the same.
     :param basis: crops that the block transform is computed from.
     :param average: decay of the averaged weights.
     :param clip: largest norm of a gradient.
@@ -66,11 +67,12 @@ class TrainingSettings:
     linear_factor: float = 0.1
     gain_factor: float = 2.0
     entropy_factor: float = 5.0
-    lambda_low: float = 1.5e-5
+    lambda_low: float = 7e-6
     lambda_high: float = 1e-3
     similarity: float = 1000.0
     prefix: float = 0.1
     subset: float = 0.05
+    synthesis_only: bool = False
     basis: int = 1000
     average: float = 0.999
     clip: float = 1.0
@@ -183,6 +185,9 @@ class StructureTrainer:
         model = StructureModel(config)
         start_from_blocks(model, self.sampler.batch(
             settings.basis, np.random.default_rng(settings.seed)))
+        if settings.synthesis_only:
+            model.requires_grad_(False)
+            model.g_s.requires_grad_(True)
         model = model.to(memory_format=torch.channels_last)
         self.model, self.optimizer = self.accelerator.prepare(
             model, torch.optim.AdamW(self.groups(model), lr=settings.rate, betas=(0.9, 0.98),

@@ -39,11 +39,11 @@ from gsc_ros.nodes.link_report import LinkReporter
 from gsc_ros.nodes.process import run
 from gsc_ros.nodes.pump import LinkPump
 from gsc_ros.nodes.qos import frame_qos, ground_qos, latched_qos, notice_qos
-from gsc_ros.nodes.refresh import ASK_PERIOD_S, RefreshRequest
+from gsc_ros.nodes.refresh import ask_period_s, RefreshRequest
 from gsc_ros.nodes.schema import BridgeParameters
 from gsc_ros.nodes.stream_gate import StreamGate
 from gsc_ros.nodes.trace import TraceFile
-from gsc_ros.nodes.transport import burst_refusal, SimulatedLink
+from gsc_ros.nodes.transport import burst_refusal, return_bps, SimulatedLink
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -245,7 +245,8 @@ class Bridge(ManagedNode):
     def _request_refresh(self, camera: Camera) -> None:
         """Ask the rover, on behalf of a receiver, for a frame that stands alone."""
         now_s = time.monotonic()
-        if camera.arrived is None or now_s - camera.requested_s < ASK_PERIOD_S:
+        period_s = ask_period_s(len(self._cameras), return_bps(self.settings))
+        if camera.arrived is None or now_s - camera.requested_s < period_s:
             return
         camera.requested_s = now_s
         self._pump.request(RefreshRequest(camera.number, *camera.arrived).pack())

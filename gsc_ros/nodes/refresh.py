@@ -11,10 +11,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 import struct
 
+from gsc_ros.link.framing import CONTROL_OVERHEAD_BYTES
+
 REFRESH_TYPE = 1
 # While frames that refer to a lost one arrive, the ground asks again: a request may be lost, too.
 ASK_PERIOD_S = 1.0
+# Part of the way back that the requests of all cameras may take.
+SHARE = 0.25
 _LAYOUT = struct.Struct('>BBHI')
+REQUEST_BITS = 8 * (CONTROL_OVERHEAD_BYTES + _LAYOUT.size)
+
+
+def ask_period_s(cameras: int, return_bps: int) -> float:
+    """
+    Return the seconds between two requests for a camera, at least.
+
+    :param cameras: that may ask.
+    :param return_bps: budget of the way back in bit/s.
+    """
+    return max(ASK_PERIOD_S, cameras * REQUEST_BITS / (SHARE * return_bps))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from gsc_ros.link.transports.sim import connect
 from gsc_ros.nodes.schema import BridgeParameters
 
 MIN_BURST_BITS = 4096
-# The way back carries receipts and heartbeats alone and has a budget of its own: this part of
+# The way back carries receipts, heartbeats and requests, and has a budget of its own: this part of
 # link_bps, but as much as lets the rover hear the ground within the 6 s after which it counts as
 # silent, and never more than link_bps.
 RETURN_PART = 10
@@ -46,7 +46,7 @@ class SimulatedLink:
             expiry_ns=round(settings.deadline_s * 1e9),
             announce_period_ns=round(settings.announce_period_s * 1e9))
         ground = EndpointConfig(
-            rate_bps=_return_bps(settings), session=secrets.randbelow(2 ** 16))
+            rate_bps=return_bps(settings), session=secrets.randbelow(2 ** 16))
         self.rover = Endpoint(rover, self._rover_side, now_ns, trace)
         self.ground = Endpoint(ground, ground_side, now_ns)
 
@@ -58,7 +58,7 @@ class SimulatedLink:
             has changed then.
         """
         self.rover.set_rate(settings.link_bps, now_ns, _burst_bits(settings))
-        self.ground.set_rate(_return_bps(settings), now_ns)
+        self.ground.set_rate(return_bps(settings), now_ns)
         self._rover_side.set_rate(_channel_bps(settings), now_ns)
         for number in range(len(settings.cameras)):
             self.rover.set_policy(number, _policy(settings))
@@ -72,6 +72,11 @@ def burst_refusal(burst_bits: int, mtu: int) -> str | None:
         'smaller mtu')
 
 
+def return_bps(settings: BridgeParameters) -> int:
+    """Return the budget of the way back in bit/s."""
+    return max(settings.link_bps // RETURN_PART, min(MIN_RETURN_BPS, settings.link_bps))
+
+
 def _channel_bps(settings: BridgeParameters) -> int:
     return settings.sim.rate_bps or settings.link_bps
 
@@ -79,10 +84,6 @@ def _channel_bps(settings: BridgeParameters) -> int:
 def _burst_bits(settings: BridgeParameters) -> int:
     """Return the burst as the operator bounds it, or one that holds two full datagrams."""
     return settings.burst_bits or max(settings.link_bps, MIN_BURST_BITS, 2 * 8 * settings.mtu)
-
-
-def _return_bps(settings: BridgeParameters) -> int:
-    return max(settings.link_bps // RETURN_PART, min(MIN_RETURN_BPS, settings.link_bps))
 
 
 def _policy(settings: BridgeParameters) -> CameraPolicy:

@@ -56,7 +56,8 @@ class Page(HTMLParser):
 
 def test_the_name_of_the_input_need_not_be_unicode(capsys, pictures, tmp_path):
     odd = pictures.rename(tmp_path / os.fsdecode(b'odd\xff'))
-    outcome = bench(capsys, odd, tmp_path / 'out', '--frames', 1, '--rates', '0.2', '--peers', 'none')
+    outcome = bench(
+        capsys, odd, tmp_path / 'out', '--frames', 1, '--rates', '0.2', '--peers', 'none')
     assert outcome.status == 0, outcome.err
     assert 'odd\\udcff' in (tmp_path / 'out' / 'report.html').read_text()
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`gsc encode` by what it does."""
 
+from pathlib import Path
 import zlib
 
 from command_line import call, HEIGHT, WIDTH, write_picture
@@ -184,6 +185,16 @@ def test_a_folder_may_be_coded_as_a_stream(capsys, tmp_path):
     assert call(capsys, 'decode', tmp_path / 'out', '-o', tmp_path / 'back').status == 0
     done = call(capsys, 'decode', tmp_path / 'out' / 'b.gsc', '-o', tmp_path / 'b.png')
     assert (done.status, 'which is not here' in done.err) == (1, True)
+
+
+def test_a_stream_is_decoded_in_the_order_of_its_pictures(capsys, tmp_path):
+    (tmp_path / 'in').mkdir()
+    for name in ('10.png', '2.png', '2.h.png'):
+        write_picture(tmp_path / 'in' / name)
+    done = call(capsys, 'encode', tmp_path / 'in', '-o', tmp_path / 'out', '--stream', '--json')
+    assert [Path(result['output']).stem for result in done.json['results']] == ['2', '2.h', '10']
+    done = call(capsys, 'decode', tmp_path / 'out', '-o', tmp_path / 'back')
+    assert done.status == 0, done.err
 
 
 @pytest.mark.parametrize('content', (b'', b'not a picture', b'\x89PNG\r\n\x1a\n' + bytes(40)))

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'or those that lessen the measured error most per bit, which takes '
                         'seconds (%(default)s)')
     parser.add_argument('--stream', action='store_true',
-                        help='code each image of a folder from the one before, in order of names; '
+                        help='code each image of a folder from the one before, 2 before 10; '
                         'they are decoded together, too')
     add_caption_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print one JSON object on stdout')

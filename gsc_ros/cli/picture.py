@@ -12,6 +12,7 @@ import sys
 import cv2
 from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.file import read_bytes, write_bytes
+from gsc_ros.sources.folder import natural_key
 import numpy as np
 import numpy.typing as npt
 
@@ -36,6 +37,8 @@ def plan_jobs(source: Path, output: Path, suffixes: Iterable[str], target_suffix
     """
     Pair inputs with outputs: a file with a file, or every file of a folder with one in a folder.
 
+    Files of a folder are in natural order: 2 before 10.
+
     :param source: a file, or a folder of which the files with one of `suffixes` are taken.
     :param output: where to write; a folder if `source` is one, and it may be one if not.
     :param target_suffix: suffix of the files made in a folder.
@@ -49,8 +52,10 @@ def plan_jobs(source: Path, output: Path, suffixes: Iterable[str], target_suffix
         target = output / f'{source.stem}{target_suffix}' if output.is_dir() else output
         return _without_overwriting([Job(source, target)])
     wanted = frozenset(suffixes)
-    files = sorted(path for path in source.iterdir()
-                   if path.suffix.lower() in wanted and path.is_file())
+    # By stem, so that the packets of a stream are decoded in the order of their pictures.
+    files = sorted(
+        (path for path in source.iterdir() if path.suffix.lower() in wanted and path.is_file()),
+        key=lambda path: (natural_key(path.stem), path.name))
     if not files:
         raise DataError(f'{source}: holds no {", ".join(sorted(wanted))} file')
     if output.exists() and not output.is_dir():

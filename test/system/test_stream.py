@@ -180,20 +180,20 @@ def test_lost_frames_are_counted_and_the_stream_begins_anew(
 
 def test_most_frames_of_a_full_link_refer_to_others_and_none_is_superseded(
         probe: Probe, front: FilmCamera, film: np.ndarray):
-    assert probe.set_parameter('bridge', 'link_bps', 6000)[0]
+    assert probe.set_parameter('bridge', 'link_bps', LINK_BPS // 6)[0]
     left = FilmCamera(probe, 'left', film)
     before = probe.wait_for_messages('link_status')[-1]
     with front, left:
         for camera in ('front', 'left'):
             wait_for_stream(probe, camera, 15)
-        probe.wait_for_report('sender: front', 'coding as the link takes frames')
+        wait_for('images that are held back', lambda: reported(
+            probe, 'sender: front', 'held_back'))
         after = probe.received('link_status')[-1]
     for camera in (front, left):
         frames = probe.received(f'{camera.name}/gsc')
         assert len(in_stream(probe, camera.name)) >= len(frames) / 2
         assert longest_gap_s(probe, camera.name) < 2 * RECOVERY_S
         assert len(frames) < len(camera.sent)
-    assert after.sent_messages - before.sent_messages > 30
     assert after.dropped_superseded - before.dropped_superseded <= (
         len(probe.received('front/gsc/refresh')) + len(probe.received('left/gsc/refresh')))
     assert probe.set_parameter('bridge', 'link_bps', LINK_BPS)[0]

@@ -73,6 +73,18 @@ def test_a_folder_of_packets_becomes_a_folder_of_pictures(capsys, tmp_path, pack
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.png', 'b.png']
 
 
+def test_a_bad_packet_of_a_folder_does_not_keep_the_others_from_being_decoded(
+        capsys, tmp_path, packet):
+    (tmp_path / 'in').mkdir()
+    for name in ('a.gsc', 'c.gsc'):
+        (tmp_path / 'in' / name).write_bytes(packet.read_bytes())
+    (tmp_path / 'in' / 'b.gsc').write_bytes(packet.read_bytes()[:-1])
+    done = call(capsys, 'decode', tmp_path / 'in', '-o', tmp_path / 'out', '--json')
+    assert done.status == 1
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.png', 'c.png']
+    assert [Path(entry['input']).name for entry in done.json['failed']] == ['b.gsc']
+
+
 @pytest.mark.parametrize('damage', (
     lambda data: b'', lambda data: data[:-3], lambda data: data[:5],
     lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda data: b'P' + data[1:]))

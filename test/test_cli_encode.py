@@ -164,6 +164,19 @@ def test_a_folder_becomes_a_folder_of_packets(capsys, tmp_path):
     assert done.json['bytes'] == sum(path.stat().st_size for path in (tmp_path / 'out').iterdir())
 
 
+def test_a_bad_picture_of_a_folder_does_not_keep_the_others_from_being_coded(capsys, tmp_path):
+    (tmp_path / 'in').mkdir()
+    for name in ('a.png', 'c.png'):
+        write_picture(tmp_path / 'in' / name)
+    (tmp_path / 'in' / 'b.png').write_bytes(b'no picture')
+    done = call(capsys, 'encode', tmp_path / 'in', '-o', tmp_path / 'out', '--json')
+    assert done.status == 1
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.gsc', 'c.gsc']
+    assert done.json['images'] == 2
+    assert [Path(entry['input']).name for entry in done.json['failed']] == ['b.png']
+    assert 'b.png' in done.err
+
+
 def test_two_pictures_never_become_one_packet(capsys, tmp_path):
     (tmp_path / 'in').mkdir()
     for name in ('a.jpg', 'a.b.png', 'a.png'):

@@ -16,7 +16,7 @@ from pathlib import Path
 from gsc_ros.cli.error import DataError
 from gsc_ros.cli.file import read_bytes
 from gsc_ros.cli.picture import Job, plan_jobs, write_image
-from gsc_ros.cli.progress import track
+from gsc_ros.cli.progress import work_through
 from gsc_ros.codec.error import CodecError, ProfileError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
 from gsc_ros.codec.packet import MAX_PACKET_BYTES, PACKET_SUFFIX
@@ -41,16 +41,19 @@ def run(arguments: argparse.Namespace) -> int:
     """
     Decode as told.
 
-    :raises DataError: when a packet is bad or a picture cannot be written.
+    :return: 0, or 1 when packets of a folder could not be decoded.
+    :raises DataError: when the one packet is bad or its picture cannot be written.
     """
     jobs = plan_jobs(arguments.packet, arguments.output, (PACKET_SUFFIX,), '.png')
     try:
         decoder = FrameDecoder(load_profile(arguments.profile))
     except ProfileError as error:
         raise DataError(str(error)) from error
-    results = [_decode(job, decoder) for job in track(jobs, 'decoding')]
-    _print(results, folder=arguments.packet.is_dir(), as_json=arguments.json)
-    return 0
+    folder = arguments.packet.is_dir()
+    results, failed = work_through(
+        jobs, 'decoding', folder=folder, work=lambda job: _decode(job, decoder))
+    _print(results, failed, folder, as_json=arguments.json)
+    return 1 if failed else 0
 
 
 def _decode(job: Job, decoder: FrameDecoder) -> dict:
@@ -78,9 +81,10 @@ def _result(job: Job, size: int, reconstruction: Reconstruction) -> dict:
     }
 
 
-def _print(results: list[dict], folder: bool, as_json: bool) -> None:
+def _print(results: list[dict], failed: list[dict], folder: bool, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({'packets': len(results), 'results': results} if folder else results[0]))
+        total = {'packets': len(results), 'results': results, 'failed': failed}
+        print(json.dumps(total if folder else results[0]))
         return
     for result in results:
         print(f'{result["output"]}: {result["width"]} x {result["height"]}, {result["bytes"]} '

@@ -21,7 +21,7 @@ from gsc_ros.cli.error import DataError
 from gsc_ros.cli.file import write_bytes
 from gsc_ros.cli.number import bounded
 from gsc_ros.cli.picture import Job, plan_jobs, read_image, READABLE_SUFFIXES
-from gsc_ros.cli.progress import track
+from gsc_ros.cli.progress import work_through
 from gsc_ros.codec.error import CodecError, ProfileError
 from gsc_ros.codec.frame import EncodedFrame, EncoderSettings, FrameEncoder
 from gsc_ros.codec.packet import LATENT_CHANNELS, MAX_QUANTIZERS, PACKET_SUFFIX
@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     Encode as told.
 
-    :raises DataError: when an input cannot be read or coded, or an output not written.
+    :return: 0, or 1 when pictures of a folder could not be coded.
+    :raises DataError: when the one input cannot be read or coded, or its output not written.
     """
     jobs = plan_jobs(arguments.image, arguments.output, READABLE_SUFFIXES, PACKET_SUFFIX)
     settings = EncoderSettings(
@@ -81,10 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
         encoder = FrameEncoder(profile)
     except ProfileError as error:
         raise DataError(str(error)) from error
-    results = [_encode(job, encoder, settings, captions, arguments.target_bpp, profile.name)
-               for job in track(jobs, 'encoding')]
-    _print(results, folder=arguments.image.is_dir(), as_json=arguments.json)
-    return 0
+    folder = arguments.image.is_dir()
+    results, failed = work_through(
+        jobs, 'encoding', folder=folder, work=lambda job: _encode(
+            job, encoder, settings, captions, arguments.target_bpp, profile.name))
+    _print(results, failed, folder, as_json=arguments.json)
+    return 1 if failed else 0
 
 
 def _encode(
@@ -118,10 +121,10 @@ def _result(job: Job, frame: EncodedFrame, caption: str, profile: str) -> dict:
     }
 
 
-def _print(results: list[dict], folder: bool, as_json: bool) -> None:
+def _print(results: list[dict], failed: list[dict], folder: bool, as_json: bool) -> None:
     if as_json:
         total = {'images': len(results), 'bytes': sum(result['bytes'] for result in results),
-                 'results': results}
+                 'results': results, 'failed': failed}
         print(json.dumps(total if folder else results[0]))
         return
     for result in results:

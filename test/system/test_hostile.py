@@ -7,13 +7,17 @@ from __future__ import annotations
 from array import array
 from dataclasses import replace
 from functools import lru_cache
+import hashlib
+import json
+from pathlib import Path
+import shutil
 import time
 
 from conftest import World
 from graph import Camera, NodeProcess, Probe, wait_for
 from gsc_ros.codec import packet
 from gsc_ros.codec.frame import EncoderSettings, FrameEncoder
-from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.profile import find_profile, load_profile
 from gsc_ros.msg import GscFrame
 from lifecycle_msgs.msg import Transition
 import numpy as np
@@ -168,17 +172,37 @@ def test_quantizer_that_the_profile_has_not_is_refused(probe: Probe, name: str):
     levels = load_profile('tiny').manifest.quantizers
     assert probe.set_parameter('sender', name, levels - 1) == (True, '')
     accepted, reason = probe.set_parameter('sender', name, levels)
-    assert not accepted and f'0 to {levels - 1}' in reason
+    assert not accepted and str(levels - 1) in reason
     assert probe.set_parameter('sender', name, -1) == (True, '')
 
 
-def test_quantizer_that_the_profile_has_not_fails_the_configuration(world: World, probe: Probe):
-    levels = load_profile('tiny').manifest.quantizers
-    world.start('sender', node_name='coarse', front__quantizer=levels)
-    report = probe.wait_for_report('coarse: lifecycle', f'front.quantizer: {levels}')
+def profile_of_two_levels(directory: Path) -> Path:
+    """Write a profile that is `tiny` with its two coarsest quantizers only."""
+    tiny = find_profile('tiny')
+    shutil.copytree(tiny, directory, dirs_exist_ok=True)
+    manifest = json.loads((tiny / 'manifest.json').read_text())
+    with np.load(tiny / 'tables.npz') as tables:
+        by_level = (manifest['quantizers'], manifest['latent_channels'])
+        few = {name: array[:2] if array.shape[:2] == by_level else array
+               for name, array in tables.items()}
+    np.savez_compressed(directory / 'tables.npz', **few)
+    digest = hashlib.sha256((directory / 'tables.npz').read_bytes()).hexdigest()
+    manifest['files']['tables.npz'] = digest
+    manifest |= {'name': 'two', 'quantizers': 2, 'default_quantizer': 1}
+    (directory / 'manifest.json').write_text(json.dumps(manifest))
+    return directory
+
+
+def test_quantizer_that_the_profile_has_not_fails_the_configuration(
+        world: World, probe: Probe, tmp_path: Path):
+    world.start('sender', node_name='coarse', front__quantizer=2,
+                profile=str(profile_of_two_levels(tmp_path / 'two')))
+    report = probe.wait_for_report('coarse: lifecycle', 'front.quantizer: 2')
     assert report['state'] == 'unconfigured'
     assert probe.set_parameter('coarse', 'front.quantizer', -1) == (True, '')
     assert probe.change_state('coarse', Transition.TRANSITION_CONFIGURE)
+    accepted, reason = probe.set_parameter('coarse', 'front.quantizer', 2)
+    assert not accepted and '0 to 1' in reason
 
 
 def test_frame_with_wrong_layers_is_reported(probe: Probe):

@@ -10,7 +10,7 @@ import signal
 from diagnostic_msgs.msg import DiagnosticArray
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import ManagedNode
-from gsc_ros.nodes.process import run
+from gsc_ros.nodes.process import serve
 from gsc_ros.nodes.schema import ReceiverParameters
 import pytest
 import rclpy
@@ -52,7 +52,7 @@ class Clumsy(ManagedNode):
 def test_callback_that_raises_is_counted_and_the_node_goes_on(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-    assert run(Clumsy, []) == 0
+    assert serve(Clumsy, []) == 0
     assert not rclpy.ok()
     parts = {status.name: status for status in Clumsy.heard[-1].status}
     assert parts['clumsy: before'].message == 'still said'

@@ -27,7 +27,23 @@ _MMAP_THRESHOLD_BYTES = 32 * 2 ** 20
 _TRIM_THRESHOLD_BYTES = 64 * 2 ** 20
 
 
-def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
+def run(node_class: type[ManagedNode]) -> int:
+    """
+    Be the process of one node, until SIGINT or SIGTERM.
+
+    :return: exit status, as :func:`serve` gives it.
+    """
+    status = serve(node_class)
+    if any_at_work():
+        # A model still runs on a worker's thread. The interpreter would end the thread inside the
+        # model's C++ code, which aborts the process: leave without the interpreter's farewell.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def serve(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
     """
     Run one node until SIGINT or SIGTERM.
 
@@ -54,12 +70,6 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
         node.release()
         node.destroy_node()
         rclpy.try_shutdown()
-    if any_at_work():
-        # A model still runs on a worker's thread. The interpreter would end the thread inside the
-        # model's C++ code, which aborts the process: leave without the interpreter's farewell.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 import threading
 import time
+from typing import ClassVar
 
 from codec_image import picture
 from gsc_ros.codec.error import CaptionError, CodecError
@@ -53,7 +54,10 @@ class GatedCaptioner:
 
 
 class Bench:
+    made: ClassVar[list[Bench]] = []
+
     def __init__(self, captioner: GatedCaptioner, settings: SenderParameters) -> None:
+        self.made.append(self)
         self.captioner = captioner
         self.settings = settings
         self.log: list[str] = []
@@ -77,13 +81,18 @@ class Bench:
             time.sleep(0.005)
 
 
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    while Bench.made:
+        Bench.made.pop().captioning.stop()
+
+
 @pytest.fixture
-def bench(monkeypatch) -> Iterator[Bench]:
+def bench(monkeypatch) -> Bench:
     captioner = GatedCaptioner()
     monkeypatch.setattr(module, 'open_captioner', lambda name, settings: captioner)
-    bench = Bench(captioner, SETTINGS)
-    yield bench
-    bench.captioning.stop()
+    return Bench(captioner, SETTINGS)
 
 
 def test_a_late_caption_goes_with_a_later_frame_and_is_named_from_then_on(bench: Bench):

@@ -42,12 +42,17 @@ def test_the_variances_are_those_of_the_coefficients():
     np.testing.assert_allclose(coefficients.var(axis=0), variance, atol=1e-6)
 
 
-def test_a_new_model_codes_pictures_it_was_started_from():
+def started() -> tuple[StructureModel, torch.Tensor]:
+    """Return a new model and some of the pictures that it was started from."""
     torch.manual_seed(0)
     model = StructureModel(CONFIG).eval()
     images = pictures()
     start_from_blocks(model, images)
-    batch = torch.from_numpy(images[:4])
+    return model, torch.from_numpy(images[:4])
+
+
+def test_a_new_model_codes_pictures_it_was_started_from():
+    model, batch = started()
     with torch.no_grad():
         fine = model(batch, torch.full((4,), 2), torch.ones(4, 200))
         coarse = model(batch, torch.full((4,), 0), torch.ones(4, 200))
@@ -58,11 +63,7 @@ def test_a_new_model_codes_pictures_it_was_started_from():
 
 
 def test_early_channels_carry_the_most():
-    torch.manual_seed(0)
-    model = StructureModel(CONFIG).eval()
-    images = pictures()
-    start_from_blocks(model, images)
-    batch = torch.from_numpy(images[:4])
+    model, batch = started()
     errors = []
     with torch.no_grad():
         for count in (1, 4, 16, 64):

@@ -11,14 +11,12 @@ import math
 from gsc_ros.cli.error import DataError
 from gsc_ros.codec.caption.captioner import Captioner, CaptionerName, CaptionerSettings
 from gsc_ros.codec.caption.opening import open_captioner
-from gsc_ros.codec.caption.schedule import CaptionSchedule, CaptionTrigger
+from gsc_ros.codec.caption.schedule import CaptionSchedule, CaptionTrigger, SCENE_THRESHOLD
 from gsc_ros.codec.error import CaptionError
 from gsc_ros.codec.frame import EncoderSettings
 import numpy as np
 
 DEFAULTS = CaptionerSettings()
-# In a stream a new caption is asked for when the scene has changed by this much.
-SCENE_THRESHOLD = 0.06
 
 
 def add_caption_arguments(parser: argparse.ArgumentParser) -> None:

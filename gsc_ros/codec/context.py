@@ -708,6 +708,20 @@ class _Group:
         self._size_mean, self._error_mean, self._change_mean = self._totals // self._count
 
 
+def kinds_of(known: np.ndarray, repeated: np.ndarray | None) -> np.ndarray:
+    """
+    Return the kind that an encoder gives each channel.
+
+    :param known: symbols of the channels, ``[n, positions]``.
+    :param repeated: those of the frame before, or None where there is none.
+    """
+    silent = ~known.any(axis=1)
+    kinds = np.where(silent, SILENT, CODED)
+    if repeated is not None:
+        kinds[(known == repeated).all(axis=1) & ~silent] = AS_BEFORE
+    return kinds
+
+
 class _Known:
     """
     A coder of symbols that are known.
@@ -724,12 +738,7 @@ class _Known:
 
     def kinds(self, slots: slice, rows: np.ndarray, repeated: np.ndarray | None) -> np.ndarray:
         """See :class:`Coder`."""
-        known = self._known[slots]
-        silent = ~known.any(axis=1)
-        kinds = np.where(silent, SILENT, CODED)
-        if repeated is not None:
-            same = (known == repeated).all(axis=1) & ~silent
-            kinds[same] = AS_BEFORE
+        kinds = kinds_of(self._known[slots], repeated)
         self._write_kinds(slots, rows, kinds)
         return kinds
 

@@ -142,20 +142,30 @@ def _steps(coder: LatentCoder, channels: Sequence[int]) -> list[Step]:
     return steps
 
 
-def _fewer(
-    coder: LatentCoder, channels: Sequence[int], step: Step, head: wire.Packet, max_bytes: int,
-) -> Candidate:
-    """Return the candidate of as many of the first channels as fit, by bisection."""
+def most_channels(
+    coder: LatentCoder, ranked: Sequence[int], quantizer: int, head: wire.Packet, max_bytes: int,
+    threshold: float | None = None,
+) -> Candidate | None:
+    """Return the candidate of as many of the ranked channels as fit, by bisection, if any does."""
     best = None
-    low, high = 1, len(channels)
+    low, high = 1, len(ranked)
     while low <= high:
         middle = (low + high) // 2
-        candidate = coder.code(sorted(channels[:middle]), step.quantizer, step.threshold)
+        candidate = coder.code(sorted(ranked[:middle]), quantizer, threshold)
         if candidate.size(head) <= max_bytes:
             best = candidate
             low = middle + 1
         else:
             high = middle - 1
+    return best
+
+
+def _fewer(
+    coder: LatentCoder, channels: Sequence[int], step: Step, head: wire.Packet, max_bytes: int,
+) -> Candidate:
+    """Return the candidate of as many of the first channels as fit, or raise a CodecError."""
+    best = most_channels(
+        coder, channels, step.quantizer, head, max_bytes, step.threshold)
     if best is None:
         raise CodecError(f'not even one channel fits {max_bytes} bytes')
     return best

@@ -16,7 +16,7 @@ from itertools import product
 
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec.candidate import Candidate, LatentCoder
-from gsc_ros.codec.rate_control import by_fineness, fit
+from gsc_ros.codec.rate_control import by_fineness, fit, most_channels
 from gsc_ros.codec.structure import dequantize, Synthesis
 import numpy as np
 
@@ -113,7 +113,9 @@ def choose_within(
     candidates = [plain]
     for quantizer in order[start:start + 2]:
         ranked = rank(coder, meter, count, quantizer, RUNS // 2)
-        candidates += _largest(coder, ranked, quantizer, head, max_bytes)
+        largest = most_channels(coder, ranked, quantizer, head, max_bytes)
+        if largest is not None:
+            candidates.append(largest)
     return min(candidates, key=lambda candidate: meter.measure(
         candidate.channels, candidate.symbols, candidate.quantizer))
 
@@ -152,22 +154,6 @@ def rank(
         else:
             break
     return [channels[slot] for slot in chosen] or [channels[0]]
-
-
-def _largest(
-    coder: LatentCoder, ranked: list[int], quantizer: int, head: wire.Packet, max_bytes: int,
-) -> list[Candidate]:
-    """Return the candidate of as many of the ranked channels as fit, if any does."""
-    low, high, best = 1, len(ranked), []
-    while low <= high:
-        middle = (low + high) // 2
-        candidate = coder.code(sorted(ranked[:middle]), quantizer)
-        if candidate.size(head) <= max_bytes:
-            best = [candidate]
-            low = middle + 1
-        else:
-            high = middle - 1
-    return best
 
 
 def windows(height: int, width: int) -> list[tuple[int, int, int, int]]:

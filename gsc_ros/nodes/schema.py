@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gsc_ros.codec import text
 from gsc_ros.codec.caption.captioner import CaptionerName, CaptionerSettings, Quantization
+from gsc_ros.codec.caption.schedule import SCENE_THRESHOLD
 from gsc_ros.codec.error import CodecError
 from gsc_ros.nodes.parameter import camera_list, group, parameter, topic_refusal
 
@@ -76,8 +77,8 @@ class SenderParameters:
         10.0, 'Seconds between two pictures of a camera that a model describes, at least.',
         minimum=0, maximum=86_400, live=True)
     caption_scene_threshold: float = parameter(
-        0.06, 'Change of the scene since the last description that asks for a new one, 0 to 1; 0 '
-        'asks after every interval.', minimum=0, maximum=1, live=True)
+        SCENE_THRESHOLD, 'Change of the scene since the last description that asks for a new one, '
+        '0 to 1; 0 asks after every interval.', minimum=0, maximum=1, live=True)
     caption_model: str = parameter(
         '', 'Directory of the model (qwen2.5-vl), or its name at the endpoint (openai).')
     caption_prompt: str = parameter(CAPTIONING.prompt, 'What the model is told.')

@@ -13,17 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gsc_ros.codec.context import (
-    AS_BEFORE,
-    CODED,
     ContextModel,
     KIND_LEVELS,
     KIND_TRENDS,
+    kinds_of,
     LIKENESSES,
     mirrored,
     ONE,
     PASSES,
     PreviousSymbols,
-    SILENT,
     STREAM_INPUTS,
     Visit,
 )
@@ -86,12 +84,7 @@ class _Watcher:
 
     def kinds(self, slots: slice, rows: np.ndarray, repeated: np.ndarray | None) -> np.ndarray:
         """Return the kinds of channels as an encoder chooses them."""
-        known = self.known[slots]
-        silent = ~known.any(axis=1)
-        kinds = np.where(silent, SILENT, CODED)
-        if repeated is not None:
-            kinds[(known == repeated).all(axis=1) & ~silent] = AS_BEFORE
-        return kinds
+        return kinds_of(self.known[slots], repeated)
 
     def values(self, slots: np.ndarray, visit: Visit) -> np.ndarray:
         """Return the symbols of a visit."""

@@ -17,6 +17,8 @@ import numpy as np
 
 # Ids are one byte on the wire.
 CAPTION_IDS = 256
+# A change of the scene, see scene_change(), that asks for a new caption where nobody says better.
+SCENE_THRESHOLD = 0.06
 _SIDE = 16
 
 

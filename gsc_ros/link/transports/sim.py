@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 from gsc_ros.link.channel import Channel, ChannelConfig
-
-MIN_MTU = 32
-MAX_MTU = 1500
+from gsc_ros.link.transports import MAX_MTU, MIN_MTU
 
 
 class SimTransport:
@@ -44,6 +42,10 @@ class SimTransport:
         """Return the bits added to each datagram on the wire."""
         return self._overhead_bits
 
+    def wire_bits(self, size: int) -> int:
+        """Return the bits that a datagram of ``size`` bytes takes on the wire."""
+        return 8 * size + self._overhead_bits
+
     def set_rate(self, rate_bps: int, now_ns: int) -> None:
         """Change the rate of the outgoing channel in bit/s now; 0 means infinitely fast."""
         self._outgoing.set_rate(rate_bps, now_ns)
@@ -54,7 +56,7 @@ class SimTransport:
 
     def send(self, datagram: bytes, now_ns: int) -> bool:
         """Put a datagram on the outgoing channel; False when it is busy."""
-        return self._outgoing.send(datagram, 8 * len(datagram) + self._overhead_bits, now_ns)
+        return self._outgoing.send(datagram, self.wire_bits(len(datagram)), now_ns)
 
     def receive(self, now_ns: int) -> list[bytes]:
         """Return what has arrived by ``now_ns``."""
@@ -63,6 +65,19 @@ class SimTransport:
     def next_arrival_ns(self) -> int | None:
         """Return when the next datagram arrives at this end, or None."""
         return self._incoming.next_arrival_ns()
+
+    def note_authentic(self, position: int, confirmed: bool) -> None:
+        """Do nothing: there is one peer, and it cannot move."""
+
+    def fileno(self) -> None:
+        """Return None: time is simulated."""
+
+    @property
+    def trouble(self) -> None:
+        """Return None: a simulated link is always there."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
 
 
 def connect(

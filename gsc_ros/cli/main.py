@@ -45,6 +45,7 @@ VERBS = (
     Verb('bag', 'Make a rosbag2 bag of images'),
     Verb('replay', 'Publish a drive, folder, video or bag as a camera on ROS 2'),
     Verb('demo', 'Run the whole ROS 2 graph on this machine and write a report'),
+    Verb('keys', 'Make and change the pre-shared keys of a link'),
     Verb('bench', 'Compare with other codecs on your pictures, and write a report', extra='eval'),
     Verb('profile', 'Show profiles, and make one of a published checkpoint', extra='train'),
     Verb('train', 'Train a structure model and export it as a profile', extra='train'),

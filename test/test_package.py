@@ -112,7 +112,7 @@ def test_the_base_install_brings_only_what_is_imported():
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.partition('.')[0])
     imported.add('PyYAML')  # read by what ROS 2 brings: rclpy's command line, launch, rosidl
-    modules = {'opencv-python-headless': 'cv2'}
+    modules = {'opencv-python-headless': 'cv2', 'pyserial': 'serial'}
     for name in re.findall(r'^[\w-]+', (
             REPOSITORY / 'requirements' / 'base.txt').read_text(encoding='utf-8'), re.MULTILINE):
         assert modules.get(name, name) in imported, name
@@ -179,7 +179,8 @@ def test_both_sides_take_a_params_file_and_the_rover_hands_the_ground_its_own():
               if isinstance(node, ast.Call) and getattr(
                   node.func, 'id', '') == 'IncludeLaunchDescription'
               for keyword in node.keywords if keyword.arg == 'launch_arguments']
-    assert handed == ["{'params_file': LaunchConfiguration('ground_params_file')}.items()"]
+    assert handed == ["{'params_file': LaunchConfiguration('ground_params_file'), "
+                      "'transport': 'sim'}.items()"]
 
 
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.stem)

@@ -115,6 +115,7 @@ def test_no_call_is_lost_between_two_threads(waiter):
             count += 1
             waiter.wake()
         finished.set()
+        waiter.wake()
 
     thread = threading.Thread(target=produce)
     thread.start()

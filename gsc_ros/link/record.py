@@ -178,6 +178,7 @@ class RecordLayer:
         self._current: _Peer | None = None
         self._heard_ns = now_ns
         self.counter = RecordCounter()
+        self._earlier: bytes | None = None
         self._begin_epoch(config.epoch or secrets.token_bytes(EPOCH_BYTES))
 
     @property
@@ -222,15 +223,18 @@ class RecordLayer:
         if self._keys is None:
             raise ValueError(f'suite {self._config.suite.name} has no keys')
         before, self._keys = self._keys, keys
+        gone = {number for number, secret in before.secrets.items()
+                if keys.secrets.get(number) != secret}
         for peers in (self._known, self._pending, self._waiting):
-            for name in [name for name in peers
-                         if before.secrets[name[0]] != keys.secrets.get(name[0])]:
+            for name in [name for name in peers if name[0] in gone]:
                 del peers[name]
-        if self._current and self._current.name not in self._known:
+        if self._current is not None and self._current.name[0] in gone:
             self._current = None
-        if keys.secrets[keys.active] != before.secrets[before.active] or (
-                keys.active != before.active):
-            self._begin_epoch(secrets.token_bytes(EPOCH_BYTES))
+        if gone or keys.active != before.active:
+            self._renew_epoch()
+        if gone:
+            # With the peers their replay windows are gone: nothing that echoed us may come back.
+            self._earlier = None
 
     def seal(self, body: bytes, now_ns: int) -> bytes:
         """
@@ -251,7 +255,7 @@ class RecordLayer:
         datagram = head + self._cipher.seal(self._next, head, body)
         self._next += 1
         if self._next == self._config.counters:
-            self._begin_epoch(secrets.token_bytes(EPOCH_BYTES))
+            self._renew_epoch()
         return datagram
 
     def open(self, datagram: bytes, now_ns: int) -> Opened | None:
@@ -303,10 +307,13 @@ class RecordLayer:
         if peer.window.seen(counter):
             self.counter.replayed += 1
             return None
-        echoes_us = datagram[echo_at:body_at] == self._epoch[:_ECHO_BYTES]
+        echo = datagram[echo_at:body_at]
+        echoes_us = echo == self._epoch[:_ECHO_BYTES]
+        is_recent = echoes_us or (
+            self._earlier is not None and echo == self._earlier[:_ECHO_BYTES])
         if self._config.two_way and stage is not Stage.SURE:
             self._waiting[name] = peer
-        if not (peer is self._current or self._trusting or echoes_us):
+        if not (peer is self._current or self._trusting or is_recent):
             self._keep_pending(peer, counter)
             return None
         restarted = self._confirm(peer, counter)
@@ -370,11 +377,17 @@ class RecordLayer:
         if self._trusting:
             self._waiting.pop(self._known.popitem(last=False)[0], None)
             return
-        # What echoed our old epoch cannot be confirmed in a new one.
-        self._begin_epoch(secrets.token_bytes(EPOCH_BYTES))
+        # What echoed our epoch so far cannot be confirmed in a new one.
+        self._renew_epoch()
+        self._earlier = None
         current = self._current
         self._known = OrderedDict({current.name: current})
         self._waiting = OrderedDict({current.name: current})
+
+    def _renew_epoch(self) -> None:
+        """Draw another epoch; what echoes this one is still confirmed, as it may be on its way."""
+        self._earlier = self._epoch
+        self._begin_epoch(secrets.token_bytes(EPOCH_BYTES))
 
     def _begin_epoch(self, epoch: bytes) -> None:
         config = self._config

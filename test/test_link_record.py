@@ -129,6 +129,8 @@ def test_a_restart_is_reported_once_and_healed_by_the_next_records(suite: Suite)
     for _ in range(3):
         opened = ground.open(again.seal(b'.', 0), 0)
         reported += [opened.restarted] if opened else []
+        # What an end knew of the far end's knowledge ends with the process that knew it.
+        assert not (opened and opened.restarted and ground.accepted) or again.confirmed
         again.open(ground.seal(b'.', 0), 0)
     assert reported[0]
     assert not any(reported[1:])
@@ -204,6 +206,7 @@ def test_any_burst_of_loss_is_over_after_the_next_long_record(lost: int):
     meet(rover, ground)
     for _ in range(lost):
         rover.seal(b'.', 0)
+    assert passes(rover, ground) or lost > 222
     assert any(passes(rover, ground) for _ in range(129))
     assert passes(rover, ground)
 
@@ -496,10 +499,9 @@ class RecordMachine(RuleBasedStateMachine):
     def lose_all(self):
         self.flying.clear()
 
-    @rule(place=st.integers(0, 1 << 16), to=st.sampled_from(Direction), count=st.integers(1, 30))
-    def replay(self, place, to, count):
-        for index in range(min(count, len(self.sealed))):
-            datagram = self.sealed[(place + index) % len(self.sealed)][2]
+    @rule(to=st.sampled_from(Direction), backwards=st.booleans())
+    def replay(self, to, backwards):
+        for _, _, datagram in self.sealed[::-1] if backwards else self.sealed:
             self.give(to, datagram)
 
     @rule(place=st.integers(0, 1 << 16), bit=st.integers(0, 1 << 16),

@@ -9,8 +9,9 @@ evenly over that time, so that a burst cannot take the body and all its parities
 is most in a hurry is due, one parity leaves over all bodies that are still of use, and counts for
 each of them: with k bodies in the window and r parities needed, the cost is r / k.
 
-STRONG bodies have parities of their own. What is left of the share goes to parities over STRONG and
-WEAK bodies together.
+Where the share pays for it STRONG and WEAK bodies are under the same parities, as a long code is
+better than two short ones. Else STRONG bodies have parities of their own, and what is left of the
+share goes to parities over all.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from dataclasses import dataclass
 from gsc_ros.link.fec import encode_parity, parity_overhead, parity_size, SPAN
 from gsc_ros.link.redundancy import (
     count_repeats,
+    LossMemory,
+    MAX_PARITIES,
     parities_needed,
     PathMeasure,
     Protection,
-    reckoned_loss,
     RepairConfig,
     RepairMode,
     repeat_failure,
+    residual_loss,
 )
 
 NS_PER_S = 1_000_000_000
@@ -35,6 +38,10 @@ NS_PER_S = 1_000_000_000
 # A body falls out of the window when so many bodies, or counters, have followed.
 MAX_BODIES = 48
 _MAX_SPAN = SPAN - 32
+_MIN_SPAN = 16
+_MAX_SPACING = 8
+# One code over all is chosen where it misses the target by no more than this factor.
+_TOLERANCE = 3.0
 # Room is left free in bodies for so long after one was in need of parity.
 _RESERVE_NS = 10 * NS_PER_S
 # The last parity leaves somewhat before the last moment.
@@ -43,27 +50,35 @@ _EARLY = 0.5
 
 @dataclass
 class _Covered:
-    """A body that parities cover."""
+    """
+    A body that parities cover.
+
+    :param rank: parities of which protection it needs; WEAK bodies may be among the STRONG.
+    """
 
     counter: int
     body: bytes
     protection: Protection
+    rank: Protection
     sent_ns: int
     until_ns: int
     need: int
     got: int = 0
 
-    def progress(self, newest: int, now_ns: int) -> float:
-        """Return how much of its time, or of its place in the window, is over."""
-        age = (now_ns - self.sent_ns) / max(1, self.until_ns - self.sent_ns)
-        return max(age, (newest - self.counter) / _MAX_SPAN)
-
+    @property
     def due(self) -> float:
         """Return the progress at which the next parity over it should leave."""
         return (self.got + 1) / (self.need + _EARLY)
 
+    @property
     def due_ns(self) -> int:
-        return self.sent_ns + int(self.due() * (self.until_ns - self.sent_ns))
+        """Return the time at which it should leave if nothing else is sent."""
+        return self.sent_ns + int(self.due * (self.until_ns - self.sent_ns))
+
+    def progress(self, newest: int, span: int, now_ns: int) -> float:
+        """Return how much of its time, or of its way through the window, is over."""
+        age = (now_ns - self.sent_ns) / max(1, self.until_ns - self.sent_ns)
+        return max(age, (newest - self.counter) / span)
 
 
 @dataclass(frozen=True)
@@ -72,14 +87,14 @@ class PlannedParity:
     A parity that should leave now.
 
     :param size: bytes of its body.
-    :param protection: STRONG or WEAK, by the bodies that it is for.
+    :param rank: which bodies it is for: STRONG, or all.
     :param useful_ns: until when it is worth sending.
     :param row: its row of the code.
     :param bodies: what it covers, by counter.
     """
 
     size: int
-    protection: Protection
+    rank: Protection
     useful_ns: int
     row: int
     bodies: dict[int, bytes]
@@ -93,25 +108,32 @@ class ParityWindow:
     """
     Keep the bodies that parity covers and say when the next one is due.
 
-    :param config: mode and targets.
+    :param config: mode, share and targets.
+    :param mtu: the largest datagram, in bytes; short ones have no room for a wide window.
     """
 
-    def __init__(self, config: RepairConfig) -> None:
+    def __init__(self, config: RepairConfig, mtu: int) -> None:
         """Start with an empty window and nothing known of the path."""
         self._config = config
-        self._loss = reckoned_loss(0.0, config.least_loss)
-        self._path = PathMeasure(float('nan'), 1.0, None, 1)
+        self._span = min(_MAX_SPAN, max(_MIN_SPAN, mtu // 2))
+        self._memory = LossMemory(config.least_loss)
+        self._round_trip_ns: int | None = None
         self._covered: OrderedDict[int, _Covered] = OrderedDict()
         self._newest = -1
         self._row = 0
         self._wanted_ns: dict[Protection, int] = {}
-        self._bitmap_bytes = 1
+        self._widest = 1
         self.uncovered = 0
 
-    def measure(self, path: PathMeasure) -> None:
+    @property
+    def loss(self) -> float:
+        """Return the loss that is reckoned with."""
+        return self._memory.loss
+
+    def measure(self, path: PathMeasure, now_ns: int) -> None:
         """Take in what is known of the path."""
-        self._path = path
-        self._loss = reckoned_loss(path.loss, self._config.least_loss)
+        self._round_trip_ns = path.round_trip_ns
+        self._memory.measure(path.loss, path.burst, now_ns)
 
     def clear(self) -> None:
         """Forget all bodies."""
@@ -123,7 +145,7 @@ class ParityWindow:
         wanted_ns = self._wanted_ns.get(protection)
         if wanted_ns is None or now_ns - wanted_ns > _RESERVE_NS:
             return 0
-        return parity_overhead(8 * self._bitmap_bytes)
+        return parity_overhead(self._widest)
 
     def sent(
         self, counter: int, body: bytes, protection: Protection, useful_ns: int, gap_ns: int,
@@ -132,35 +154,47 @@ class ParityWindow:
         """
         Note a body that has left.
 
+        :param useful_ns: until when its arrival is of use.
         :param gap_ns: until the next datagram, as a rule.
         :param datagram_ns: how long a datagram takes to leave.
         """
         self._newest = max(self._newest, counter)
         self._prune(now_ns)
-        if protection is Protection.NONE or not self._config.parity or not self._loss:
+        if protection is Protection.NONE or not self._config.parity or not self._memory.loss:
             return
-        one_way_ns = (self._path.round_trip_ns or 0) // 2
-        until_ns = useful_ns - one_way_ns - 2 * datagram_ns
+        until_ns = useful_ns - (self._round_trip_ns or 0) // 2 - 2 * datagram_ns
         if until_ns <= now_ns:
             return
-        need = self._need(counter, protection, useful_ns - now_ns, gap_ns, datagram_ns)
-        if not need:
-            return
-        self._wanted_ns[protection] = now_ns
-        self._covered[counter] = _Covered(counter, body, protection, now_ns, until_ns, need)
+        repeats = 0
+        if self._config.mode is RepairMode.AUTO:
+            repeats = count_repeats(
+                useful_ns - now_ns, self._round_trip_ns, gap_ns, self._config.reorder_ns,
+                datagram_ns)
+        slots = (until_ns - now_ns) // max(1, datagram_ns)
+        rank, need = self._demand(counter, protection, repeats, slots)
+        if need:
+            if not self._wants_any(now_ns):
+                self._widest = 1
+            self._wanted_ns[protection] = now_ns
+            self._covered[counter] = _Covered(
+                counter, body, protection, rank, now_ns, until_ns, need)
 
     def select(self, room: int, now_ns: int) -> PlannedParity | None:
         """
-        Return the parity that should leave now, or None; nothing changes before `departed`.
+        Return the parity that should leave now, or None.
+
+        It stays the same before `departed`, but for what has got too old.
 
         :param room: the most bytes of its body.
         """
         self._prune(now_ns)
-        for protection in (Protection.STRONG, Protection.WEAK):
-            due = [covered for covered in self._of(protection)
-                   if covered.progress(self._newest, now_ns) >= covered.due()]
-            if due:
-                return self._plan(protection, due, room)
+        for rank in (Protection.STRONG, Protection.WEAK):
+            due = [covered for covered in self._covered.values()
+                   if covered.rank is rank and covered.got < covered.need
+                   and covered.progress(self._newest, self._span, now_ns) >= covered.due]
+            plan = self._plan(rank, due, room) if due else None
+            if plan is not None:
+                return plan
         return None
 
     def departed(self, parity: PlannedParity) -> None:
@@ -168,65 +202,84 @@ class ParityWindow:
         self._row += 1
         for counter in parity.bodies:
             covered = self._covered.get(counter)
-            if covered is not None and covered.protection is parity.protection:
+            if covered is not None and covered.rank is parity.rank:
                 covered.got += 1
 
     def next_ns(self, now_ns: int) -> int | None:
         """Return when the next parity is due if nothing else is sent, or None."""
-        return min((covered.due_ns() for covered in self._covered.values()
+        return min((covered.due_ns for covered in self._covered.values()
                     if covered.got < covered.need and covered.until_ns > now_ns), default=None)
 
-    def _need(
-        self, counter: int, protection: Protection, useful_ns: int, gap_ns: int, datagram_ns: int,
-    ) -> int:
-        config, path = self._config, self._path
-        target = config.target if protection is Protection.STRONG else config.weak_target
-        if config.mode is RepairMode.AUTO:
-            repeats = count_repeats(
-                useful_ns, path.round_trip_ns, gap_ns, config.reorder_ns, datagram_ns)
-            target = min(0.5, target / repeat_failure(self._loss) ** repeats)
-        beside = [covered for covered in self._covered.values()
-                  if covered.protection is protection]
-        sources = len(beside) + 1
-        span = counter - beside[0].counter if beside else 1
-        burst = max(path.clear_burst(), 1.0 / (1.0 - self._loss))
-        # Parities lie between the bodies, so the distances are somewhat less than those of these.
-        spacing = max(1, round(span / (sources + 2)))
-        return parities_needed(self._loss, round(burst, 1), sources, min(spacing, 8), target)
+    def _demand(
+        self, counter: int, protection: Protection, repeats: int, slots: int,
+    ) -> tuple[Protection, int]:
+        """
+        Return with which rank a body is covered, and by how many parities.
 
-    def _of(self, protection: Protection) -> list[_Covered]:
-        return [covered for covered in self._covered.values()
-                if covered.protection is protection and covered.got < covered.need]
+        One code over all bodies is better than one for each protection, as long as the share can
+        pay for it; else STRONG bodies come first.
+
+        :param repeats: how many repeats are in time.
+        :param slots: how many datagrams may leave in the time that it has.
+        """
+        config = self._config
+        failure = repeat_failure(self._memory.loss) ** repeats
+        target = min(0.5, config.target / failure)
+        affordable = int(config.fec_share * slots + 0.5)
+        _, reached = self._foresee(counter, None, affordable, target)
+        if reached <= _TOLERANCE * target:
+            return Protection.STRONG, self._foresee(counter, None, 0, target)[0]
+        if protection is Protection.WEAK:
+            target = min(0.5, config.weak_target / failure)
+        return protection, self._foresee(counter, protection, 0, target)[0]
+
+    def _foresee(
+        self, counter: int, protection: Protection | None, parities: int, target: float,
+    ) -> tuple[int, float]:
+        """
+        Return the parities needed for a target, and the loss that remains with so many.
+
+        :param protection: of the bodies that would be in the window; None: all.
+        """
+        beside = [covered.counter for covered in self._covered.values()
+                  if protection is None or covered.protection is protection]
+        sources = min(MAX_BODIES, len(beside) + 1)
+        # Parities lie between the bodies, so distances are less than those of the bodies.
+        spacing = (counter - beside[0] + 1 if beside else 1) // (sources + 2)
+        known = (self._memory.loss, self._memory.burst, sources)
+        spacing = min(max(1, spacing), _MAX_SPACING)
+        return (parities_needed(*known, spacing, target),
+                residual_loss(*known, min(parities, MAX_PARITIES), spacing))
 
     def _plan(
-        self, protection: Protection, due: list[_Covered], room: int,
+        self, rank: Protection, due: list[_Covered], room: int,
     ) -> PlannedParity | None:
+        wished = [covered for covered in self._covered.values() if covered.rank >= rank]
+        wished = wished[-MAX_BODIES:]
+        self._widest = max(self._widest, wished[-1].counter - wished[0].counter + 1)
         bodies: dict[int, bytes] = {}
         useful_ns = 0
         # Newest first: what is left out for want of room is the oldest.
-        for covered in reversed(self._covered.values()):
-            if covered.protection < protection:
-                continue
+        for covered in reversed(wished):
             bodies[covered.counter] = covered.body
-            if len(bodies) > MAX_BODIES or parity_size(bodies) > room:
+            if parity_size(bodies) > room:
                 del bodies[covered.counter]
             else:
                 useful_ns = max(useful_ns, covered.until_ns)
         for covered in due:
             if covered.counter not in bodies:
-                # It is too long, or too old for the space; more tries would not change that.
+                # It leaves no room, or is too old to be among so many; that will not change.
                 covered.need = covered.got
                 self.uncovered += 1
         if not any(covered.counter in bodies for covered in due):
             return None
-        span = max(bodies) - min(bodies) + 1
-        self._bitmap_bytes = max(-(-span // 8), self._bitmap_bytes - (self._row % 64 == 63))
-        return PlannedParity(parity_size(bodies), protection, useful_ns, self._row, bodies)
+        return PlannedParity(parity_size(bodies), rank, useful_ns, self._row, bodies)
+
+    def _wants_any(self, now_ns: int) -> bool:
+        return any(now_ns - wanted_ns <= _RESERVE_NS for wanted_ns in self._wanted_ns.values())
 
     def _prune(self, now_ns: int) -> None:
         """Let go of what is out of time or out of the window."""
         for counter, covered in list(self._covered.items()):
-            if covered.until_ns <= now_ns or self._newest - counter > _MAX_SPAN:
+            if covered.until_ns <= now_ns or self._newest - counter >= self._span:
                 del self._covered[counter]
-        while len(self._covered) > 2 * MAX_BODIES:
-            self._covered.popitem(last=False)

@@ -26,9 +26,11 @@ NS_PER_MS = 1_000_000
 
 # Loss beyond this is an outage, against which no parity helps.
 _MOST_LOSS = 0.35
-_MOST_PARITIES = 16
+MAX_PARITIES = 16
 # Loss is reckoned with in steps of this part of it, so that results can be kept.
 _LOSS_STEP = 0.05
+_NO_LOSS = 1e-4
+_MEMORY_NS = 60 * NS_PER_S
 
 
 class RepairMode(Enum):
@@ -119,18 +121,53 @@ class PathMeasure:
     round_trip_ns: int | None
     rate_bps: int
 
-    def clear_burst(self) -> float:
-        """Return the mean burst, 1 when it is unknown."""
-        return max(1.0, self.burst) if math.isfinite(self.burst) else 1.0
 
+class LossMemory:
+    """
+    Remember loss for longer than it is measured over: bursts are rare, and come again.
 
-def reckoned_loss(loss: float, least: float) -> float:
-    """Return the loss to reckon with: within least..0.35, in coarse steps upwards."""
-    known = loss if math.isfinite(loss) else 0.0
-    clear = min(max(known, least, 0.0), _MOST_LOSS)
-    if clear < 1e-4:
-        return 0.0
-    return math.exp(math.ceil(math.log(clear) / _LOSS_STEP) * _LOSS_STEP)
+    The loss to reckon with is the one that was measured last or the mean of the last minutes,
+    whichever is more.
+
+    :param least: loss that is reckoned with at least.
+    """
+
+    def __init__(self, least: float) -> None:
+        """Start with nothing measured."""
+        self._least = least
+        self._last = 0.0
+        self._mean: float | None = None
+        # Runs of lost datagrams per datagram.
+        self._runs = 0.0
+        self._now_ns = 0
+
+    def measure(self, loss: float, burst: float, now_ns: int) -> None:
+        """Take in a measurement; what is NaN is unknown and changes nothing."""
+        if not math.isfinite(loss):
+            return
+        clear = self._last = min(max(loss, 0.0), _MOST_LOSS)
+        runs = clear / max(1.0, burst) if math.isfinite(burst) else clear
+        if self._mean is None:
+            self._mean, self._runs = clear, runs
+        else:
+            weight = -math.expm1((self._now_ns - now_ns) / _MEMORY_NS)
+            self._mean += weight * (clear - self._mean)
+            self._runs += weight * (runs - self._runs)
+        self._now_ns = now_ns
+
+    @property
+    def loss(self) -> float:
+        """Return the loss to reckon with, in steps of 5 % upwards; 0 when there is next to none."""
+        clear = min(max(self._last, self._mean or 0.0, self._least), _MOST_LOSS)
+        if clear < _NO_LOSS:
+            return 0.0
+        return math.exp(math.ceil(math.log(clear) / _LOSS_STEP) * _LOSS_STEP)
+
+    @property
+    def burst(self) -> float:
+        """Return the mean run of lost datagrams to reckon with, at least that of chance."""
+        chance = 1.0 / (1.0 - self.loss)
+        return round(max(chance, (self._mean or 0.0) / self._runs if self._runs else 1.0), 1)
 
 
 def count_repeats(
@@ -196,7 +233,7 @@ def parities_needed(
 
     Parameters are as of `residual_loss`; at most 16, whatever the target.
     """
-    for parities in range(_MOST_PARITIES):
+    for parities in range(MAX_PARITIES):
         if residual_loss(loss, burst, sources, parities, spacing) <= target:
             return parities
-    return _MOST_PARITIES
+    return MAX_PARITIES

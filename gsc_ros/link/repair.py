@@ -45,7 +45,7 @@ from gsc_ros.link.redundancy import (
     RepairMode,
 )
 from gsc_ros.link.repair_receiver import RepairReceiver
-from gsc_ros.link.repeat import PlannedRepeat, RepeatQueue
+from gsc_ros.link.repeat import PlannedRepeat, REPEAT_OVERHEAD, RepeatQueue
 from gsc_ros.link.shaper import TokenBucket
 
 __all__ = [
@@ -57,6 +57,8 @@ NS_PER_S = 1_000_000_000
 # After so many usual gaps between datagrams the traffic has paused.
 _PAUSE_GAPS = 3
 _LONGEST_GAP_NS = 2 * NS_PER_S
+# From this loss on bodies leave room to be repeated whole; below, halves cost less.
+_LOSS_FOR_ROOM = 0.03
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Repair:
             kind: TokenBucket(*self._bound(share, rate_bps), now_ns)
             for kind, share in self._shares().items()}
         self._admitted_ns: dict[str, int] = {}
-        self._window = ParityWindow(config)
+        self._window = ParityWindow(config, mtu)
         self._queue = RepeatQueue()
         self._receiver = RepairReceiver(config)
         self._sent = dict.fromkeys(self._buckets, 0)
@@ -173,16 +175,22 @@ class Repair:
             for kind, share in self._shares().items():
                 self._buckets[kind].set_rate(*self._bound(share, path.rate_bps), now_ns)
         self._path = path
-        self._window.measure(path)
+        self._window.measure(path, now_ns)
         self._receiver.watch.measure(path.round_trip_ns)
 
     def reserve(self, protection: Protection, now_ns: int) -> int:
         """
         Return how many bytes bodies of a protection should leave free in their datagrams.
 
-        0 while no parity is wanted. A body without that room is not covered by parity.
+        0 while nothing is lost. A body without that room is not covered by parity, and is repeated
+        in halves.
         """
-        return self._window.reserve(protection, now_ns)
+        if protection is Protection.NONE:
+            return 0
+        reserve = self._window.reserve(protection, now_ns)
+        if self._config.repeats and self._window.loss > _LOSS_FOR_ROOM:
+            reserve = max(reserve, REPEAT_OVERHEAD)
+        return reserve
 
     # Sending
 
@@ -225,7 +233,9 @@ class Repair:
             return RepairMessage('repeat', repeat.size, repeat.useful_ns,
                                  lambda _: repeat.build(Kind.REPEAT), repeat)
         parity = self._window.select(room, now_ns)
-        if parity is not None and self._admits('fec', parity.size, now_ns):
+        # Parities over WEAK bodies leave credit for one that STRONG bodies may need soon.
+        spare = 0 if parity is None or parity.rank is Protection.STRONG else parity.size
+        if parity is not None and self._admits('fec', parity.size + spare, now_ns):
             return RepairMessage('fec', parity.size, parity.useful_ns,
                                  lambda counter: parity.build(Kind.PARITY, counter), parity)
         return None

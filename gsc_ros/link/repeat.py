@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from gsc_ros.link.redundancy import Protection
 
-_HEAD_BYTES = 3
+REPEAT_OVERHEAD = 3
 _MAX_REPEATS = 4
 _MAX_BODIES = 1024
 _MAX_CARRIED = 256
@@ -64,7 +64,7 @@ class PlannedRepeat:
     @property
     def size(self) -> int:
         """Return the bytes of the repeat's body."""
-        return _HEAD_BYTES + len(self.data)
+        return REPEAT_OVERHEAD + len(self.data)
 
     def build(self, kind: int) -> bytes:
         """Return the repeat's body."""
@@ -161,7 +161,7 @@ class RepeatQueue:
             if stored is None or latest_ns > stored.useful_ns:
                 del self._asked[counter]
                 self.counter.late += 1
-            elif _HEAD_BYTES + -(-len(stored.body) // 2) > room:
+            elif REPEAT_OVERHEAD + -(-len(stored.body) // 2) > room:
                 del self._asked[counter]
                 self.counter.too_large += 1
         if not self._asked:
@@ -170,7 +170,7 @@ class RepeatQueue:
         counter = min(self._asked, key=lambda c: (
             self._stored[c].half == 0, -self._stored[c].protection, c))
         stored = self._stored[counter]
-        if not stored.half and _HEAD_BYTES + len(stored.body) <= room:
+        if not stored.half and REPEAT_OVERHEAD + len(stored.body) <= room:
             return PlannedRepeat(counter, 0, stored.body, stored.useful_ns)
         middle = -(-len(stored.body) // 2)
         part = stored.half + 1
@@ -227,9 +227,9 @@ class RepeatJoiner:
         """
         part, distance = body[0] & 15, (counter - int.from_bytes(body[1:3], 'big')) % 0x10000
         old = counter - distance
-        if len(body) <= _HEAD_BYTES or part > 2 or old < 0 or not 0 < distance <= _MAX_DISTANCE:
+        if len(body) <= REPEAT_OVERHEAD or part > 2 or old < 0 or not 0 < distance <= _MAX_DISTANCE:
             raise RepeatError('repeat is malformed')
-        data = body[_HEAD_BYTES:]
+        data = body[REPEAT_OVERHEAD:]
         if part == 0:
             return old, data
         other = self._halves.pop((old, 3 - part), None)

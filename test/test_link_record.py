@@ -9,6 +9,7 @@ from unittest.mock import patch
 from gsc_ros.link import cipher
 from gsc_ros.link.cipher import AeadCipher, derive_key, Direction, Suite
 from gsc_ros.link.record import RecordConfig, RecordLayer
+from gsc_ros.link.record_head import is_long, LongHead, Stage
 from gsc_ros.link.replay_window import ReplayWindow, WINDOW
 from gsc_ros.link.security import KeyRing
 from hypothesis import given, settings
@@ -41,11 +42,6 @@ def meet(rover: RecordLayer, ground: RecordLayer, now_ns: int = 0) -> None:
         ground.open(rover.seal(b'.', now_ns), now_ns)
         rover.open(ground.seal(b'.', now_ns), now_ns)
     assert rover.accepted and rover.confirmed and ground.accepted and ground.confirmed
-
-
-def is_long(datagram: bytes) -> bool:
-    """Return whether a record is of the long form."""
-    return datagram[0] >= 128
 
 
 def passes(sender: RecordLayer, receiver: RecordLayer, now_ns: int = 0) -> bool:
@@ -168,7 +164,9 @@ def test_what_was_recorded_before_a_restart_of_the_far_end_does_not_come_back(su
         rover = make(Direction.ROVER, suite)
         for _ in range(3):
             recorded.append(rover.seal(b'.', 0))
+            epoch = ground.epoch
             ground.open(recorded[-1], 0)
+            assert ground.epoch == epoch or not ground.accepted
             rover.open(ground.seal(b'.', 0), 0)
     for datagram in recorded:
         assert ground.open(datagram, 0) is None
@@ -399,6 +397,17 @@ def test_a_config_that_makes_no_sense_is_refused():
             ({'counters': (1 << 32) + 1}, 'counters')):
         with pytest.raises(ValueError, match=reason):
             RecordConfig(Direction.ROVER, **values)
+
+
+@given(st.sampled_from(Stage), st.binary(min_size=9, max_size=9),
+       st.one_of(st.integers(0, 300), st.integers(0, (1 << 32) - 1)), st.binary(max_size=4))
+def test_a_long_head_is_read_as_it_was_written_and_not_when_cut_short(stage, name, counter, rest):
+    head = LongHead(stage, name, counter, b'echo' if stage else b'')
+    packed = head.pack()
+    assert is_long(packed)
+    assert LongHead.parse(packed + rest) == (head, len(packed))
+    for size in range(1, len(packed)):
+        assert LongHead.parse(packed[:size]) is None
 
 
 @given(st.lists(st.integers(0, 4 * WINDOW), max_size=200), st.integers(0, WINDOW))

@@ -5,11 +5,8 @@ Records: every datagram carries a counter and a tag, and is opened at most once.
 
 ::
 
-    short  0ccccccc                                              sealed body, tag
-    long   1vvvssnn key id 1, epoch 8, counter 1..4, [echo 4]    sealed body, tag
-
-    c counter, lowest 7 bits   v version   n counter bytes - 1
-    s stage: 0 HELLO without echo, 1 ECHO, 2 CONFIRMED, 3 SURE
+    short  1 byte                                            sealed body, tag
+    long   11..18 bytes: key id, epoch, whole counter, echo  sealed body, tag
 
 An end draws an epoch at random when it starts. The far end's epoch is *confirmed* once a record of
 it has echoed ours: it has been sealed since we started, so nothing recorded earlier gets in. Until
@@ -20,46 +17,34 @@ confirmed us; then records are short. No message is sent for this: long records 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from enum import IntEnum
 import secrets
 
-from gsc_ros.link.cipher import Cipher, Direction, EPOCH_BYTES, make_cipher, Suite
-from gsc_ros.link.replay_window import ReplayWindow
+from gsc_ros.link.cipher import Direction, EPOCH_BYTES, make_cipher, Suite
+from gsc_ros.link.peer_epoch import PeerEpoch, PeerTable
+from gsc_ros.link.record_head import (
+    COUNTERS,
+    ECHO_BYTES,
+    is_long,
+    long_bytes,
+    LongHead,
+    MAX_LONG_BYTES,
+    SHORT_COUNTERS,
+    short_head,
+    Stage,
+)
 from gsc_ros.link.security import KeyRing
 
 NS_PER_S = 1_000_000_000
 
-VERSION = 1
 MAX_DATAGRAM_BYTES = 1500
-COUNTERS = 1 << 32
 
-_LONG = 0x80
-_NAME = slice(1, 2 + EPOCH_BYTES)  # key id and epoch, which name a sender's process
-_COUNTER_AT = 2 + EPOCH_BYTES
-_ECHO_BYTES = 4
-_MAX_LONG_BYTES = _COUNTER_AT + 4 + _ECHO_BYTES
-
-# A short counter is taken for the one of these that is nearest to the highest seen.
-_SHORT_COUNTERS = 128
+# A short counter is first taken for one from so far behind the highest seen up to 95 ahead of it.
 _SHORT_BEHIND = 32
-# Also an end that is sure sends a long record now and then, as short counters are lost track of
-# when more than these in a row are lost.
+# Also an end that is sure sends a long record now and then, as the far end cannot tell which short
+# counter is meant once more than 222 records in a row are lost.
 _SHORT_RUN = 128
 _LONG_PERIOD_NS = NS_PER_S
-
-_MAX_PENDING = 4
-_MAX_CONFIRMED = 64
-
-
-class Stage(IntEnum):
-    """What the sender of a long record knows; from ECHO on it carries an echo."""
-
-    HELLO = 0
-    ECHO = 1
-    CONFIRMED = 2
-    SURE = 3
 
 
 @dataclass(frozen=True)
@@ -137,19 +122,6 @@ class RecordCounter:
     peer_restarts: int = 0
 
 
-class _Peer:
-    """What is known of one epoch of the far end."""
-
-    def __init__(self, name: bytes, cipher: Cipher) -> None:
-        self.name = name
-        self.cipher = cipher
-        self.window = ReplayWindow()
-
-    @property
-    def echo(self) -> bytes:
-        return self.name[1:1 + _ECHO_BYTES]
-
-
 class RecordLayer:
     """
     Seal what one end sends, and open what it receives.
@@ -164,7 +136,7 @@ class RecordLayer:
         """Begin a new epoch."""
         self._config = config
         self._tag_bytes = config.suite.tag_bytes
-        least = _MAX_LONG_BYTES + 1 + self._tag_bytes
+        least = MAX_LONG_BYTES + 1 + self._tag_bytes
         if not least <= mtu <= MAX_DATAGRAM_BYTES:
             raise ValueError(f'mtu must be within {least}..{MAX_DATAGRAM_BYTES} bytes with '
                              f'{config.suite.name}, got {mtu}')
@@ -172,10 +144,7 @@ class RecordLayer:
         self._keys = config.keys
         # Without keys there is nothing that a confirmation could protect.
         self._trusting = not config.two_way or config.suite is Suite.NONE
-        self._pending: OrderedDict[bytes, _Peer] = OrderedDict()
-        self._known: OrderedDict[bytes, _Peer] = OrderedDict()
-        self._waiting: OrderedDict[bytes, _Peer] = OrderedDict()
-        self._current: _Peer | None = None
+        self._peers = PeerTable()
         self._heard_ns = now_ns
         self.counter = RecordCounter()
         self._earlier: bytes | None = None
@@ -194,7 +163,7 @@ class RecordLayer:
     @property
     def confirmed(self) -> bool:
         """Return whether there is an epoch of the far end whose bodies are handed on."""
-        return self._current is not None
+        return self._peers.current is not None
 
     @property
     def accepted(self) -> bool:
@@ -204,7 +173,7 @@ class RecordLayer:
     @property
     def owes_answer(self) -> bool:
         """Return whether the far end waits for an echo, which the next long record brings."""
-        return bool(self._waiting)
+        return self._peers.owes_answer
 
     def room(self, now_ns: int) -> int:
         """Return the most bytes of body that fit into a datagram of the form that is due now."""
@@ -225,11 +194,7 @@ class RecordLayer:
         before, self._keys = self._keys, keys
         gone = {number for number, secret in before.secrets.items()
                 if keys.secrets.get(number) != secret}
-        for peers in (self._known, self._pending, self._waiting):
-            for name in [name for name in peers if name[0] in gone]:
-                del peers[name]
-        if self._current is not None and self._current.name[0] in gone:
-            self._current = None
+        self._peers.drop_keys(gone)
         if gone or keys.active != before.active:
             self._renew_epoch()
         if gone:
@@ -251,7 +216,7 @@ class RecordLayer:
             head = self._long_head(now_ns)
             self._long_ns, self._long_counter = now_ns, self._next
         else:
-            head = bytes([self._next % _SHORT_COUNTERS])
+            head = short_head(self._next)
         datagram = head + self._cipher.seal(self._next, head, body)
         self._next += 1
         if self._next == self._config.counters:
@@ -268,18 +233,18 @@ class RecordLayer:
         if not 1 + self._tag_bytes < len(datagram) <= MAX_DATAGRAM_BYTES:
             self.counter.malformed += 1
             return None
-        if datagram[0] & _LONG:
+        if is_long(datagram):
             return self._open_long(datagram, now_ns)
         return self._open_short(datagram, now_ns)
 
     def _open_short(self, datagram: bytes, now_ns: int) -> Opened | None:
-        peer = self._current
+        peer = self._peers.current
         if peer is None:
             self.counter.unconfirmed += 1
             return None
         lowest = peer.window.highest - _SHORT_BEHIND
-        nearest = lowest + (datagram[0] - lowest) % _SHORT_COUNTERS
-        for counter in (nearest, nearest + _SHORT_COUNTERS):
+        nearest = lowest + (datagram[0] - lowest) % SHORT_COUNTERS
+        for counter in (nearest, nearest + SHORT_COUNTERS):
             if 0 <= counter < COUNTERS:
                 body = peer.cipher.open(counter, datagram[:1], datagram[1:])
                 if body is not None:
@@ -288,44 +253,38 @@ class RecordLayer:
         return None
 
     def _open_long(self, datagram: bytes, now_ns: int) -> Opened | None:
-        stage = Stage(datagram[0] >> 2 & 3)
-        echo_at = _COUNTER_AT + (datagram[0] & 3) + 1
-        body_at = echo_at + (_ECHO_BYTES if stage else 0)
-        if datagram[0] >> 4 & 7 != VERSION or len(datagram) <= body_at + self._tag_bytes:
+        parsed = LongHead.parse(datagram)
+        if parsed is None or len(datagram) <= parsed[1] + self._tag_bytes:
             self.counter.malformed += 1
             return None
-        name = datagram[_NAME]
-        peer = self._known.get(name) or self._pending.get(name) or self._stranger(name)
+        head, body_at = parsed
+        peer = self._peers.find(head.name) or self._stranger(head.name)
         if peer is None:
             self.counter.unknown_key += 1
             return None
-        counter = int.from_bytes(datagram[_COUNTER_AT:echo_at], 'big')
-        body = peer.cipher.open(counter, datagram[:body_at], datagram[body_at:])
+        body = peer.cipher.open(head.counter, datagram[:body_at], datagram[body_at:])
         if body is None:
             self.counter.forged += 1
             return None
-        if peer.window.seen(counter):
+        if peer.window.seen(head.counter):
             self.counter.replayed += 1
             return None
-        echo = datagram[echo_at:body_at]
-        echoes_us = echo == self._epoch[:_ECHO_BYTES]
-        is_recent = echoes_us or (
-            self._earlier is not None and echo == self._earlier[:_ECHO_BYTES])
-        if self._config.two_way and stage is not Stage.SURE:
-            self._waiting[name] = peer
-        if not (peer is self._current or self._trusting or is_recent):
-            self._keep_pending(peer, counter)
-            return None
-        restarted = self._confirm(peer, counter)
-        if stage >= Stage.CONFIRMED:
-            self._sure = echoes_us
-        opened = self._accept(peer, counter, body, now_ns, restarted)
-        if len(self._known) > _MAX_CONFIRMED:
-            self._forget_old()
-        return opened
+        if self._config.two_way and head.stage is not Stage.SURE:
+            self._peers.wait(peer)
+        restarted = False
+        if peer is not self._peers.current:
+            if not (self._trusting or self._is_echo(head.echo)):
+                peer.window.mark(head.counter)
+                self._peers.keep_pending(peer)
+                self.counter.unconfirmed += 1
+                return None
+            restarted = self._confirm(peer, head.counter)
+        if head.stage >= Stage.CONFIRMED:
+            self._sure = head.echo == self._epoch[:ECHO_BYTES]
+        return self._accept(peer, head.counter, body, now_ns, restarted)
 
     def _accept(
-        self, peer: _Peer, counter: int, body: bytes, now_ns: int, restarted: bool = False,
+        self, peer: PeerEpoch, counter: int, body: bytes, now_ns: int, restarted: bool = False,
     ) -> Opened | None:
         if peer.window.seen(counter):
             self.counter.replayed += 1
@@ -335,7 +294,12 @@ class RecordLayer:
         self.counter.peer_restarts += restarted
         return Opened(counter, body, restarted)
 
-    def _stranger(self, name: bytes) -> _Peer | None:
+    def _is_echo(self, echo: bytes) -> bool:
+        """Return whether what a record echoes has been drawn by this process, and lately."""
+        return any(epoch is not None and echo == epoch[:ECHO_BYTES]
+                   for epoch in (self._epoch, self._earlier))
+
+    def _stranger(self, name: bytes) -> PeerEpoch | None:
         """Return an epoch that has not been heard yet, which is not kept."""
         secret = None
         if self._keys is not None:
@@ -343,46 +307,21 @@ class RecordLayer:
         if secret is None and (self._keys is not None or name[0]):
             return None
         direction = self._config.direction.reverse
-        return _Peer(name, make_cipher(self._config.suite, secret, direction, name[1:]))
+        return PeerEpoch(name, make_cipher(self._config.suite, secret, direction, name[1:]))
 
-    def _keep_pending(self, peer: _Peer, counter: int) -> None:
-        """Remember an epoch to echo it. Recorded ones come here, too: few are kept."""
-        self.counter.unconfirmed += 1
-        peer.window.mark(counter)
-        if peer.name in self._known:
-            return
-        self._pending[peer.name] = peer
-        self._pending.move_to_end(peer.name)
-        if len(self._pending) > _MAX_PENDING:
-            name, _ = self._pending.popitem(last=False)
-            self._waiting.pop(name, None)
-
-    def _confirm(self, peer: _Peer, counter: int) -> bool:
-        """Make an epoch the far end's present one; return whether it had another before."""
-        if peer is self._current:
-            return False
-        if peer.name not in self._known:
-            self._pending.pop(peer.name, None)
-            self._known[peer.name] = peer
-            # What it sealed before this record may have been recorded before we started.
-            peer.window = ReplayWindow(0 if self._trusting else counter)
-        restarted = self._current is not None
-        self._known.move_to_end(peer.name)
-        self._current = peer
+    def _confirm(self, peer: PeerEpoch, counter: int) -> bool:
+        """Hand on what this epoch sends from now on; return whether there was another before."""
+        # What it sealed before this record may have been recorded before we started.
+        restarted = self._peers.confirm(peer, 0 if self._trusting else counter)
         self._sure = False
+        if self._peers.is_full and self._trusting:
+            self._peers.drop_oldest()
+        elif self._peers.is_full:
+            # What is forgotten must not come back: it has echoed our epoch, not the next one.
+            self._renew_epoch()
+            self._earlier = None
+            self._peers.drop_all_but_current()
         return restarted
-
-    def _forget_old(self) -> None:
-        """Bound the confirmed epochs, none of which could be told from a new one otherwise."""
-        if self._trusting:
-            self._waiting.pop(self._known.popitem(last=False)[0], None)
-            return
-        # What echoed our epoch so far cannot be confirmed in a new one.
-        self._renew_epoch()
-        self._earlier = None
-        current = self._current
-        self._known = OrderedDict({current.name: current})
-        self._waiting = OrderedDict({current.name: current})
 
     def _renew_epoch(self) -> None:
         """Draw another epoch; what echoes this one is still confirmed, as it may be on its way."""
@@ -405,7 +344,7 @@ class RecordLayer:
         return fits and self._is_long_due(now_ns)
 
     def _is_long_due(self, now_ns: int) -> bool:
-        if self._long_ns is None or self._waiting:
+        if self._long_ns is None or self._peers.owes_answer:
             return True
         if self._next - self._long_counter >= _SHORT_RUN:
             return True
@@ -421,36 +360,23 @@ class RecordLayer:
         return head + self._tag_bytes
 
     def _long_bytes(self) -> int:
-        echo = _ECHO_BYTES if self._echoed() else 0
-        return _COUNTER_AT + _counter_bytes(self._next) + echo
+        return long_bytes(self._next, self._echoed() is not None)
 
-    def _echoed(self) -> _Peer | None:
+    def _echoed(self) -> PeerEpoch | None:
         """Return the epoch that the next long record echoes: first those who wait for it."""
         if not self._config.two_way:
             return None
-        if self._waiting:
-            return next(iter(self._waiting.values()))
-        if self._current is None and self._pending:
-            return next(reversed(self._pending.values()))
-        return self._current
+        return self._peers.to_echo()
 
     def _long_head(self, now_ns: int) -> bytes:
         peer = self._echoed()
+        name = bytes([self._key_id]) + self._epoch
         if peer is None:
-            stage, echo = Stage.HELLO, b''
+            return LongHead(Stage.HELLO, name, self._next).pack()
+        self._peers.answered(peer)
+        silent = now_ns - self._heard_ns > self._config.unsure_ns
+        if peer is not self._peers.current:
+            stage = Stage.ECHO
         else:
-            self._waiting.pop(peer.name, None)
-            silent = now_ns - self._heard_ns > self._config.unsure_ns
-            if peer is not self._current:
-                stage = Stage.ECHO
-            else:
-                stage = Stage.SURE if self._sure and not silent else Stage.CONFIRMED
-            echo = peer.echo
-        size = _counter_bytes(self._next)
-        head = _LONG | VERSION << 4 | stage << 2 | size - 1
-        return b''.join((
-            bytes([head, self._key_id]), self._epoch, self._next.to_bytes(size, 'big'), echo))
-
-
-def _counter_bytes(counter: int) -> int:
-    return max(1, (counter.bit_length() + 7) // 8)
+            stage = Stage.SURE if self._sure and not silent else Stage.CONFIRMED
+        return LongHead(stage, name, self._next, peer.echo).pack()

@@ -206,7 +206,7 @@ def _defect(secret: bytes) -> str | None:
 
 def _read_private(path: Path) -> str:
     """
-    Return the text of a file that only its owner, us or root, can read and write.
+    Return the text of a file that is its owner's alone, us or anybody if we are root.
 
     :raises KeyFileError: when it is not such a file, or cannot be read.
     """
@@ -217,18 +217,11 @@ def _read_private(path: Path) -> str:
         raise KeyFileError(f'{path}: no such file; `gsc keys new` makes one') from error
     except OSError as error:
         raise KeyFileError(f'{path}: {error.strerror or error}') from error
-    with open(descriptor, 'rb') as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyFileError(f'{path}: not a regular file')
-        if status.st_mode & 0o077:
-            raise KeyFileError(
-                f'{path}: others may use it (mode {stat.S_IMODE(status.st_mode):04o}); if nobody '
-                f'has: chmod 600 {path}')
-        if os.geteuid() not in (0, status.st_uid):
-            raise KeyFileError(f'{path}: belongs to user {status.st_uid}, not to '
-                               f'{os.geteuid()}, who runs this')
-        content = file.read(_MAX_FILE_BYTES + 1)
+    try:
+        _check_private(path, os.fstat(descriptor))
+        content = os.read(descriptor, _MAX_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > _MAX_FILE_BYTES:
         raise KeyFileError(f'{path}: larger than any key file')
     try:
@@ -236,6 +229,23 @@ def _read_private(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b'\n', 0, error.start) + 1
         raise KeyFileError(f'{path}, line {line}: not text') from error
+
+
+def _check_private(path: Path, status: os.stat_result) -> None:
+    """
+    Check whose a file is.
+
+    :raises KeyFileError: when it is no file, others may use it, or it is somebody else's.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyFileError(f'{path}: not a regular file')
+    if status.st_mode & 0o077:
+        raise KeyFileError(
+            f'{path}: others may use it (mode {stat.S_IMODE(status.st_mode):04o}); if nobody has: '
+            f'chmod 600 {path}')
+    if os.geteuid() not in (0, status.st_uid):
+        raise KeyFileError(f'{path}: belongs to user {status.st_uid}, not to {os.geteuid()}, who '
+                           'runs this')
 
 
 def _write_private(path: Path, text: str, new: bool) -> None:

@@ -3,11 +3,12 @@
 """
 The requests for regions on the ground: one per camera is under way, and the newest wins.
 
-    ASKING ──the rover has accepted──> WAITING ──all has left the rover──> DUE ──> done
-      ^ └ asks again until it is heard                                     │
-      └────────────── the answer stays out: ask again ─────────────────────┘
+    ASKING ──the rover has accepted──> WAITING ──all has left the rover──> DUE
+      ^ └ asks again until it is heard    │                                 │
+      └───── nothing for 15 s: ask ───────┘                                 │
+      └───── the answer stays out for 3 s: ask ─────────────────────────────┘
 
-From every state: the answer or a refusal arrives, ttl is over, a newer request comes.
+From every state it ends: the answer or a refusal arrives, ttl is over, a newer request comes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from gsc_ros.nodes.region_message import MAX_TTL_MS, RegionAnswer, RegionAsk, Re
 REPEAT_NS = 3_000_000_000
 # How long the last datagrams of an answer may be under way once they have left.
 GRACE_NS = 3_000_000_000
+# After this the rover is asked what has become of a request that it has accepted: its word may have
+# been lost.
+PATIENCE_NS = 15_000_000_000
 
 
 @dataclass
@@ -35,7 +39,7 @@ class _Pending:
     request: RegionRequest
     number: int
     deadline_ns: int | None
-    due_ns: int | None  # when to ask again; None: wait for the rover
+    due_ns: int | None  # when to ask again; None: the rover has just been heard
     last: Outcome | None = None
 
 
@@ -104,9 +108,10 @@ class GroundRegions:
         for camera, pending in list(self._pending.items()):
             if pending.deadline_ns is not None and now_ns >= pending.deadline_ns:
                 self._end(camera, Outcome.EXPIRED)
-            elif pending.last is Outcome.SENT and pending.due_ns is None:
-                pending.due_ns = now_ns + GRACE_NS
-            elif pending.due_ns is not None and now_ns >= pending.due_ns:
+            elif pending.due_ns is None:
+                sent = pending.last is Outcome.SENT
+                pending.due_ns = now_ns + (GRACE_NS if sent else PATIENCE_NS)
+            elif now_ns >= pending.due_ns:
                 self._ask_rover(camera, pending, now_ns)
 
     def clear(self) -> None:
@@ -136,11 +141,11 @@ class GroundRegions:
         camera, pending = found[0]
         if word.outcome.final:
             self._end(camera, word.outcome)
-        elif pending.last is not word.outcome:
-            pending.last, pending.due_ns = word.outcome, None
+            return
+        pending.due_ns = None
+        if pending.last is not word.outcome:
+            pending.last = word.outcome
             self._tell(pending, word.outcome)
-        elif pending.due_ns is not None:  # it has been asked again, and has heard that
-            pending.due_ns = None
 
     def _take_answer(self, answer: RegionAnswer) -> None:
         camera = answer.camera

@@ -206,7 +206,7 @@ def _defect(secret: bytes) -> str | None:
 
 def _read_private(path: Path) -> str:
     """
-    Return the text of a file that is its owner's alone, us or anybody if we are root.
+    Return the text of a file that is ours alone, or anybody's alone if we are root.
 
     :raises KeyFileError: when it is not such a file, or cannot be read.
     """

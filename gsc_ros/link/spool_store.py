@@ -1,0 +1,446 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The file of a spool: a SQLite database that one process writes and others may read.
+
+`spool_outgoing` and `spool_incoming` say what the two kinds of spool do with it. Here is what they
+share: how a file is made, recognised, locked, and what is wrong with one that cannot be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+import fcntl
+import os
+from pathlib import Path
+import secrets
+import sqlite3
+from urllib.parse import quote
+
+from gsc_ros.link.framing import CameraAnnounce
+
+# 'GSCS' in the header of the file says that it is ours, the schema's version what is in it.
+APPLICATION_ID = 0x47534353
+SCHEMA_VERSION = 1
+ID_BYTES = 8
+# What a row takes besides its packet, in the table and its indices.
+ROW_BYTES = 100
+
+# A full disk is a smaller quota, as the pages of what is deleted are used again: so many bytes
+# below what is stored, more if it does not help. Rows are deleted here and there, pages are whole.
+FULL_DISK_MARGINS = (16 << 10, 128 << 10, 1 << 20)
+
+# Size that the write-ahead log is cut back to; it is worked in after every 1000 pages (4 MB).
+_LOG_BYTES = 4 << 20
+_SHARED_SCHEMA = """
+CREATE TABLE spool (
+    role TEXT NOT NULL, id BLOB NOT NULL, bytes INTEGER NOT NULL, evicted INTEGER NOT NULL,
+    next INTEGER NOT NULL, floor INTEGER NOT NULL);
+CREATE TABLE camera (
+    key INTEGER PRIMARY KEY AUTOINCREMENT, peer INTEGER NOT NULL, number INTEGER NOT NULL,
+    known INTEGER NOT NULL, camera_id INTEGER NOT NULL, name TEXT NOT NULL,
+    frame_id TEXT NOT NULL, priority INTEGER NOT NULL, calibration BLOB NOT NULL,
+    session INTEGER NOT NULL, base_sequence INTEGER NOT NULL, base_stamp_ns INTEGER NOT NULL);
+CREATE TABLE frame (
+    key INTEGER PRIMARY KEY, peer INTEGER NOT NULL, number INTEGER NOT NULL,
+    camera INTEGER NOT NULL REFERENCES camera, priority INTEGER NOT NULL,
+    sequence INTEGER NOT NULL, stamp_ns INTEGER NOT NULL, encode_ms REAL,
+    bytes INTEGER NOT NULL, packet BLOB NOT NULL);
+CREATE INDEX frame_by_camera ON frame (camera);
+CREATE TABLE peer (
+    key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, next INTEGER NOT NULL,
+    evicted INTEGER NOT NULL, abandoned INTEGER NOT NULL);
+"""
+_SCHEMA_OF_ROLE = {
+    'outgoing': 'CREATE INDEX frame_by_worth ON frame (priority DESC, key, bytes);',
+    'incoming': 'CREATE UNIQUE INDEX frame_by_number ON frame (peer, number); '
+                'CREATE UNIQUE INDEX camera_by_number ON camera (peer, number);',
+}
+
+
+class SpoolError(Exception):
+    """A spool cannot be used, now or at all; the message names the file and the reason."""
+
+
+class SpoolBusyError(SpoolError):
+    """Another process uses the spool."""
+
+
+class SpoolForeignError(SpoolError):
+    """The file is not a spool, or one of another kind or a newer version."""
+
+
+class SpoolDamagedError(SpoolError):
+    """The file was a spool, but its content is damaged."""
+
+
+class SpoolDiskError(SpoolError):
+    """The disk is full or does not obey; what was committed before is as it was."""
+
+
+class SpoolFullError(SpoolDiskError):
+    """The disk is full."""
+
+
+class Role(Enum):
+    """Which end of the link a spool is of."""
+
+    OUTGOING = 'outgoing'
+    INCOMING = 'incoming'
+
+
+@dataclass(frozen=True)
+class SpoolCamera:
+    """
+    What all frames of a camera share, stored once.
+
+    :param camera: name, frame_id, priority and calibration.
+    :param session: the sender's session, uint16.
+    :param base_sequence: number of the first frame, uint32; on the link others are told from it.
+    :param base_stamp_ns: stamp of the first frame.
+    """
+
+    camera: CameraAnnounce
+    session: int
+    base_sequence: int
+    base_stamp_ns: int
+
+    def describes(self, other: SpoolCamera) -> bool:
+        """Return whether frames of `other` can be told from this one's first frame as well."""
+        return (self.camera, self.session) == (other.camera, other.session)
+
+
+@dataclass(frozen=True)
+class SpoolFrame:
+    """
+    A frame in a spool.
+
+    :param number: its place in the order of the sender's spool, from 1.
+    :param camera_key: the row of its camera.
+    :param camera: what that row says.
+    :param sequence: uint32, as the sender of the frame counts.
+    :param stamp_ns: exact source stamp.
+    :param encode_ms: time that coding took; NaN when unknown.
+    :param packet: the coded frame.
+    """
+
+    number: int
+    camera_key: int
+    camera: SpoolCamera
+    sequence: int
+    stamp_ns: int
+    encode_ms: float
+    packet: bytes
+
+
+_CAMERA_COLUMNS = ('camera.camera_id, camera.name, camera.frame_id, camera.priority, '
+                   'camera.calibration, camera.session, camera.base_sequence, '
+                   'camera.base_stamp_ns')
+_FRAMES = ('SELECT frame.number, frame.camera, frame.sequence, frame.stamp_ns, frame.encode_ms, '
+           f'frame.packet, {_CAMERA_COLUMNS} FROM frame JOIN camera ON camera.key = frame.camera ')
+
+
+class SpoolFile:
+    """
+    The open database of a spool, locked against other writers until it is closed.
+
+    A file that does not exist is made, with a random identity. Its owner is one thread at a time.
+
+    :param path: the database; `-wal`, `-shm` and `.lock` are put beside it.
+    :param role: which kind it must be.
+    :raises SpoolError: of the kind that says why it cannot be used.
+    """
+
+    def __init__(self, path: Path, role: Role) -> None:
+        """Lock and open the file, or make it."""
+        self.path = path
+        self._lock, known = _take_lock(path)
+        try:
+            self.connection = self._open(role)
+        except BaseException as error:
+            os.close(self._lock)
+            if known and isinstance(error, SpoolForeignError) and not _has_header(path):
+                raise SpoolDamagedError(f'{path}: was a spool, but is damaged') from error
+            raise
+        # Says who has it, and later that this has been a spool, should its header be damaged.
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+    def close(self) -> None:
+        """Close the file and let others have it; closing twice does nothing."""
+        if self._lock >= 0:
+            with self.errors():
+                self.connection.close()
+            os.close(self._lock)
+            self._lock = -1
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """
+        Do what is inside wholly, and durably by the time of leaving, or not at all.
+
+        :raises SpoolDiskError: nothing has changed.
+        :raises SpoolDamagedError: the file is damaged.
+        """
+        with self.errors():
+            self.connection.execute('BEGIN IMMEDIATE')
+            try:
+                yield self.connection
+                self.connection.execute('COMMIT')
+            except BaseException:
+                # A full disk makes SQLite roll back by itself.
+                if self.connection.in_transaction:
+                    self.connection.execute('ROLLBACK')
+                raise
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn what SQLite raises into a `SpoolError` that names the file."""
+        with _errors(self.path):
+            yield
+
+    def _open(self, role: Role) -> sqlite3.Connection:
+        with _errors(self.path):
+            try:
+                # Made here, so that pictures are not for everybody to read.
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            except FileExistsError:
+                pass
+            connection = sqlite3.connect(
+                self.path, timeout=1.0, isolation_level=None, check_same_thread=False)
+            try:
+                if _is_empty(connection):
+                    _create(connection, role)
+                    _sync_folder(self.path.parent)
+                _check(connection, self.path, role)
+                connection.execute('PRAGMA journal_mode = WAL')
+                connection.execute('PRAGMA synchronous = FULL')
+                connection.execute(f'PRAGMA journal_size_limit = {_LOG_BYTES}')
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+
+def open_spool(path: Path, role: Role) -> tuple[SpoolFile, Path | None]:
+    """
+    Open a spool; in the place of a damaged one make a new one.
+
+    :returns: the open file, and what the damaged one is called now.
+    :raises SpoolError: as `SpoolFile`, but for damage.
+    """
+    try:
+        return SpoolFile(path, role), None
+    except SpoolDamagedError:
+        aside = set_aside(path)
+        return SpoolFile(path, role), aside
+
+
+def set_aside(path: Path) -> Path:
+    """
+    Rename a damaged spool, so that a new one can be made in its place.
+
+    :returns: its new name.
+    :raises SpoolDiskError: it cannot be renamed.
+    """
+    with _errors(path):
+        number = 1
+        while (aside := path.with_name(f'{path.name}.damaged-{number}')).exists():
+            number += 1
+        # The log last: what is left of a log without its database, SQLite throws away.
+        for suffix in ('', '-wal', '-shm'):
+            old = path.with_name(path.name + suffix)
+            if old.exists():
+                old.rename(aside.with_name(aside.name + suffix))
+        _sync_folder(path.parent)
+        return aside
+
+
+def read_frames(
+    connection: sqlite3.Connection, where: str = '', arguments: tuple = (),
+) -> list[SpoolFrame]:
+    """
+    Return frames with their cameras.
+
+    :param where: what follows the tables in a SELECT.
+    """
+    frames = []
+    for row in connection.execute(_FRAMES + where, arguments):
+        number, key, sequence, stamp_ns, encode_ms, packet = row[:6]
+        frames.append(SpoolFrame(
+            number, key, _camera(row[6:]), sequence, stamp_ns,
+            float('nan') if encode_ms is None else encode_ms, packet))
+    return frames
+
+
+def read_cameras(connection: sqlite3.Connection, where: str = '', arguments: tuple = (),
+                 ) -> list[tuple[int, SpoolCamera]]:
+    """Return the cameras and the keys of their rows."""
+    rows = connection.execute(
+        f'SELECT camera.key, {_CAMERA_COLUMNS} FROM camera {where}', arguments)
+    return [(row[0], _camera(row[1:])) for row in rows]
+
+
+def add_camera(
+    connection: sqlite3.Connection, about: SpoolCamera, peer: int = 0, number: int = 0,
+) -> int:
+    """
+    Store a camera and return the key of its row.
+
+    :param peer: row of the spool that it came from, in an incoming spool.
+    :param number: what that spool calls it.
+    """
+    camera = about.camera
+    return connection.execute(
+        'INSERT INTO camera (peer, number, known, camera_id, name, frame_id, priority, '
+        'calibration, session, base_sequence, base_stamp_ns) VALUES (?,?,0,?,?,?,?,?,?,?,?)',
+        (peer, number, camera.camera_id, camera.name, camera.frame_id, camera.priority,
+         camera.calibration, about.session, about.base_sequence, about.base_stamp_ns)).lastrowid
+
+
+class SpoolReader:
+    """
+    Reads a spool that a process may be using, in short transactions; a context manager.
+
+    :param path: the database.
+    :raises SpoolError: it is not there, not a spool, or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file for reading only."""
+        self.path = path
+        with _errors(path):
+            self._connection = sqlite3.connect(
+                f'file:{quote(str(path.absolute()))}?mode=ro', uri=True, timeout=5.0)
+            try:
+                if _is_empty(self._connection):
+                    raise SpoolForeignError(f'{path}: is not a spool')
+                _identify(self._connection, path)
+                role, self.id, self.bytes, evicted, self.next = self._connection.execute(
+                    'SELECT role, id, bytes, evicted, next FROM spool').fetchone()
+                self.role = Role(role)
+                peers = self._connection.execute('SELECT evicted FROM peer').fetchall()
+                self.evicted = evicted + sum(count for count, in peers)
+                self.frames = self._connection.execute('SELECT COUNT(*) FROM frame').fetchone()[0]
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def __enter__(self) -> SpoolReader:
+        """Return the reader."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __iter__(self) -> Iterator[SpoolFrame]:
+        """Yield the frames in order, also those of an outgoing spool that come in meanwhile."""
+        last = 0
+        while True:
+            with _errors(self.path):
+                keys = self._connection.execute(
+                    'SELECT key FROM frame WHERE key > ? ORDER BY key LIMIT 64',
+                    (last,)).fetchall()
+                if not keys:
+                    return
+                batch = read_frames(
+                    self._connection, 'WHERE frame.key > ? AND frame.key <= ? ORDER BY frame.key',
+                    (last, keys[-1][0]))
+            last = keys[-1][0]
+            yield from batch
+
+
+def _camera(row: tuple) -> SpoolCamera:
+    return SpoolCamera(CameraAnnounce(*row[:5]), *row[5:])
+
+
+def _take_lock(path: Path) -> tuple[int, bool]:
+    """
+    Lock a spool; the kernel lets go of it when the process ends, however.
+
+    :returns: the open lock file, and whether a spool has been opened under it before.
+    """
+    try:
+        lock = os.open(f'{path}.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SpoolDiskError(f'{path}: cannot be locked: {error.strerror}') from error
+    owner = os.pread(lock, 20, 0).decode('ascii', 'replace')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise SpoolBusyError(f'{path}: is used by process {owner or "unknown"}') from error
+    return lock, bool(owner)
+
+
+def _has_header(path: Path) -> bool:
+    with path.open('rb') as file:
+        return file.read(16) == b'SQLite format 3\0'
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SpoolDiskError(f'{path}: {error.strerror or error}') from error
+    except sqlite3.Error as error:
+        text = str(error)
+        if 'not a database' in text:
+            raise SpoolForeignError(f'{path}: is not a spool: {text}') from error
+        # What SQLite calls operational is of the moment (disk, permissions, locks), but for tables
+        # that are not there.
+        if isinstance(error, sqlite3.OperationalError) and not any(
+                word in text for word in ('malformed', 'no such')):
+            kind = SpoolFullError if 'full' in text else SpoolDiskError
+            raise kind(f'{path}: {text}') from error
+        raise SpoolDamagedError(f'{path}: is damaged: {text}') from error
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return connection.execute('SELECT COUNT(*) FROM sqlite_master').fetchone()[0] == 0 and (
+        connection.execute('PRAGMA application_id').fetchone()[0] == 0)
+
+
+def _create(connection: sqlite3.Connection, role: Role) -> None:
+    """Write the schema in one transaction: a file is either empty or a spool."""
+    connection.execute('PRAGMA synchronous = FULL')
+    connection.executescript(
+        f'BEGIN IMMEDIATE; {_SHARED_SCHEMA} {_SCHEMA_OF_ROLE[role.value]} '
+        f'PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; '
+        f"INSERT INTO spool VALUES ('{role.value}', x'{secrets.token_hex(ID_BYTES)}', 0, 0, 1, 1); "
+        'COMMIT;')
+
+
+def _identify(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute('PRAGMA application_id').fetchone()[0] != APPLICATION_ID:
+        raise SpoolForeignError(f'{path}: is a database, but not a spool')
+    version = connection.execute('PRAGMA user_version').fetchone()[0]
+    if version != SCHEMA_VERSION:
+        raise SpoolForeignError(
+            f'{path}: is a spool of version {version}, this program reads {SCHEMA_VERSION}')
+
+
+def _check(connection: sqlite3.Connection, path: Path, role: Role) -> None:
+    _identify(connection, path)
+    trouble = connection.execute('PRAGMA quick_check(1)').fetchone()[0]
+    if trouble != 'ok':
+        raise SpoolDamagedError(f'{path}: is damaged: {trouble}')
+    rows = connection.execute('SELECT role FROM spool').fetchall()
+    if len(rows) != 1:
+        raise SpoolDamagedError(f'{path}: is damaged: {len(rows)} identities')
+    if rows[0][0] != role.value:
+        raise SpoolForeignError(f'{path}: is an {rows[0][0]} spool, not an {role.value} one')
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

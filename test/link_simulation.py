@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 
 from gsc_ros.link.audit import Departure
 from gsc_ros.link.channel import ChannelConfig
+from gsc_ros.link.cipher import Direction, Suite
 from gsc_ros.link.endpoint import Delivery, Endpoint, EndpointConfig, ReceivedFrame
 from gsc_ros.link.framing import CameraAnnounce
+from gsc_ros.link.record import RecordConfig
 from gsc_ros.link.scheduler import CameraPolicy, FrameMessage
+from gsc_ros.link.security import KeyRing
 from gsc_ros.link.transports.sim import connect
 
 S = 1_000_000_000
@@ -67,6 +70,10 @@ class Simulation:
 
     :param rate_bps: budget of the rover, and rate of the channel.
     :param channel: the channel both ways, when it is not just that rate.
+    :param suite: how the datagrams are protected.
+    :param two_way: whether there is a way back.
+    :param overhead_bits: what the transport adds to each datagram.
+    :param config: of the rover's end; ``repair`` of both.
     """
 
     def __init__(
@@ -78,6 +85,9 @@ class Simulation:
         back_bps: int = 2400,
         channel: ChannelConfig | None = None,
         back_channel: ChannelConfig | None = None,
+        suite: Suite = Suite.NONE,
+        two_way: bool = True,
+        overhead_bits: int = 0,
         **config: object,
     ) -> None:
         self.now_ns = 0
@@ -86,7 +96,10 @@ class Simulation:
         self.deliveries: list[Delivery] = []
         self.rover_side, self.ground_side = connect(
             channel or ChannelConfig(rate_bps=rate_bps),
-            back_channel or ChannelConfig(rate_bps=back_bps), mtu)
+            back_channel or ChannelConfig(rate_bps=back_bps), mtu, overhead_bits)
+        self._keys = None if suite is Suite.NONE else KeyRing.random()
+        self._suite = suite
+        self._two_way = two_way
         self._config = config
         self._back_bps = back_bps
         self.rate_bps = rate_bps
@@ -98,17 +111,20 @@ class Simulation:
     def start_rover(self, session: int) -> None:
         """Replace the rover's end by one that knows nothing."""
         self.rover = Endpoint(
-            EndpointConfig(self.rate_bps, session=session, **self._config), self.rover_side,
-            self.now_ns, self.trace.append)
+            EndpointConfig(
+                self.rate_bps, record=self._record(Direction.ROVER, session), **self._config),
+            self.rover_side, self.now_ns, self.trace.append)
         for camera in self.cameras:
             self.rover.set_policy(camera.camera_id, camera.policy)
             self.announce(camera)
 
     def start_ground(self, session: int) -> None:
         """Replace the ground's end by one that knows nothing."""
+        repair = {'repair': self._config['repair']} if 'repair' in self._config else {}
         self.ground = Endpoint(
-            EndpointConfig(self._back_bps, session=session), self.ground_side,
-            self.now_ns, self.back_trace.append)
+            EndpointConfig(
+                self._back_bps, record=self._record(Direction.GROUND, session), **repair),
+            self.ground_side, self.now_ns, self.back_trace.append)
 
     def announce(self, camera: Camera, calibration: bytes = b'c' * 150) -> None:
         """Announce a camera to the rover's end."""
@@ -140,6 +156,10 @@ class Simulation:
         return [
             delivery for delivery in self.deliveries if isinstance(delivery, ReceivedFrame)
             and camera_id in (None, delivery.camera_id)]
+
+    def _record(self, direction: Direction, session: int) -> RecordConfig:
+        return RecordConfig(
+            direction, self._suite, self._keys, self._two_way, epoch=session.to_bytes(8, 'big'))
 
     def _offer(self, camera: Camera) -> None:
         if camera.next_ns > self.now_ns:

@@ -9,6 +9,7 @@ import time
 
 from gsc_ros.link.audit import BudgetStep, verify_budget
 from gsc_ros.link.channel import ChannelConfig
+from gsc_ros.link.cipher import Direction, Suite
 from gsc_ros.link.endpoint import (
     Endpoint,
     EndpointConfig,
@@ -16,6 +17,7 @@ from gsc_ros.link.endpoint import (
     ReceivedControl,
 )
 from gsc_ros.link.framing import CameraAnnounce
+from gsc_ros.link.record import RecordConfig
 from gsc_ros.link.scheduler import CameraPolicy
 from gsc_ros.link.transports.sim import connect
 from hypothesis import given, settings
@@ -44,11 +46,13 @@ def assert_budget_holds(simulation):
 # What the link promises
 
 
-@pytest.mark.parametrize(('mtu', 'share'), [(512, 0.94), (256, 0.92), (128, 0.90)])
-def test_a_saturated_2400_bit_link_is_packet_payload_and_two_cameras_share_it(mtu, share):
-    policy = CameraPolicy(target_fps=0.5)
-    simulation = Simulation(
-        2400, [Camera(0, policy=policy), Camera(1, policy=policy)], mtu=mtu)
+@pytest.mark.parametrize(('mtu', 'suite', 'share'), [
+    (512, Suite.AES_CCM, 0.94), (128, Suite.AES_CCM, 0.90), (256, Suite.CHACHA20_POLY1305, 0.90)])
+def test_a_saturated_2400_bit_link_is_packet_payload_and_two_cameras_share_it(mtu, suite, share):
+    policy = CameraPolicy(target_fps=0.08)
+    cameras = [
+        Camera(index, policy=policy, ends=(300, 600, 1000, 1400, 1600)) for index in (0, 1)]
+    simulation = Simulation(2400, cameras, mtu=mtu, suite=suite)
     simulation.run(600)
     statistics = simulation.rover.statistics(simulation.now_ns)
     assert_budget_holds(simulation)
@@ -72,7 +76,7 @@ def test_one_10_hz_camera_keeps_its_frame_rate_at_20_kbit_by_shedding_layers():
 
 
 @pytest.mark.parametrize(('rate_bps', 'mtu', 'priorities'), [
-    (20_000, 256, (0, 0)), (20_000, 256, (0, 1)), (9600, 64, (0, 0)), (14_000, 128, (0, 0, 1))])
+    (20_000, 256, (0, 0)), (20_000, 256, (0, 1)), (10_500, 64, (0, 0)), (14_000, 128, (0, 0, 1))])
 def test_no_frame_is_dropped_after_the_start_where_all_first_layers_fit(
         rate_bps, mtu, priorities):
     cameras = [Camera(index, priority=p) for index, p in enumerate(priorities)]
@@ -130,8 +134,8 @@ def test_the_budget_holds_in_every_window_whatever_is_offered_and_whenever_it_is
     config = ChannelConfig(loss=loss, jitter_ns=jitter_ms * MS, delay_ns=200 * MS, seed=seed)
     rover_side, ground_side = connect(config, config, mtu, overhead_bits=chance.choice([0, 224]))
     trace, back = [], []
-    rover = Endpoint(EndpointConfig(rate_bps, session=1), rover_side, 0, trace.append)
-    ground = Endpoint(EndpointConfig(1000, session=2), ground_side, 0, back.append)
+    rover = Endpoint(EndpointConfig(rate_bps), rover_side, 0, trace.append)
+    ground = Endpoint(EndpointConfig(1000, record=RecordConfig(Direction.GROUND)), ground_side, 0, back.append)
     for camera_id in range(3):
         rover.announce(CameraAnnounce(camera_id, 'camera', 'optical', 0, bytes(100)))
     burst_bits = rover.statistics(0).burst_bits
@@ -196,7 +200,7 @@ def test_a_changed_calibration_crosses_again_and_frames_wait_for_it():
 
 
 def test_a_calibration_that_changes_with_every_frame_starves_only_its_own_camera():
-    simulation = Simulation(9600, [Camera(0), Camera(1)])
+    simulation = Simulation(10_500, [Camera(0), Camera(1)])
 
     def change():
         simulation.announce(simulation.cameras[0], random.Random(simulation.now_ns).randbytes(150))
@@ -204,7 +208,7 @@ def test_a_calibration_that_changes_with_every_frame_starves_only_its_own_camera
 
     simulation.at(3 * S, change)
     simulation.run(60)
-    assert bits_by_kind(simulation.trace)['announcement'] <= 0.15 * 9600 * 60
+    assert bits_by_kind(simulation.trace)['announcement'] <= 0.15 * 10_500 * 60
     assert len(simulation.frames(1)) >= 530
 
 
@@ -282,7 +286,7 @@ def test_a_calibration_that_comes_just_after_the_first_frame_does_not_hold_a_ver
     simulation.announce(camera, b'')
     simulation.cameras.append(camera)
     simulation.at(200 * MS, lambda: simulation.announce(camera, b'c' * 150))
-    simulation.run(25)
+    simulation.run(32)
     assert ReceivedCalibration('camera0', 0, 'camera0_optical', b'c' * 150) in simulation.deliveries
     assert len(simulation.frames()) > 3
 
@@ -519,7 +523,7 @@ def test_deliveries_that_nobody_takes_are_bounded():
 
 
 @pytest.mark.parametrize('config', [
-    {'rate_bps': 0}, {'burst_bits': -1}, {'session': 1 << 16}, {'expiry_ns': -1},
+    {'rate_bps': 0}, {'burst_bits': -1}, {'expiry_ns': -1},
     {'heartbeat_period_ns': 0}, {'receipt_period_ns': 0}, {'announce_period_ns': 0},
     {'silence_ns': 0}])
 def test_impossible_configurations_are_refused(config):
@@ -540,8 +544,8 @@ def test_control_messages_that_do_not_fit_and_announcements_with_a_defect_are_re
     side, _ = connect(ChannelConfig(), ChannelConfig(), mtu=100)
     end = Endpoint(EndpointConfig(1000), side, 0)
     with pytest.raises(ValueError):
-        end.offer_control(bytes(96), 0)
-    assert end.offer_control(bytes(95), 0)
+        end.offer_control(bytes(95), 0)
+    assert end.offer_control(bytes(94), 0)
     with pytest.raises(ValueError):
         end.announce(CameraAnnounce(0, 'a' * 256))
 

@@ -6,8 +6,9 @@ One end of a link: frames in on one side, datagrams out on the other, and back.
 Use::
 
     rover_side, ground_side = connect(ChannelConfig(rate_bps=2400), ChannelConfig(), mtu=128)
-    rover = Endpoint(EndpointConfig(rate_bps=2400), rover_side, now_ns)
-    ground = Endpoint(EndpointConfig(rate_bps=1200), ground_side, now_ns)
+    rover = Endpoint(EndpointConfig(2400, record=RecordConfig(Direction.ROVER)), rover_side, now_ns)
+    ground = Endpoint(
+        EndpointConfig(1200, record=RecordConfig(Direction.GROUND)), ground_side, now_ns)
     rover.announce(CameraAnnounce(0, 'front', 'front_optical'))
     rover.offer_frame(FrameMessage(...), now_ns)
     wake_ns = min(rover.poll(now_ns), ground.poll(now_ns))
@@ -22,41 +23,62 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 import math
+from random import randrange
+import struct
 
+from gsc_ros.link.announcing import Announcer
 from gsc_ros.link.audit import Departure
+from gsc_ros.link.bulk import BulkReassembler, MAX_BULK_BYTES
+from gsc_ros.link.cipher import Suite
+from gsc_ros.link.cutting import FrameFramer, PartCut, WholeCut
+from gsc_ros.link.delivery import (
+    Delivery,
+    ReceivedBulk,
+    ReceivedCalibration,
+    ReceivedControl,
+    ReceivedFrame,
+)
+from gsc_ros.link.endpoint_config import EndpointConfig
 from gsc_ros.link.framing import (
     Announcement,
+    BulkPart,
     CameraAnnounce,
     Control,
     CONTROL_OVERHEAD_BYTES,
-    FrameFramer,
-    FrameHeader,
     FramingError,
     Heartbeat,
     Kind,
-    MAX_FRAGMENTS,
+    MAX_PARTS,
     MAX_WANTED,
-    name_datagram,
     parse,
     Part,
     Receipt,
 )
-from gsc_ros.link.reassembly import FrameArrival, Reassembler, ReassemblyLimits
-from gsc_ros.link.scheduler import (
+from gsc_ros.link.message import (
+    BulkRank,
     CameraPolicy,
-    CameraState,
-    ControlMessage,
-    ControlRank,
     DropReason,
     FrameMessage,
-    Scheduler,
-    SchedulerConfig,
+    QueuedMessage,
+    Rank,
 )
+from gsc_ros.link.packetizer import CameraPacketizer
+from gsc_ros.link.reassembly import Arrival, FrameArrival, Reassembler
+from gsc_ros.link.record import RecordLayer
+from gsc_ros.link.repair import PathMeasure, Repair, RepairMessage
+from gsc_ros.link.scheduler import Scheduler
+from gsc_ros.link.security import KeyRing
+from gsc_ros.link.sending import SendingHalf
 from gsc_ros.link.shaper import TokenBucket
-from gsc_ros.link.statistic import LinkStatistics, PathMeter, UsageMeter
+from gsc_ros.link.statistic import LinkStatistics, PathMeter
 from gsc_ros.link.transports import Transport
+from gsc_ros.link.wire import DatagramWire
+
+__all__ = [
+    'BulkRank', 'Delivery', 'Endpoint', 'EndpointConfig', 'ReceivedBulk', 'ReceivedCalibration',
+    'ReceivedControl', 'ReceivedFrame']
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -64,149 +86,30 @@ NS_PER_MS = 1_000_000
 # When something is due but cannot be queued or sent yet, look again after this.
 _RETRY_NS = 5 * NS_PER_MS
 _SETTLE_NS = NS_PER_S
+_MEASURE_NS = NS_PER_S
+# Until the far end accepts what this end sends, it is greeted this often, and answered this often.
+_GREETING_NS = NS_PER_S
+_ANSWER_NS = 250 * NS_PER_MS
+# How long repairing control and bulk messages is worth while.
+_CONTROL_USEFUL_NS = 10 * NS_PER_S
+_BULK_USEFUL_NS = 60 * NS_PER_S
+# Frames are split in two where more than this is lost.
+_SPLIT_LOSS = 0.005
 _MAX_DELIVERIES = 4096
 
 
-@dataclass(frozen=True)
-class EndpointConfig:
-    """
-    Configure one end of a link.
+class _Repairs:
+    """The `scheduler.RepairSource` of an endpoint."""
 
-    :param rate_bps: hard budget of what this end sends, in bit/s, >= 1; everything counts.
-    :param burst_bits: most bits that may leave at once, at least one full datagram with the
-        transport's overhead; 0 chooses two of them, or one and 50 ms of the rate if that is more.
-    :param session: uint16 drawn at random whenever the process starts.
-    :param scheduler: bounds and shares of the queues.
-    :param reassembly: bounds on memory for what arrives.
-    :param policy: for cameras that have none of their own.
-    :param expiry_ns: a frame that has not begun to leave by then is dropped; 0: never.
-    :param announce_period_ns: cameras in use are announced again this often while the far end is
-        not heard; one that is heard asks for what it lacks.
-    :param heartbeat_period_ns: after so much silence of this end it sends a heartbeat.
-    :param receipt_period_ns: least time between two receipts from this end.
-    :param silence_ns: the far end counts as connected for so long after it was heard.
-    :raises ValueError: when a value is out of range.
-    """
+    def __init__(self, repair: Repair, wire: DatagramWire) -> None:
+        self._repair = repair
+        self._wire = wire
 
-    rate_bps: int
-    burst_bits: int = 0
-    session: int = 0
-    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
-    reassembly: ReassemblyLimits = field(default_factory=ReassemblyLimits)
-    policy: CameraPolicy = field(default_factory=CameraPolicy)
-    expiry_ns: int = 5 * NS_PER_S
-    announce_period_ns: int = 60 * NS_PER_S
-    heartbeat_period_ns: int = 2 * NS_PER_S
-    receipt_period_ns: int = NS_PER_S
-    silence_ns: int = 6 * NS_PER_S
+    def nack(self, now_ns: int) -> RepairMessage | None:
+        return self._repair.select_nack(now_ns, self._wire.whole_room(now_ns))
 
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.rate_bps < 1:
-            raise ValueError(f'rate_bps must be >= 1, got {self.rate_bps}')
-        if self.burst_bits < 0 or self.expiry_ns < 0:
-            raise ValueError('burst_bits and expiry_ns must be >= 0')
-        if not 0 <= self.session < 1 << 16:
-            raise ValueError(f'session must be within 0..65535, got {self.session}')
-        for name in ('announce_period_ns', 'heartbeat_period_ns', 'receipt_period_ns',
-                     'silence_ns'):
-            if getattr(self, name) < NS_PER_MS:
-                raise ValueError(f'{name} must be >= 1 ms')
-
-
-@dataclass(frozen=True)
-class ReceivedFrame:
-    """
-    A frame as it came over the link.
-
-    :param camera: name of the camera.
-    :param camera_id: its number on this link, 0..255.
-    :param frame_id: tf frame of its images.
-    :param priority: 0 (most urgent) .. 255.
-    :param session: the sender's session.
-    :param sequence: uint32, as the sender counted.
-    :param stamp_ns: the source stamp, exact.
-    :param encode_ms: within 3.2 %; NaN when unknown.
-    :param payload: the packet, perhaps with fewer layers than the sender made.
-    :param received_ns: when its last datagram was taken in.
-    """
-
-    camera: str
-    camera_id: int
-    frame_id: str
-    priority: int
-    session: int
-    sequence: int
-    stamp_ns: int
-    encode_ms: float
-    payload: bytes
-    received_ns: int
-
-
-@dataclass(frozen=True)
-class ReceivedCalibration:
-    """
-    What was announced about a camera, once when it is new and whenever it changes.
-
-    :param camera: name of the camera.
-    :param camera_id: its number on this link, 0..255.
-    :param frame_id: tf frame of its images.
-    :param calibration: the bytes that were announced; may be empty.
-    """
-
-    camera: str
-    camera_id: int
-    frame_id: str
-    calibration: bytes
-
-
-@dataclass(frozen=True)
-class ReceivedControl:
-    """A message of the control class, as `Endpoint.offer_control` got it at the far end."""
-
-    data: bytes
-
-
-Delivery = ReceivedFrame | ReceivedCalibration | ReceivedControl
-
-
-@dataclass
-class _Camera:
-    """What this end has announced, or must announce, about a camera."""
-
-    announce: CameraAnnounce
-    current: Announcement | None = None
-    sent: Announcement | None = None
-    sent_ns: int = 0
-    urgent_due_ns: int = 0
-    queued: bool = False
-    wanted: bool = False
-    used: bool = False
-
-
-class _CameraPacketizer:
-    """Cuts a frame against the current announcement of its camera."""
-
-    def __init__(self, framer: FrameFramer, cameras: dict[int, _Camera]) -> None:
-        self._framer = framer
-        self._cameras = cameras
-
-    @property
-    def max_datagrams(self) -> int:
-        return MAX_FRAGMENTS
-
-    def sizes(self, message: FrameMessage, length: int) -> list[int]:
-        header, announcement = self._describe(message)
-        return self._framer.sizes(header, announcement, length)
-
-    def cut(self, message: FrameMessage, payload: bytes) -> list[bytes]:
-        header, announcement = self._describe(message)
-        return self._framer.cut_frame(header, announcement, payload)
-
-    def _describe(self, message: FrameMessage) -> tuple[FrameHeader, Announcement]:
-        header = FrameHeader(
-            message.camera_id, message.sequence, message.stamp_ns, message.encode_ms)
-        return header, self._cameras[message.camera_id].current
+    def repair(self, now_ns: int) -> RepairMessage | None:
+        return self._repair.select(now_ns, self._wire.whole_room(now_ns))
 
 
 class Endpoint:
@@ -217,7 +120,7 @@ class Endpoint:
     :param transport: carries the datagrams.
     :param now_ns: the time on the monotonic clock that every later call uses.
     :param trace: called with every datagram that leaves.
-    :raises ValueError: when the burst is smaller than one full datagram.
+    :raises ValueError: when the burst is smaller than one full datagram, or the MTU too small.
     """
 
     def __init__(
@@ -230,38 +133,58 @@ class Endpoint:
         """Begin with an empty bucket and nothing announced."""
         self._config = config
         self._transport = transport
-        self._trace = trace
         self._now_ns = now_ns
-        self._overhead_bits = transport.overhead_bits
-        self._datagram_bits = 8 * transport.mtu + transport.overhead_bits
-        self._framer = FrameFramer(transport.mtu, transport.overhead_bits)
+        self._datagram_bits = transport.wire_bits(transport.mtu)
+        self._record = RecordLayer(config.record, transport.mtu, now_ns)
+        self._wire = DatagramWire(self._record, transport)
+        self._repair = Repair(
+            config.repair, config.rate_bps, self._wire.bits_lately, transport.mtu, now_ns)
+        self._wire.repair = self._repair
+        self._path = PathMeter()
         self._bucket = TokenBucket(
             config.rate_bps, self._burst(config.rate_bps, config.burst_bits), now_ns)
-        self._cameras: dict[int, _Camera] = {}
-        self._policies: dict[int, CameraPolicy] = {}
+        framer = FrameFramer(self._wire)
+        packetizer = CameraPacketizer(
+            framer, self._wire, lambda camera_id: self._announcer.current(camera_id), self._splits)
         self._scheduler = Scheduler(
-            config.scheduler, _CameraPacketizer(self._framer, self._cameras), config.rate_bps,
-            self._datagram_bits, now_ns)
+            config.scheduler, packetizer, config.rate_bps, self._datagram_bits, now_ns,
+            _Repairs(self._repair, self._wire))
+        self._announcer = Announcer(
+            self._scheduler, framer, config.scheduler.control_share, config.announce_period_ns)
+        self._sending = SendingHalf(
+            self._bucket, self._scheduler, self._record, self._repair, self._wire, transport,
+            self._path, trace)
         self._reassembler = Reassembler(config.reassembly)
+        self._bulk = BulkReassembler()
+        self._bulk_id = randrange(1 << 16)
+        self._policies: dict[int, CameraPolicy] = {}
         self._deliveries: deque[Delivery] = deque(maxlen=_MAX_DELIVERIES)
-        self._usage = UsageMeter()
-        self._path = PathMeter()
         self._pending: set[Kind] = set()
-        self._heartbeats = self._controls = 0
-        self._departed_ns: int | None = None
+        self._greeted_ns: int | None = None
+        self._measured_ns = now_ns
         self._receipt_ns: int | None = None
         self._owes_receipt = False
-        self._newest: tuple[int, int, int] | None = None
+        self._highest_ns = now_ns
         self._heard_ns: int | None = None
-        self._peer_session: int | None = None
-        self._sent_datagrams = self._sent_bits = 0
         self._received_datagrams = self._received_bits = 0
-        self._received_frames = self._malformed = self._peer_restarts = 0
+        self._received_frames = self._malformed = 0
 
     @property
-    def session(self) -> int:
-        """Return this end's session."""
-        return self._config.session
+    def max_control_bytes(self) -> int:
+        """Return the most bytes of a control message."""
+        return self._short_room - CONTROL_OVERHEAD_BYTES
+
+    @property
+    def max_bulk_bytes(self) -> int:
+        """Return the most bytes of a bulk message."""
+        # What a record says of its session now and then, and what is left free for repair, makes
+        # some parts smaller.
+        return min(MAX_BULK_BYTES, (MAX_PARTS - 16) * max(1, self._short_room - 12))
+
+    def connected(self, now_ns: int) -> bool:
+        """Return whether the far end was heard lately."""
+        return self._heard_ns is not None and (
+            self._advance(now_ns) - self._heard_ns <= self._config.silence_ns)
 
     def set_rate(self, rate_bps: int, now_ns: int, burst_bits: int = 0) -> None:
         """
@@ -276,16 +199,23 @@ class Endpoint:
             raise ValueError(f'burst_bits must be >= 0, got {burst_bits}')
         before_bps = self._bucket.rate_bps
         self._bucket.set_rate(rate_bps, self._burst(rate_bps, burst_bits), now_ns)
-        for camera in self._cameras.values():
-            # The pauses between announcements are bits at the reserved share.
-            left_ns = max(0, camera.urgent_due_ns - now_ns)
-            camera.urgent_due_ns = now_ns + left_ns * before_bps // rate_bps
+        self._announcer.set_rate(before_bps, rate_bps, now_ns)
         self._scheduler.set_rate(rate_bps, now_ns)
+        self._measure(now_ns)
 
     def set_policy(self, camera_id: int, policy: CameraPolicy) -> None:
         """Change how a camera's frames are treated, from its next frame on."""
         self._policies[camera_id] = policy
         self._scheduler.set_policy(camera_id, policy)
+
+    def set_keys(self, keys: KeyRing) -> None:
+        """
+        Change the keys while the link is in use.
+
+        :raises ValueError: when this end has none.
+        """
+        self._record.set_keys(keys)
+        self._sending.follow_epoch(self._now_ns)
 
     def announce(self, camera: CameraAnnounce) -> None:
         """
@@ -298,13 +228,10 @@ class Endpoint:
         defect = camera.defect()
         if defect:
             raise ValueError(defect)
-        known = self._cameras.get(camera.camera_id)
-        if known is None:
-            self._cameras[camera.camera_id] = _Camera(camera)
+        if not self._announcer.knows(camera.camera_id):
             policy = self._policies.get(camera.camera_id, self._config.policy)
             self._scheduler.set_policy(camera.camera_id, policy)
-        else:
-            known.announce = camera
+        self._announcer.announce(camera)
 
     def offer_frame(self, message: FrameMessage, now_ns: int) -> bool:
         """
@@ -314,37 +241,66 @@ class Endpoint:
             announced, or too large. The statistics say which. Never raises for bad content.
         """
         now_ns = self._advance(now_ns)
-        camera = self._cameras.get(message.camera_id)
-        if camera is None or message.defect():
+        if message.defect() or not self._announcer.knows(message.camera_id):
             self._scheduler.counter.dropped[DropReason.INVALID] += 1
             return False
-        camera.used = True
-        if not self._describes(camera, message):
-            if self._is_committed(camera):
-                self._scheduler.counter.dropped[DropReason.SUPERSEDED] += 1
-                return False
-            self._begin_announcement(camera, message)
+        if not self._announcer.prepare(message):
+            self._scheduler.counter.dropped[DropReason.SUPERSEDED] += 1
+            return False
         if message.deadline_ns is None and self._config.expiry_ns:
             message = replace(message, deadline_ns=now_ns + self._config.expiry_ns)
+        if message.useful_ns is None:
+            message = replace(message, useful_ns=now_ns + self._config.repair.useful_ns)
         return self._scheduler.offer(message, now_ns)
 
     def offer_control(self, data: bytes, now_ns: int) -> bool:
         """
         Offer a message of the control class; the far end delivers it as `ReceivedControl`.
 
-        :param data: at most MTU - 5 bytes.
+        :param data: at most `max_control_bytes`.
         :returns: False when the queue is full.
         :raises ValueError: when it does not fit into one datagram.
         """
-        self._advance(now_ns)
-        if len(data) + CONTROL_OVERHEAD_BYTES > self._transport.mtu:
+        now_ns = self._advance(now_ns)
+        if len(data) > self.max_control_bytes:
             raise ValueError(
-                f'a control message has at most {self._transport.mtu - CONTROL_OVERHEAD_BYTES} '
-                f'bytes, got {len(data)}')
-        self._controls += 1
-        datagram = Control(self._controls & 0xFFFF, data).pack()
-        return self._scheduler.offer_control(ControlMessage(
-            'control', ControlRank.PROMPT, (self._size(datagram),), lambda _, __: datagram))
+                f'a control message has at most {self.max_control_bytes} bytes, got {len(data)}')
+        body = Control(data).pack()
+        return self._scheduler.offer_message(QueuedMessage(
+            'control', Rank.PROMPT, WholeCut(len(body), lambda _: body),
+            useful_ns=now_ns + _CONTROL_USEFUL_NS))
+
+    def offer_bulk(
+        self,
+        data: bytes,
+        rank: BulkRank,
+        now_ns: int,
+        deadline_ns: int | None = None,
+        on_sent: Callable[[], None] | None = None,
+        on_dropped: Callable[[], None] | None = None,
+        useful_ns: int | None = None,
+    ) -> bool:
+        """
+        Offer a message of several datagrams; the far end delivers it as `ReceivedBulk`.
+
+        :param data: 1..`max_bulk_bytes` bytes.
+        :param deadline_ns: it is given up if not all of it has left by then.
+        :param on_sent: called when its last datagram has left.
+        :param on_dropped: called when it is given up after it was taken.
+        :param useful_ns: until when repairing what was lost of it is worth while; None: until the
+            deadline, or for a minute.
+        :returns: False when the queue is full.
+        :raises ValueError: when it is empty or too large.
+        """
+        now_ns = self._advance(now_ns)
+        if not 1 <= len(data) <= self.max_bulk_bytes:
+            raise ValueError(
+                f'a bulk message has 1..{self.max_bulk_bytes} bytes, got {len(data)}')
+        self._bulk_id = (self._bulk_id + 1) % (1 << 16)
+        cut = PartCut(self._wire, Kind.BULK, struct.pack('>H', self._bulk_id), data, strong=True)
+        return self._scheduler.offer_message(QueuedMessage(
+            rank.value, Rank(rank.value), cut, on_sent and (lambda _: on_sent()), on_dropped,
+            deadline_ns, useful_ns or deadline_ns or now_ns + _BULK_USEFUL_NS))
 
     def poll(self, now_ns: int) -> int:
         """
@@ -353,15 +309,24 @@ class Endpoint:
         :returns: the time of the next deadline, later than `now_ns`.
         """
         now_ns = self._advance(now_ns)
-        for datagram in self._transport.receive(now_ns):
-            self._receive(datagram, now_ns)
-        self._reassembler.expire(now_ns)
-        self._queue_due(now_ns)
-        wake_ns = min(self._send_due(now_ns), self._next_duty_ns(now_ns))
-        arrival_ns = self._transport.next_arrival_ns()
-        if arrival_ns is not None:
-            wake_ns = min(wake_ns, arrival_ns)
-        return max(wake_ns, now_ns + 1)
+        for position, datagram in enumerate(self._transport.receive(now_ns)):
+            self._receive(position, datagram, now_ns)
+        self._hand_on(self._reassembler.expire(now_ns), now_ns)
+        self._bulk.expire(now_ns)
+        if now_ns - self._measured_ns >= _MEASURE_NS:
+            self._measure(now_ns)
+        wakes = [self._measured_ns + _MEASURE_NS, self._transport.next_arrival_ns(),
+                 self._reassembler.next_ns(), self._repair.next_ns(now_ns)]
+        if self._open:
+            self._queue_due(now_ns)
+            send_ns = self._sending.send_due(now_ns)
+            wakes += [send_ns, self._next_duty_ns(now_ns)]
+            if send_ns is None:
+                wakes.append(self._share_due_ns(now_ns))
+        else:
+            self._scheduler.expire(now_ns)
+            wakes.append(self._greet(now_ns))
+        return max(now_ns + 1, min(wake_ns for wake_ns in wakes if wake_ns is not None))
 
     def take_deliveries(self) -> list[Delivery]:
         """Return what has come from the far end since the last call, in order."""
@@ -373,14 +338,14 @@ class Endpoint:
         """Return a snapshot of all counts and measurements."""
         now_ns = self._advance(now_ns)
         scheduled, assembled = self._scheduler.counter, self._reassembler.counter
-        window = self._usage.window_ns / NS_PER_S
-        used_bps = self._usage.bits(now_ns) / window
+        records, repairs = self._record.counter, self._repair.counts
+        window = self._sending.usage.window_ns / NS_PER_S
+        used_bps = self._sending.usage.bits(now_ns) / window
         messages, bits = self._scheduler.queued()
         round_trip_ns = self._path.round_trip_ns
         heard = self._heard_ns is not None
-        heard_age = (now_ns - self._heard_ns) / NS_PER_S if heard else math.nan
         return LinkStatistics(
-            connected=self._connected(now_ns),
+            connected=self.connected(now_ns),
             budget_bps=self._bucket.rate_bps,
             burst_bits=self._bucket.burst_bits,
             used_bps=used_bps,
@@ -389,8 +354,8 @@ class Endpoint:
             queued_messages=messages,
             queued_bits=bits,
             sent_messages=scheduled.sent_messages,
-            sent_datagrams=self._sent_datagrams,
-            sent_bits=self._sent_bits,
+            sent_datagrams=self._sending.datagrams,
+            sent_bits=self._sending.bits,
             delivered_messages=0,
             dropped_superseded=scheduled.dropped[DropReason.SUPERSEDED],
             dropped_expired=scheduled.dropped[DropReason.EXPIRED],
@@ -399,6 +364,7 @@ class Endpoint:
             dropped_queue_full=scheduled.dropped[DropReason.QUEUE_FULL],
             layers_shed=scheduled.layers_shed,
             loss=self._path.loss(now_ns),
+            burst=self._path.burst(),
             round_trip=math.nan if round_trip_ns is None else round_trip_ns / NS_PER_S,
             sent_frames=scheduled.sent_frames,
             sent_payload_bits=scheduled.sent_payload_bits,
@@ -406,24 +372,39 @@ class Endpoint:
             received_datagrams=self._received_datagrams,
             received_bits=self._received_bits,
             received_frames=self._received_frames,
+            received_bases=assembled.bases,
             duplicates=assembled.duplicates,
-            incomplete=assembled.incomplete,
+            incomplete=assembled.incomplete + self._bulk.incomplete,
             unannounced=assembled.unannounced,
-            malformed=self._malformed + assembled.malformed,
-            peer_restarts=self._peer_restarts,
-            heard_age=heard_age,
+            malformed=records.malformed + records.unknown_key + self._malformed + (
+                assembled.malformed + self._bulk.malformed + repairs.malformed),
+            forged=records.forged,
+            replayed=records.replayed,
+            unconfirmed=records.unconfirmed,
+            peer_confirmed=self._record.confirmed,
+            peer_restarts=records.peer_restarts,
+            heard_age=(now_ns - self._heard_ns) / NS_PER_S if heard else math.nan,
+            fec_share=self._sending.repair_share('fec', now_ns),
+            nack_share=self._sending.repair_share('repeat', now_ns),
+            recovered=repairs.recovered + repairs.repeated,
         )
 
-    # Time and size
+    # Time, size and state
+
+    @property
+    def _open(self) -> bool:
+        """Return whether the far end hands on what this end sends, or need not say so."""
+        config = self._config.record
+        return self._record.accepted or not config.two_way or config.suite is Suite.NONE
+
+    @property
+    def _short_room(self) -> int:
+        return self._transport.mtu - 1 - self._config.record.suite.tag_bytes
 
     def _advance(self, now_ns: int) -> int:
         """Return the time, which stands still while the caller's clock is behind."""
         self._now_ns = max(self._now_ns, now_ns)
         return self._now_ns
-
-    def _connected(self, now_ns: int) -> bool:
-        return self._heard_ns is not None and (
-            now_ns - self._heard_ns <= self._config.silence_ns)
 
     def _burst(self, rate_bps: int, burst_bits: int) -> int:
         if burst_bits == 0:
@@ -434,158 +415,92 @@ class Endpoint:
                 f'got {burst_bits}')
         return burst_bits
 
-    def _size(self, datagram: bytes) -> int:
-        return 8 * len(datagram) + self._overhead_bits
+    def _measure(self, now_ns: int) -> None:
+        self._measured_ns = now_ns
+        self._repair.measure(PathMeasure(
+            self._path.loss(now_ns), self._path.burst(), self._path.round_trip_ns,
+            self._bucket.rate_bps), now_ns)
+
+    def _splits(self, now_ns: int) -> bool:
+        expected = self._config.repair.least_loss
+        return expected > _SPLIT_LOSS or self._path.loss(now_ns) > _SPLIT_LOSS
 
     # Sending
 
-    @staticmethod
-    def _describes(camera: _Camera, message: FrameMessage) -> bool:
-        current = camera.current
-        return current is not None and current.session == message.session and (
-            current.camera == camera.announce)
-
-    def _is_committed(self, camera: _Camera) -> bool:
-        """
-        Return whether an announcement leaves, or has left and its frame waits for its turn.
-
-        A frame that needs another one must not take the place of that frame: if every frame does,
-        all that would ever leave is announcements.
-        """
-        state = self._scheduler.state(camera.announce.camera_id)
-        waits = state in (CameraState.WAITING, CameraState.BOTH)
-        return camera.queued or (waits and camera.sent == camera.current)
-
-    def _begin_announcement(self, camera: _Camera, message: FrameMessage) -> None:
-        known = camera.current
-        if known is not None and known.session == message.session:
-            base = known.base_sequence, known.base_stamp_ns
-        else:
-            base = message.sequence, message.stamp_ns
-        camera.current = Announcement(camera.announce, message.session, *base)
-        self._scheduler.hold(camera.announce.camera_id, True)
+    def _greet(self, now_ns: int) -> int:
+        """Send a heartbeat if one is due while nothing else is accepted; return when next."""
+        pause_ns = _ANSWER_NS if self._record.owes_answer else _GREETING_NS
+        due_ns = now_ns if self._greeted_ns is None else self._greeted_ns + pause_ns
+        if due_ns > now_ns:
+            return due_ns
+        retry_ns = self._sending.send_body(Heartbeat().pack(), 'heartbeat', now_ns)
+        if retry_ns is not None:
+            return retry_ns
+        self._greeted_ns = now_ns
+        return now_ns + _ANSWER_NS
 
     def _queue_due(self, now_ns: int) -> None:
-        for camera in self._cameras.values():
-            self._queue_announcement(camera, now_ns)
-        if self._receipt_due_ns() is not None and self._receipt_due_ns() <= now_ns:
+        self._announcer.queue_due(self._bucket.rate_bps, self.connected(now_ns), now_ns)
+        receipt_ns = self._receipt_due_ns()
+        if receipt_ns is not None and receipt_ns <= now_ns:
             self._queue_receipt()
         if self._heartbeat_due_ns() <= now_ns and not self._pending:
             self._queue_heartbeat()
 
-    def _queue_announcement(self, camera: _Camera, now_ns: int) -> None:
-        if camera.current is None or camera.queued or not camera.used:
-            return
-        changed = camera.sent != camera.current
-        age_ns = now_ns - camera.sent_ns
-        due = age_ns >= self._config.announce_period_ns and not self._connected(now_ns)
-        if not (changed or camera.wanted or due):
-            return
-        urgent = changed or camera.wanted
-        if urgent and now_ns < camera.urgent_due_ns:
-            return
-        announcement = camera.current
-        datagrams = self._framer.cut_announcement(
-            announcement.camera.camera_id, announcement.pack())
-
-        def note_sent(sent_ns: int) -> None:
-            camera.queued = camera.wanted = camera.used = False
-            camera.sent, camera.sent_ns = announcement, sent_ns
-            self._scheduler.hold(announcement.camera.camera_id, False)
-
-        sizes = tuple(map(self._size, datagrams))
-        camera.queued = self._scheduler.offer_control(ControlMessage(
-            'announcement', ControlRank.URGENT if urgent else ControlRank.BACKGROUND, sizes,
-            lambda index, _: datagrams[index], note_sent))
-        if camera.queued and urgent:
-            # Cameras that change all the time take no more than the share of control messages,
-            # all of them together.
-            pausing = sum(other.urgent_due_ns > now_ns for other in self._cameras.values())
-            share_bps = self._bucket.rate_bps * self._config.scheduler.control_share
-            pause_ns = int((1 + pausing) * sum(sizes) * NS_PER_S / share_bps)
-            camera.urgent_due_ns = now_ns + pause_ns
-
     def _queue_receipt(self) -> None:
         wanted = self._reassembler.take_wanted(MAX_WANTED)
 
-        def build(_: int, sent_ns: int) -> bytes:
-            name, received, arrived_ns = self._newest
-            held_ms = min(0xFFFF, (sent_ns - arrived_ns) // NS_PER_MS)
-            return Receipt(self._config.session, received, name, held_ms, wanted).pack()
-
-        size = 8 * Receipt(0, 0, 0, 0, wanted).size + self._overhead_bits
+        def build(sent_ns: int) -> bytes:
+            held_ms = min(0xFFFF, (sent_ns - self._highest_ns) // NS_PER_MS)
+            return Receipt(
+                max(0, self._repair.highest), self._repair.received % (1 << 32),
+                self._repair.runs % (1 << 16), held_ms, wanted).pack()
 
         def note_sent(sent_ns: int) -> None:
             self._pending.discard(Kind.RECEIPT)
             self._receipt_ns = sent_ns
             self._owes_receipt = False
 
-        if self._scheduler.offer_control(
-                ControlMessage('receipt', ControlRank.PROMPT, (size,), build, note_sent)):
+        size = Receipt(0, 0, 0, 0, wanted).size
+        if self._scheduler.offer_message(
+                QueuedMessage('receipt', Rank.PROMPT, WholeCut(size, build), note_sent)):
             self._pending.add(Kind.RECEIPT)
 
     def _queue_heartbeat(self) -> None:
-        self._heartbeats += 1
-        datagram = Heartbeat(self._config.session, self._heartbeats & 0xFFFF).pack()
+        body = Heartbeat().pack()
 
-        def note_sent(_: int) -> None:
+        def note_sent(sent_ns: int) -> None:
             self._pending.discard(Kind.HEARTBEAT)
+            self._greeted_ns = sent_ns
 
-        if self._scheduler.offer_control(ControlMessage(
-                'heartbeat', ControlRank.PROMPT, (self._size(datagram),),
-                lambda _, __: datagram, note_sent)):
+        if self._scheduler.offer_message(QueuedMessage(
+                'heartbeat', Rank.PROMPT, WholeCut(len(body), lambda _: body), note_sent)):
             self._pending.add(Kind.HEARTBEAT)
-
-    def _send_due(self, now_ns: int) -> int:
-        """Send while budget and transport allow it; return when they next may."""
-        while True:
-            candidate = self._scheduler.select(now_ns, self._bucket.credit_bits(now_ns))
-            if candidate is None:
-                wait_ns = self._scheduler.background_wait_ns(now_ns)
-                return now_ns + (wait_ns or self._config.heartbeat_period_ns)
-            wait_ns = self._bucket.wait_ns(candidate.bits, now_ns)
-            if wait_ns:
-                return now_ns + wait_ns
-            ready_ns = self._transport.ready_ns(now_ns)
-            if ready_ns > now_ns:
-                return ready_ns
-            datagram = self._scheduler.open(candidate, now_ns)
-            if datagram is None:
-                continue
-            if not self._transport.send(datagram, now_ns):
-                return now_ns + _RETRY_NS
-            self._bucket.admit(candidate.bits, now_ns)
-            self._scheduler.sent(candidate, now_ns)
-            self._note_departure(datagram, candidate.bits, candidate.kind, now_ns)
-
-    def _note_departure(self, datagram: bytes, bits: int, kind: str, now_ns: int) -> None:
-        named = kind in ('frame', 'heartbeat')
-        self._path.sent(name_datagram(datagram) if named else None, now_ns)
-        self._usage.add(bits, now_ns)
-        self._sent_datagrams += 1
-        self._sent_bits += bits
-        self._departed_ns = now_ns
-        if self._trace:
-            self._trace(Departure(now_ns, bits, kind))
 
     def _next_duty_ns(self, now_ns: int) -> int:
         """Return when a heartbeat, a receipt or a changed announcement is due next."""
-        duties = [self._heartbeat_due_ns()]
-        if self._receipt_due_ns() is not None:
-            duties.append(self._receipt_due_ns())
-        duties += [
-            camera.urgent_due_ns for camera in self._cameras.values()
-            if camera.used and not camera.queued and camera.sent != camera.current]
+        duties = [self._heartbeat_due_ns(), self._receipt_due_ns(), self._announcer.next_ns()]
         # What is due already waits for its turn in a queue, or for room in it.
-        return max(min(duties), now_ns + _RETRY_NS)
+        return max(min(due for due in duties if due is not None), now_ns + _RETRY_NS)
+
+    def _share_due_ns(self, now_ns: int) -> int | None:
+        wait_ns = self._scheduler.share_wait_ns(now_ns)
+        return None if wait_ns is None else now_ns + wait_ns
 
     def _heartbeat_due_ns(self) -> int:
-        if self._departed_ns is None:
+        if self._sending.departed_ns is None:
             return self._now_ns
-        return self._departed_ns + self._config.heartbeat_period_ns
+        due_ns = self._sending.departed_ns + self._config.heartbeat_period_ns
+        tail_ns = self._repair.tail_ns()
+        if tail_ns is not None:
+            due_ns = min(due_ns, tail_ns)
+        if self._record.owes_answer:
+            answered_ns = self._greeted_ns
+            due_ns = min(due_ns, self._now_ns if answered_ns is None else answered_ns + _ANSWER_NS)
+        return due_ns
 
     def _receipt_due_ns(self) -> int | None:
-        if not self._owes_receipt or self._newest is None or Kind.RECEIPT in self._pending:
+        if not self._owes_receipt or Kind.RECEIPT in self._pending:
             return None
         if self._receipt_ns is None:
             return self._now_ns
@@ -593,65 +508,78 @@ class Endpoint:
 
     # Receiving
 
-    def _receive(self, datagram: bytes, now_ns: int) -> None:
+    def _receive(self, position: int, datagram: bytes, now_ns: int) -> None:
+        unconfirmed = self._record.counter.unconfirmed
+        opened = self._record.open(datagram, now_ns)
+        self._sending.follow_epoch(now_ns)
+        if opened is None:
+            # A short record is counted as unconfirmed before its tag has been looked at.
+            if self._record.counter.unconfirmed > unconfirmed and datagram[0] & 0x80:
+                self._transport.note_authentic(position, confirmed=False)
+            return
+        self._transport.note_authentic(position, confirmed=True)
+        self._received_datagrams += 1
+        self._received_bits += self._transport.wire_bits(len(datagram))
+        self._note_heard(now_ns)
+        if opened.restarted:
+            self._note_restart(now_ns)
+        highest = self._repair.highest
+        for counter, body in self._repair.receive(opened.counter, opened.body, now_ns):
+            self._take_body(counter, body, now_ns)
+        if self._repair.highest != highest:
+            self._highest_ns = now_ns
+        # What says that something arrived need not be answered itself.
+        self._owes_receipt |= opened.body[0] >> 4 not in (Kind.RECEIPT, Kind.NACK)
+
+    def _note_heard(self, now_ns: int) -> None:
+        if self._heard_ns is not None and not self.connected(now_ns):
+            # The beginning of what is being sent is lost; what is newer has a better chance.
+            self._scheduler.renew()
+        self._heard_ns = now_ns
+
+    def _note_restart(self, now_ns: int) -> None:
+        """Tell the far end everything again: it has forgotten it."""
+        self._announcer.forgotten()
+        self._path.restart()
+        self._repair.peer_restarted(now_ns)
+        self._reassembler.restart()
+        self._bulk.restart()
+
+    def _take_body(self, counter: int, body: bytes, now_ns: int) -> None:
         try:
-            message = parse(datagram)
+            message = parse(body)
         except FramingError:
             self._malformed += 1
             return
-        self._heard_ns = now_ns
-        self._received_datagrams += 1
-        self._received_bits += self._size(datagram)
         if isinstance(message, Receipt):
             self._take_receipt(message, now_ns)
-            return
-        self._owes_receipt = True
-        if isinstance(message, Heartbeat):
-            self._name_newest(datagram, now_ns)
-            self._note_peer(message.session)
         elif isinstance(message, Control):
             self._deliveries.append(ReceivedControl(message.data))
+        elif isinstance(message, BulkPart):
+            whole = self._bulk.accept(message, now_ns)
+            if whole is not None:
+                self._deliveries.append(ReceivedBulk(whole))
         elif isinstance(message, Part):
-            if message.kind is not Kind.ANNOUNCEMENT:
-                self._name_newest(datagram, now_ns)
-            self._take_part(message, now_ns)
-
-    def _name_newest(self, datagram: bytes, now_ns: int) -> None:
-        received = self._received_datagrams & 0xFFFFFFFF
-        self._newest = (name_datagram(datagram), received, now_ns)
-
-    def _note_peer(self, session: int) -> None:
-        if self._peer_session is not None and session != self._peer_session:
-            self._peer_restarts += 1
-            # The far end has forgotten what it was told.
-            for camera in self._cameras.values():
-                camera.wanted = camera.used = True
-        self._peer_session = session
+            self._hand_on(self._reassembler.accept(message, counter, now_ns), now_ns)
 
     def _take_receipt(self, receipt: Receipt, now_ns: int) -> None:
-        self._note_peer(receipt.session)
         self._path.receipt(
-            receipt.session, receipt.name, receipt.received, receipt.held_ms * NS_PER_MS, now_ns)
+            receipt.highest, receipt.received, receipt.runs, receipt.held_ms * NS_PER_MS, now_ns)
+        self._measure(now_ns)
         # An announcement that is on its way must first have had the time to arrive.
         settled_ns = now_ns - max(_SETTLE_NS, 2 * (self._path.round_trip_ns or 0))
-        for camera_id in receipt.wanted:
-            camera = self._cameras.get(camera_id)
-            if camera and not camera.queued and camera.sent_ns <= settled_ns:
-                camera.wanted = camera.used = True
+        self._announcer.want(receipt.wanted, settled_ns)
 
-    def _take_part(self, part: Part, now_ns: int) -> None:
-        arrival = self._reassembler.accept(part, now_ns)
-        if isinstance(arrival, Announcement):
-            self._take_announcement(arrival)
-        elif isinstance(arrival, FrameArrival):
-            camera, header = arrival.announcement.camera, arrival.header
-            self._received_frames += 1
-            self._deliveries.append(ReceivedFrame(
-                camera.name, camera.camera_id, camera.frame_id, camera.priority,
-                arrival.announcement.session, header.sequence, header.stamp_ns, header.encode_ms,
-                arrival.payload, now_ns))
-
-    def _take_announcement(self, announcement: Announcement) -> None:
-        camera = announcement.camera
-        self._deliveries.append(ReceivedCalibration(
-            camera.name, camera.camera_id, camera.frame_id, camera.calibration))
+    def _hand_on(self, arrivals: list[Arrival], now_ns: int) -> None:
+        for arrival in arrivals:
+            if isinstance(arrival, Announcement):
+                camera = arrival.camera
+                self._deliveries.append(ReceivedCalibration(
+                    camera.name, camera.camera_id, camera.frame_id, camera.calibration))
+            elif isinstance(arrival, FrameArrival):
+                camera, header = arrival.announcement.camera, arrival.header
+                self._received_frames += 1
+                self._deliveries.append(ReceivedFrame(
+                    camera.name, camera.camera_id, camera.frame_id, camera.priority,
+                    arrival.announcement.session, header.sequence, header.stamp_ns,
+                    header.encode_ms, arrival.payload, now_ns))

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from enum import IntEnum
 
+from gsc_ros.link.cutting import unsplice
 from gsc_ros.link.framing import (
     Announcement,
     decode_encode_ms,
     FLAG_ABSOLUTE,
     FLAG_LAST,
+    FLAG_SPLIT,
     FLAG_WIDE,
     FrameHeader,
     FramingError,
@@ -20,11 +23,15 @@ from gsc_ros.link.framing import (
     Part,
 )
 
-# What keeping a fragment costs beyond its bytes.
-_FRAGMENT_COST = 128
+# What keeping a part costs beyond its bytes.
+_PART_COST = 128
 _REMEMBERED_FRAMES = 64
 _REMEMBERED_ANNOUNCEMENTS = 2
+# A continuation reaches back so far to the first datagram of its frame.
+_REMEMBERED_COUNTERS = 512
 _SEQUENCE_RANGE = 1 << 32
+# Continuations of frames whose camera is not known yet are charged to this one.
+_NO_CAMERA = 256
 
 
 @dataclass(frozen=True)
@@ -32,29 +39,36 @@ class ReassemblyLimits:
     """
     Bounds on what is kept of unfinished frames.
 
-    :param camera_bytes: for one camera, each fragment counted with an overhead of 128 bytes.
+    :param camera_bytes: for one camera, each part counted with an overhead of 128 bytes.
     :param total_bytes: for all cameras together.
-    :param timeout_ns: an unfinished frame that gets no fragment for so long is given up.
+    :param timeout_ns: an unfinished frame that gets no part for so long is given up.
+    :param partial_ns: a split frame whose base is there and that gets no part for so long is
+        handed on with the layers of its base.
     :raises ValueError: when a value is out of range.
     """
 
     camera_bytes: int = 1 << 19
     total_bytes: int = 1 << 21
     timeout_ns: int = 60_000_000_000
+    partial_ns: int = 2_000_000_000
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if min(self.camera_bytes, self.total_bytes, self.timeout_ns) < 1:
+        if min(self.camera_bytes, self.total_bytes, self.timeout_ns, self.partial_ns) < 1:
             raise ValueError('limits must be >= 1')
 
 
 @dataclass(frozen=True)
 class FrameArrival:
-    """A whole frame: its announcement, its header and its packet."""
+    """A frame: its announcement, its header and its packet, whole or that of its base."""
 
     announcement: Announcement
     header: FrameHeader
     payload: bytes
+    whole: bool = True
+
+
+Arrival = FrameArrival | Announcement
 
 
 @dataclass
@@ -65,6 +79,17 @@ class ReassemblyCounter:
     incomplete: int = 0
     unannounced: int = 0
     malformed: int = 0
+    bases: int = 0
+
+
+class _Sort(IntEnum):
+    FRAME = 0
+    ANNOUNCEMENT = 1
+    ORPHAN = 2  # continuations of a frame whose first datagram has not come
+
+
+# Sort; camera; low half of the sequence, hash, or counter of the first datagram.
+_Key = tuple[_Sort, int, int]
 
 
 @dataclass
@@ -78,6 +103,13 @@ class _Partial:
     @property
     def whole(self) -> bool:
         return self.last is not None and len(self.bodies) == self.last + 1
+
+    def beginning(self) -> bytes:
+        """Return what has come without a gap."""
+        parts = []
+        while (part := self.bodies.get(len(parts))) is not None:
+            parts.append(part)
+        return b''.join(parts)
 
 
 @dataclass
@@ -93,12 +125,37 @@ class _Known:
         return next(reversed(self.announcements.values()), None)
 
 
-_Key = tuple[bool, int, int]
+@dataclass(frozen=True)
+class _Layout:
+    """Where the parts of a frame are in its bytes."""
+
+    digest: int
+    stamp: int
+    absolute: bool
+    encode_code: int
+    sequence_high: int | None
+    base: int | None
+    payload_at: int
+
+    @classmethod
+    def read(cls, flags: int, body: bytes) -> _Layout | None:
+        """Read a frame header; None when not all of it is there."""
+        absolute, wide, split = (bool(flags & f) for f in (FLAG_ABSOLUTE, FLAG_WIDE, FLAG_SPLIT))
+        stamp_end = 10 if absolute else 8
+        wide_end = stamp_end + 1 + 2 * wide
+        payload_at = wide_end + 2 * split
+        if len(body) <= payload_at:
+            return None
+        return cls(
+            int.from_bytes(body[:2], 'big'),
+            int.from_bytes(body[2:stamp_end], 'big', signed=True), absolute, body[stamp_end],
+            int.from_bytes(body[stamp_end + 1:wide_end], 'big') if wide else None,
+            int.from_bytes(body[wide_end:payload_at], 'big') if split else None, payload_at)
 
 
 class Reassembler:
     """
-    Collect fragments; frames of cameras that have not been announced are counted and dropped.
+    Collect parts; frames of cameras that have not been announced are counted and dropped.
 
     Reordering and duplicates are tolerated. Order between frames is not restored.
 
@@ -109,10 +166,14 @@ class Reassembler:
         """Start with no camera known."""
         self._limits = limits
         self._partials: OrderedDict[_Key, _Partial] = OrderedDict()
+        # Split frames whose base may be all that will come, the longest without progress first.
+        self._split: OrderedDict[_Key, None] = OrderedDict()
+        self._firsts: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self._camera_cost: dict[int, int] = {}
         self._cost = 0
         self._known: dict[int, _Known] = {}
         self._wanted: OrderedDict[int, None] = OrderedDict()
+        self._arrivals: list[Arrival] = []
         self.counter = ReassemblyCounter()
 
     @property
@@ -125,39 +186,88 @@ class Reassembler:
         return tuple(
             self._wanted.popitem(last=False)[0] for _ in range(min(limit, len(self._wanted))))
 
-    def accept(self, part: Part, now_ns: int) -> FrameArrival | Announcement | None:
+    def restart(self) -> None:
+        """Forget what was known by counters, as the far end has begun to count anew."""
+        self._firsts.clear()
+        for key in [key for key in self._partials if key[0] is _Sort.ORPHAN]:
+            self._evict(key)
+
+    def accept(self, part: Part, counter: int, now_ns: int) -> list[Arrival]:
         """
-        Take a datagram; return what it completes.
+        Take a part; return what it completes, and what had to make room for it.
 
         An announcement is returned when it is new, not when it is repeated.
-        """
-        if part.kind is not Kind.ANNOUNCEMENT and not self._expected(part):
-            return None
-        if part.kind is Kind.FRAME:
-            return self._finish_frame(part.camera_id, part.key, part.flags, part.body)
-        key = (part.kind is Kind.ANNOUNCEMENT, part.camera_id, part.key)
-        partial = self._collect(key, part, now_ns)
-        if partial is None or not partial.whole:
-            return None
-        self._discard(key)
-        body = b''.join(partial.bodies[index] for index in range(partial.last + 1))
-        if part.kind is Kind.ANNOUNCEMENT:
-            return self._finish_announcement(part.camera_id, part.key, body)
-        return self._finish_frame(part.camera_id, part.key, partial.flags, body)
 
-    def expire(self, now_ns: int) -> None:
-        """Give up what has got no fragment for too long."""
+        :param counter: of the record that brought it, or that lost it.
+        """
+        if part.kind is Kind.CONTINUATION:
+            self._accept_continuation(part, counter, now_ns)
+        elif part.kind is Kind.ANNOUNCEMENT:
+            self._collect((_Sort.ANNOUNCEMENT, part.camera_id, part.key), part, now_ns)
+        elif self._expected(part):
+            self._collect((_Sort.FRAME, part.camera_id, part.key), part, now_ns)
+        if part.kind is Kind.FRAME and not part.flags & FLAG_LAST:
+            self._adopt(part, counter, now_ns)
+        return self._take_arrivals()
+
+    def expire(self, now_ns: int) -> list[Arrival]:
+        """Give up what has got no part for too long; return bases of which nothing more comes."""
+        while self._split:
+            key = next(iter(self._split))
+            if now_ns - self._partials[key].updated_ns < self._limits.partial_ns:
+                break
+            self._evict(key)
         while self._partials:
             key, partial = next(iter(self._partials.items()))
             if now_ns - partial.updated_ns <= self._limits.timeout_ns:
-                return
+                break
             self._evict(key)
+        return self._take_arrivals()
+
+    def next_ns(self) -> int | None:
+        """Return when the next base is to be handed on by `expire`, or None."""
+        key = next(iter(self._split), None)
+        return None if key is None else self._partials[key].updated_ns + self._limits.partial_ns
+
+    def _take_arrivals(self) -> list[Arrival]:
+        arrivals, self._arrivals = self._arrivals, []
+        return arrivals
+
+    def _accept_continuation(self, part: Part, counter: int, now_ns: int) -> None:
+        first = counter - part.index
+        place = self._firsts.get(first)
+        if place is None:
+            if first < 0:
+                self.counter.malformed += 1
+                return
+            self._collect((_Sort.ORPHAN, _NO_CAMERA, first), part, now_ns)
+            return
+        named = Part(Kind.FRAGMENT, *place, part.index, part.flags, part.body)
+        if self._expected(named):
+            self._collect((_Sort.FRAME, *place), named, now_ns)
+
+    def _adopt(self, part: Part, counter: int, now_ns: int) -> None:
+        """Join a frame's beginning with the continuations that have come before it."""
+        place = part.camera_id, part.key
+        self._firsts[counter] = place
+        if len(self._firsts) > _REMEMBERED_COUNTERS:
+            self._firsts.popitem(last=False)
+        key = (_Sort.ORPHAN, _NO_CAMERA, counter)
+        orphan = self._partials.get(key)
+        if orphan is None:
+            return
+        self._discard(key)
+        for index, body in sorted(orphan.bodies.items()):
+            flags = FLAG_LAST if index == orphan.last else 0
+            named = Part(Kind.FRAGMENT, *place, index, flags, body)
+            if self._expected(named):
+                self._collect((_Sort.FRAME, *place), named, now_ns)
 
     def _expected(self, part: Part) -> bool:
         known = self._known.get(part.camera_id)
         finished = known.recent.get(part.key) if known else None
         if finished is not None:
-            # Later fragments of a frame that was refused are no duplicates.
+            # Later parts of a frame that was refused are no duplicates.
             self.counter.duplicates += finished
             return False
         if part.index != 0:
@@ -168,24 +278,24 @@ class Reassembler:
         self.counter.unannounced += 1
         self._wanted[part.camera_id] = None
         if known is not None:
-            self._discard((False, part.camera_id, part.key))
+            self._discard((_Sort.FRAME, part.camera_id, part.key))
             self._remember(known, part.key, False)
         return False
 
-    def _collect(self, key: _Key, part: Part, now_ns: int) -> _Partial | None:
+    def _collect(self, key: _Key, part: Part, now_ns: int) -> None:
         partial = self._partials.get(key)
         if partial is None:
             partial = self._partials[key] = _Partial(now_ns)
         elif part.index in partial.bodies:
             self.counter.duplicates += 1
-            return None
+            return
         is_last = bool(part.flags & FLAG_LAST)
         highest = max(partial.bodies, default=-1)
         beyond = partial.last is not None and part.index > partial.last
         if beyond or (is_last and (partial.last is not None or part.index < highest)):
             self._discard(key)
             self.counter.malformed += 1
-            return None
+            return
         if is_last:
             partial.last = part.index
         if part.index == 0:
@@ -193,14 +303,39 @@ class Reassembler:
         partial.bodies[part.index] = part.body
         partial.updated_ns = now_ns
         self._partials.move_to_end(key)
-        self._charge(key, partial, len(part.body) + _FRAGMENT_COST)
-        return partial if self._make_room(key, partial) else None
+        self._charge(key, partial, len(part.body) + _PART_COST)
+        if self._make_room(key, partial):
+            self._finish_or_wait(key, partial)
+
+    def _finish_or_wait(self, key: _Key, partial: _Partial) -> None:
+        sort, camera_id, number = key
+        if sort is _Sort.ORPHAN:
+            return
+        if partial.whole:
+            self._discard(key)
+            body = partial.beginning()
+            if sort is _Sort.ANNOUNCEMENT:
+                self._finish_announcement(camera_id, number, body)
+            else:
+                self._finish_frame(camera_id, number, partial.flags, body)
+        elif partial.flags & FLAG_SPLIT and self._base(partial) is not None:
+            self._split[key] = None
+            self._split.move_to_end(key)
+
+    @staticmethod
+    def _base(partial: _Partial) -> bytes | None:
+        """Return the beginning of a split frame if it has the whole base."""
+        body = partial.beginning()
+        layout = _Layout.read(partial.flags, body)
+        if layout is None or len(body) < layout.payload_at + layout.base:
+            return None
+        return body
 
     def _make_room(self, key: _Key, partial: _Partial) -> bool:
-        announced, camera_id, _ = key
-        # An announcement has at most 256 fragments, so this bounds their overhead too.
-        size = partial.cost - _FRAGMENT_COST * len(partial.bodies)
-        if announced and size > MAX_ANNOUNCEMENT_BYTES:
+        sort, camera_id, _ = key
+        # An announcement has at most 256 parts, so this bounds their overhead too.
+        size = partial.cost - _PART_COST * len(partial.bodies)
+        if sort is _Sort.ANNOUNCEMENT and size > MAX_ANNOUNCEMENT_BYTES:
             self._discard(key)
             self.counter.malformed += 1
             return False
@@ -222,68 +357,83 @@ class Reassembler:
         self._cost += cost
 
     def _evict(self, key: _Key) -> None:
+        """Give up what is not whole; of a split frame the base is handed on."""
+        partial = self._partials[key]
+        based = key in self._split
         self._discard(key)
-        self.counter.incomplete += 1
+        if based:
+            self._finish_frame(key[1], key[2], partial.flags, partial.beginning(), whole=False)
+        else:
+            self.counter.incomplete += 1
 
     def _discard(self, key: _Key) -> None:
+        self._split.pop(key, None)
         partial = self._partials.pop(key, None)
         if partial is not None:
             self._camera_cost[key[1]] -= partial.cost
             self._cost -= partial.cost
 
-    def _finish_announcement(
-        self, camera_id: int, digest: int, body: bytes,
-    ) -> Announcement | None:
+    def _finish_announcement(self, camera_id: int, digest: int, body: bytes) -> None:
         try:
             announcement = Announcement.parse(camera_id, body)
         except FramingError:
             self.counter.malformed += 1
-            return None
+            return
         if announcement.hash != digest:
             self.counter.malformed += 1
-            return None
+            return
         self._wanted.pop(camera_id, None)
         known = self._known.setdefault(camera_id, _Known())
         newest = known.newest
         if newest is not None and newest.hash == digest:
-            return None
-        if newest is None or _base(newest) != _base(announcement):
+            return
+        if newest is None or _origin(newest) != _origin(announcement):
             # Sequence numbers begin anew: nothing of before may mix with what comes.
+            for key in [k for k in self._partials if k[:2] == (_Sort.FRAME, camera_id)]:
+                self._evict(key)
             known.recent.clear()
             known.sequence = announcement.base_sequence
-            for key in [k for k in self._partials if k[:2] == (False, camera_id)]:
-                self._evict(key)
         known.announcements.pop(digest, None)
         known.announcements[digest] = announcement
         if len(known.announcements) > _REMEMBERED_ANNOUNCEMENTS:
             known.announcements.popitem(last=False)
-        return announcement
+        self._arrivals.append(announcement)
 
     def _finish_frame(
-        self, camera_id: int, key: int, flags: int, body: bytes,
-    ) -> FrameArrival | None:
+        self, camera_id: int, key: int, flags: int, body: bytes, whole: bool = True,
+    ) -> None:
         known = self._known[camera_id]
-        announcement = known.announcements.get(int.from_bytes(body[:2], 'big'))
-        absolute, wide = flags & FLAG_ABSOLUTE, flags & FLAG_WIDE
-        stamp_end = 10 if absolute else 8
-        payload_at = stamp_end + 1 + (2 if wide else 0)
-        if announcement is None or len(body) <= payload_at:
+        layout = _Layout.read(flags, body)
+        announcement = known.announcements.get(layout.digest) if layout else None
+        if announcement is None:
             self.counter.malformed += 1
-            return None
-        stamp = int.from_bytes(body[2:stamp_end], 'big', signed=True)
-        stamp += 0 if absolute else announcement.base_stamp_ns
-        if not -(1 << 63) <= stamp < 1 << 63:
+            return
+        stamp = layout.stamp + (0 if layout.absolute else announcement.base_stamp_ns)
+        payload = body[layout.payload_at:]
+        if layout.base is not None:
+            payload, whole = self._join(payload, layout.base, whole)
+        if not payload or not -(1 << 63) <= stamp < 1 << 63:
             self.counter.malformed += 1
-            return None
-        if wide:
-            sequence = int.from_bytes(body[stamp_end + 1:payload_at], 'big') << 16 | key
+            return
+        if layout.sequence_high is not None:
+            sequence = layout.sequence_high << 16 | key
         else:
             offset = (key - known.sequence + 0x8000) % 0x10000 - 0x8000
             sequence = (known.sequence + offset) % _SEQUENCE_RANGE
         known.sequence = sequence
+        self.counter.bases += not whole
         self._remember(known, key, True)
-        header = FrameHeader(camera_id, sequence, stamp, decode_encode_ms(body[stamp_end]))
-        return FrameArrival(announcement, header, body[payload_at:])
+        header = FrameHeader(camera_id, sequence, stamp, decode_encode_ms(layout.encode_code))
+        self._arrivals.append(FrameArrival(announcement, header, payload, whole))
+
+    def _join(self, payload: bytes, base: int, whole: bool) -> tuple[bytes, bool]:
+        """Return the whole packet of a split frame, or its base when that is all there is."""
+        if whole:
+            try:
+                return unsplice(payload[:base], payload[base:]), True
+            except FramingError:
+                self.counter.malformed += 1
+        return payload[:base], False
 
     @staticmethod
     def _remember(known: _Known, key: int, handed_on: bool) -> None:
@@ -292,5 +442,5 @@ class Reassembler:
             known.recent.popitem(last=False)
 
 
-def _base(announcement: Announcement) -> tuple[int, int, int]:
+def _origin(announcement: Announcement) -> tuple[int, int, int]:
     return announcement.session, announcement.base_sequence, announcement.base_stamp_ns

@@ -45,9 +45,18 @@ class LinkStatistics:
     :param duplicates: fragments or frames that had already been received.
     :param incomplete: frames given up because a fragment never came or memory ran out.
     :param unannounced: frames of a camera whose announcement has not been received.
-    :param malformed: datagrams that are not ours or are damaged.
-    :param peer_restarts: how often the far end began a new session.
+    :param malformed: datagrams that are not ours, or whose content makes no sense.
+    :param peer_restarts: how often the far end began a new epoch.
     :param heard_age: seconds since the far end was heard; NaN when never.
+    :param peer_confirmed: an epoch of the far end is confirmed; what it sends is handed on.
+    :param forged: datagrams with a wrong tag: noise, damage, another key.
+    :param replayed: authentic datagrams that had already been received.
+    :param unconfirmed: authentic datagrams of an end that has not answered this one yet.
+    :param fec_share: share of the budget that parity took lately, 0..1.
+    :param nack_share: share of the budget that repeats took lately, 0..1.
+    :param recovered: lost datagrams that parity or repeats have brought back.
+    :param received_bases: frames handed on with the layers of their base only.
+    :param burst: lost datagrams in a row lately, on average; NaN when unknown.
     """
 
     connected: bool
@@ -82,6 +91,15 @@ class LinkStatistics:
     malformed: int
     peer_restarts: int
     heard_age: float
+    peer_confirmed: bool
+    forged: int
+    replayed: int
+    unconfirmed: int
+    fec_share: float
+    nack_share: float
+    recovered: int
+    received_bases: int
+    burst: float
 
 
 class UsageMeter:
@@ -113,27 +131,39 @@ class UsageMeter:
             self._bits -= self._departures.popleft()[1]
 
 
+@dataclass(frozen=True)
+class _Point:
+    """What a receipt said, and when it came."""
+
+    time_ns: int
+    highest: int
+    received: int
+    runs: int
+
+
 class PathMeter:
     """
     Measure loss and round trip from the far end's receipts.
 
-    The sender remembers which datagram left when, and as the how-manyth. A receipt names the
-    newest datagram that arrived, how many arrived in all, and how long ago. So datagrams carry no
-    number or time of their own, and a restart of either end only begins the measurement anew.
+    Every record has a counter. A receipt names the highest that has arrived, how many have arrived
+    in all, in how many runs the others were lost, and how long ago that was. An outage is no loss:
+    after a silence the measurement begins anew.
 
     :param window_ns: loss is measured between the receipts of this much time.
-    :param memory: how many sent datagrams are remembered.
+    :param outage_ns: receipts that stay out for so long while we send are an outage.
+    :param memory: of how many records the departure is remembered.
     """
 
-    def __init__(self, window_ns: int = 30 * NS_PER_S, memory: int = 1024) -> None:
+    def __init__(
+        self, window_ns: int = 30 * NS_PER_S, outage_ns: int = 10 * NS_PER_S, memory: int = 1024,
+    ) -> None:
         """Start with nothing known."""
         self._window_ns = window_ns
+        self._outage_ns = outage_ns
         self._memory = memory
-        self._sent: OrderedDict[int, tuple[int, int]] = OrderedDict()
-        self._ordinal = 0
-        self._points: deque[tuple[int, int, int]] = deque()
+        self._sent: OrderedDict[int, int] = OrderedDict()
+        self._points: deque[_Point] = deque()
         self._receipt_ns: int | None = None
-        self._session: int | None = None
         self._sent_since_receipt = 0
         self._round_trip_ns: int | None = None
 
@@ -142,49 +172,41 @@ class PathMeter:
         """Return the smoothed round trip, or None while unknown."""
         return self._round_trip_ns
 
-    def sent(self, name: int | None, now_ns: int) -> None:
-        """
-        Note a departure.
-
-        :param name: what a receipt would call this datagram; None when receipts never name it.
-        """
-        self._ordinal += 1
+    def sent(self, counter: int, now_ns: int) -> None:
+        """Note the departure of a record."""
         self._sent_since_receipt += 1
-        if name is None:
-            return
-        self._sent.pop(name, None)
-        self._sent[name] = (self._ordinal, now_ns)
+        self._sent[counter] = now_ns
         if len(self._sent) > self._memory:
             self._sent.popitem(last=False)
 
-    def receipt(
-        self, session: int, name: int, received: int, held_ns: int, now_ns: int,
-    ) -> None:
+    def restart(self) -> None:
+        """Begin anew, as one of the ends has begun to count anew."""
+        self._points.clear()
+        self._sent.clear()
+
+    def receipt(self, highest: int, received: int, runs: int, held_ns: int, now_ns: int) -> None:
         """
         Take in a receipt.
 
-        :param session: the far end's session; counts of different sessions are not compared.
-        :param name: the newest datagram it has received.
-        :param received: how many it has received in all, modulo 2^32.
-        :param held_ns: time from that datagram's arrival to the receipt's departure.
+        :param highest: the highest counter that the far end has received.
+        :param received: how many records it has received in all, modulo 2^32.
+        :param runs: in how many runs the others were lost, modulo 2^16.
+        :param held_ns: time from the arrival of the highest to the receipt's departure.
         """
-        if session != self._session:
+        silent = self._receipt_ns is not None and now_ns - self._receipt_ns > self._outage_ns
+        if silent and self._sent_since_receipt:
             self._points.clear()
-            self._session = session
         self._receipt_ns = now_ns
         self._sent_since_receipt = 0
-        known = self._sent.get(name)
-        if known is None:
-            return
-        ordinal, sent_ns = known
-        if self._points and self._points[-1][1] == ordinal:
+        sent_ns = self._sent.get(highest)
+        if sent_ns is None or (self._points and self._points[-1].highest >= highest):
             return
         sample = now_ns - sent_ns - held_ns
         if sample >= 0:
             smooth = self._round_trip_ns
             self._round_trip_ns = sample if smooth is None else (7 * smooth + sample) // 8
-        self._points.append((now_ns, ordinal, received))
-        while len(self._points) > 2 and self._points[0][0] < now_ns - self._window_ns:
+        self._points.append(_Point(now_ns, highest, received, runs))
+        while len(self._points) > 2 and self._points[0].time_ns < now_ns - self._window_ns:
             self._points.popleft()
 
     def loss(self, now_ns: int) -> float:
@@ -195,9 +217,16 @@ class PathMeter:
             return 1.0
         if len(self._points) < 2:
             return math.nan
-        _, first, first_received = self._points[0]
-        _, last, last_received = self._points[-1]
-        if last <= first:
+        return self._lost() / (self._points[-1].highest - self._points[0].highest)
+
+    def burst(self) -> float:
+        """Return how many datagrams were lost in a row lately, on average; NaN when unknown."""
+        if len(self._points) < 2 or not self._lost():
             return math.nan
-        arrived = (last_received - first_received) % (1 << 32)
-        return min(1.0, max(0.0, 1.0 - arrived / (last - first)))
+        runs = (self._points[-1].runs - self._points[0].runs) % (1 << 16)
+        return max(1.0, self._lost() / max(1, runs))
+
+    def _lost(self) -> int:
+        first, last = self._points[0], self._points[-1]
+        arrived = (last.received - first.received) % (1 << 32)
+        return min(last.highest - first.highest, max(0, last.highest - first.highest - arrived))

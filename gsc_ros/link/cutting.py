@@ -1,0 +1,360 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Cut frames, announcements and other messages into bodies, one by one as they leave.
+
+A body is made in the moment in which its datagram leaves, as large as the record has room then, so
+that a record that must say more about its session only makes the body smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import struct
+from typing import Protocol
+
+from gsc_ros.link.framing import (
+    Announcement,
+    code_encode_ms,
+    FLAG_ABSOLUTE,
+    FLAG_LAST,
+    FLAG_SPLIT,
+    FLAG_WIDE,
+    FrameHeader,
+    FramingError,
+    head_byte,
+    Kind,
+    MAX_PARTS,
+)
+
+_FIRST_BYTES = 4
+_CONTINUATION_BYTES = 2
+_FRAGMENT_BYTES = 5
+_DELTA_LIMIT = 1 << 47
+# How often the upper half of a sequence number is sent once it cannot be told from the base.
+_WIDE_EVERY = 16
+_WIDE_AFTER = 1 << 14
+# A splice that replaces more bytes than this costs more than it is worth.
+_MAX_SPLICE = 32
+
+
+class Wire(Protocol):
+    """What the layers below say about the next datagram."""
+
+    @property
+    def next_counter(self) -> int:
+        """Return the counter that its record will have."""
+
+    def room(self, strong: bool, now_ns: int) -> int:
+        """
+        Return the most bytes of its body, >= 6.
+
+        :param strong: whether the far end can do nothing without it; what repair adds to such a
+            body must fit, too.
+        """
+
+    def bits(self, size: int, now_ns: int) -> int:
+        """Return the bits on the wire of a datagram whose body has ``size`` bytes."""
+
+
+class Cut(Protocol):
+    """A message on its way: `take` a body, send it, `advance`."""
+
+    @property
+    def left(self) -> int:
+        """Return the bytes that have not left yet; 0: all have."""
+
+    @property
+    def strong(self) -> bool:
+        """Return whether the far end can do nothing without the next body."""
+
+    def size(self, now_ns: int) -> int:
+        """Return the bytes of the next body."""
+
+    def take(self, now_ns: int) -> bytes:
+        """
+        Return the next body; the same again until `advance`.
+
+        :raises FramingError: when the message has become too long for its parts to be numbered.
+        """
+
+    def advance(self) -> None:
+        """Note that the body last taken has left."""
+
+
+class WholeCut:
+    """
+    A message of one body, which may tell the time when it leaves.
+
+    :param size: bytes of the body.
+    :param build: called with the time of departure; returns the body.
+    """
+
+    strong = True
+
+    def __init__(self, size: int, build: Callable[[int], bytes]) -> None:
+        """Keep what makes the body."""
+        self.left = size
+        self._build = build
+
+    def size(self, now_ns: int) -> int:
+        """Return the bytes of the body."""
+        return self.left
+
+    def take(self, now_ns: int) -> bytes:
+        """Return the body."""
+        return self._build(now_ns)
+
+    def advance(self) -> None:
+        """Note that it has left."""
+        self.left = 0
+
+
+class PartCut:
+    """
+    A message whose parts are all alike: an announcement or a bulk message.
+
+    :param wire: says how large the next body may be.
+    :param kind: `ANNOUNCEMENT` or `BULK`.
+    :param key: what follows the first byte of each body.
+    :param data: the message, at least one byte.
+    :param strong: whether it deserves strong protection.
+    """
+
+    def __init__(self, wire: Wire, kind: Kind, key: bytes, data: bytes, strong: bool) -> None:
+        """Begin with nothing sent."""
+        self._wire = wire
+        self._kind = kind
+        self._key = key
+        self._data = data
+        self._at = self._index = self._taken = 0
+        self.strong = strong
+
+    @property
+    def left(self) -> int:
+        """Return the bytes that have not left yet."""
+        return len(self._data) - self._at
+
+    def size(self, now_ns: int) -> int:
+        """Return the bytes of the next body."""
+        return min(self._wire.room(self.strong, now_ns), self._head_bytes() + self.left)
+
+    def total_bits(self, now_ns: int) -> int:
+        """Return what all that is left takes on the wire, as records are now."""
+        size = self.size(now_ns)
+        whole, rest = divmod(self.left, size - self._head_bytes())
+        last = self._wire.bits(self._head_bytes() + rest, now_ns) if rest else 0
+        return whole * self._wire.bits(size, now_ns) + last
+
+    def take(self, now_ns: int) -> bytes:
+        """Return the next body."""
+        self._taken = self.size(now_ns) - self._head_bytes()
+        if self._index >= MAX_PARTS:
+            raise FramingError(f'the message needs more than {MAX_PARTS} datagrams')
+        flags = FLAG_LAST if self._taken == self.left else 0
+        part = self._data[self._at:self._at + self._taken]
+        return b''.join((
+            bytes([head_byte(self._kind, flags)]), self._key, bytes([self._index]), part))
+
+    def advance(self) -> None:
+        """Note that the body last taken has left."""
+        self._at += self._taken
+        self._index += 1
+
+    def _head_bytes(self) -> int:
+        return 2 + len(self._key)
+
+
+class FrameCut:
+    """
+    A frame on its way.
+
+    :param wire: says how large the next body may be, and its counter.
+    :param camera_id: 0..255.
+    :param sequence: uint32.
+    :param flags: of the first body, without `FLAG_LAST`.
+    :param data: frame header and packet, or with `FLAG_SPLIT` what the far end makes it of.
+    :param base: how many of these bytes the far end needs at least.
+    """
+
+    def __init__(
+        self, wire: Wire, camera_id: int, sequence: int, flags: int, data: bytes, base: int,
+    ) -> None:
+        """Begin with nothing sent."""
+        self._wire = wire
+        self._key = struct.pack('>BH', camera_id, sequence & 0xFFFF)
+        self._flags = flags
+        self._data = data
+        self._base = base
+        self._at = self._index = self._taken = 0
+        self._first_counter = self._counter = 0
+
+    @property
+    def left(self) -> int:
+        """Return the bytes that have not left yet."""
+        return len(self._data) - self._at
+
+    @property
+    def strong(self) -> bool:
+        """Return whether the next body has bytes that the far end needs at least."""
+        return self._at < self._base
+
+    def size(self, now_ns: int) -> int:
+        """Return the bytes of the next body."""
+        return min(self._wire.room(self.strong, now_ns), self._head_bytes() + self.left)
+
+    def take(self, now_ns: int) -> bytes:
+        """Return the next body."""
+        if self._index >= MAX_PARTS:
+            raise FramingError(f'the frame needs more than {MAX_PARTS} datagrams')
+        self._counter = self._wire.next_counter
+        self._taken = self.size(now_ns) - self._head_bytes()
+        last = FLAG_LAST if self._taken == self.left else 0
+        if self._index == 0:
+            head = bytes([head_byte(Kind.FRAME, self._flags | last)]) + self._key
+        elif self._continues():
+            head = bytes([head_byte(Kind.CONTINUATION, last), self._index])
+        else:
+            head = b''.join((
+                bytes([head_byte(Kind.FRAGMENT, last)]), self._key, bytes([self._index])))
+        return head + self._data[self._at:self._at + self._taken]
+
+    def advance(self) -> None:
+        """Note that the body last taken has left."""
+        if self._index == 0:
+            self._first_counter = self._counter
+        self._at += self._taken
+        self._index += 1
+
+    def _continues(self) -> bool:
+        return self._wire.next_counter - self._first_counter == self._index
+
+    def _head_bytes(self) -> int:
+        if self._index == 0:
+            return _FIRST_BYTES
+        return _CONTINUATION_BYTES if self._continues() else _FRAGMENT_BYTES
+
+
+class FrameFramer:
+    """
+    Make frames ready to leave.
+
+    :param wire: says how large bodies may be.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        """Start with no frame sent."""
+        self._wire = wire
+        self._since_wide = [0] * 256
+
+    def plan(
+        self, header: FrameHeader, announcement: Announcement, length: int, now_ns: int,
+    ) -> tuple[int, int]:
+        """
+        Return how many datagrams a packet of ``length`` bytes would take, and their bits.
+
+        That is what it takes when nothing comes between and the records stay as they are. More
+        than `MAX_PARTS` datagrams: it cannot be sent.
+        """
+        room = self._wire.room(True, now_ns)
+        size = _FIRST_BYTES + self._header_bytes(header, announcement) + length
+        if size <= room:
+            return 1, self._wire.bits(size, now_ns)
+        whole, rest = divmod(size - room, room - _CONTINUATION_BYTES)
+        bits = (1 + whole) * self._wire.bits(room, now_ns)
+        if rest:
+            bits += self._wire.bits(_CONTINUATION_BYTES + rest, now_ns)
+        return 1 + whole + (rest > 0), bits
+
+    def base_room(self, header: FrameHeader, announcement: Announcement, now_ns: int) -> int:
+        """Return how long a base may be that the first datagram of a split frame carries."""
+        taken = _FIRST_BYTES + self._header_bytes(header, announcement) + 2
+        return self._wire.room(True, now_ns) - taken
+
+    def cut(
+        self, header: FrameHeader, announcement: Announcement, packet: bytes,
+        base: bytes | None = None,
+    ) -> FrameCut:
+        """
+        Return a frame that is ready to leave.
+
+        :param base: a packet of fewer layers, to be sent first and to be spliced into the whole
+            at the far end; not possible when `splice` finds no way.
+        """
+        flags, extra = self._frame_header(header, announcement)
+        wide = flags & FLAG_WIDE
+        self._since_wide[header.camera_id] = 0 if wide else self._since_wide[header.camera_id] + 1
+        spliced = None if base is None else splice(base, packet)
+        if spliced is None:
+            data = extra + packet
+            needed = len(data)
+        else:
+            flags |= FLAG_SPLIT
+            extra += struct.pack('>H', len(base))
+            data = b''.join((extra, base, spliced))
+            needed = len(extra) + len(base)
+        return FrameCut(
+            self._wire, header.camera_id, header.sequence, flags, data, needed)
+
+    def cut_announcement(self, announcement: Announcement) -> PartCut:
+        """Return an announcement that is ready to leave."""
+        key = struct.pack('>BH', announcement.camera.camera_id, announcement.hash)
+        return PartCut(self._wire, Kind.ANNOUNCEMENT, key, announcement.pack(), True)
+
+    def _header_bytes(self, header: FrameHeader, announcement: Announcement) -> int:
+        delta = header.stamp_ns - announcement.base_stamp_ns
+        reached = -_DELTA_LIMIT <= delta < _DELTA_LIMIT
+        return (9 if reached else 11) + (2 if self._is_wide(header, announcement) else 0)
+
+    def _is_wide(self, header: FrameHeader, announcement: Announcement) -> bool:
+        ahead = (header.sequence - announcement.base_sequence) % (1 << 32)
+        due = self._since_wide[header.camera_id] >= _WIDE_EVERY - 1
+        return ahead >= _WIDE_AFTER and due
+
+    def _frame_header(
+        self, header: FrameHeader, announcement: Announcement,
+    ) -> tuple[int, bytes]:
+        flags = 0
+        delta = header.stamp_ns - announcement.base_stamp_ns
+        if -_DELTA_LIMIT <= delta < _DELTA_LIMIT:
+            stamp = delta.to_bytes(6, 'big', signed=True)
+        else:
+            flags |= FLAG_ABSOLUTE
+            stamp = header.stamp_ns.to_bytes(8, 'big', signed=True)
+        wide = b''
+        if self._is_wide(header, announcement):
+            flags |= FLAG_WIDE
+            wide = struct.pack('>H', header.sequence >> 16)
+        digest = struct.pack('>H', announcement.hash)
+        return flags, digest + stamp + bytes([code_encode_ms(header.encode_ms)]) + wide
+
+
+def splice(base: bytes, whole: bytes) -> bytes | None:
+    """
+    Return what makes ``whole`` of ``base``: offset 1, length 1, bytes, rest.
+
+    The bytes replace as many of ``base`` from the offset on; the rest follows. None when the two
+    differ too far in, or in too much.
+    """
+    if len(base) >= len(whole):
+        return None
+    different = [at for at, (one, other) in enumerate(zip(base, whole)) if one != other]
+    first, end = (different[0], different[-1] + 1) if different else (0, 0)
+    if first > 255 or end - first > _MAX_SPLICE:
+        return None
+    return b''.join((bytes([first, end - first]), whole[first:end], whole[len(base):]))
+
+
+def unsplice(base: bytes, spliced: bytes) -> bytes:
+    """
+    Return the whole of which `splice` made ``spliced``.
+
+    :raises FramingError: when the two do not fit each other.
+    """
+    if len(spliced) < 3:
+        raise FramingError('splice is too short')
+    first, length = spliced[0], spliced[1]
+    if first + length > len(base) or len(spliced) < 3 + length:
+        raise FramingError('splice does not fit')
+    changed = spliced[2:2 + length]
+    return b''.join((base[:first], changed, base[first + length:], spliced[2 + length:]))

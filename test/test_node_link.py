@@ -1,6 +1,6 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated link of the bridge, its pump and its trace, without a ROS graph."""
+"""The link of the bridge, its pump and its trace, without a ROS graph."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from gsc_ros.link.endpoint import (
 from gsc_ros.link.framing import CameraAnnounce
 from gsc_ros.link.scheduler import FrameMessage
 from gsc_ros.nodes.bridge import Bridge
+from gsc_ros.nodes.link import Link
 from gsc_ros.nodes.pump import LinkPump
 from gsc_ros.nodes.schema import BridgeParameters, SimParameters
 from gsc_ros.nodes.trace import TraceFile
-from gsc_ros.nodes.transport import SimulatedLink
 import pytest
 import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -41,9 +41,11 @@ class Bench:
         self.arrived: list[Delivery] = []
         self.failures: list[Exception] = []
         self.event = threading.Condition()
-        self.link = SimulatedLink(settings, time.monotonic_ns(), trace.write if trace else None)
-        self.pump = LinkPump(self.link.rover, self.link.ground, self._take, self._fail)
-        self.pump.use(lambda rover, _: rover.announce(CameraAnnounce(0, 'front', 'optical')))
+        self.link = Link(settings, time.monotonic_ns(), trace.write if trace else None)
+        self.pump = LinkPump(self.link.ends, self.link.transports, self._fail)
+        self.rover, self.ground = self.pump.ends
+        self.rover.deliver = self.ground.deliver = self._take
+        self.rover.announce(CameraAnnounce(0, 'front', 'optical'))
         self.pump.start()
 
     def _take(self, delivery: Delivery) -> None:
@@ -59,7 +61,7 @@ class Bench:
             self.event.notify_all()
 
     def send(self, sequence: int, payload: bytes) -> None:
-        self.pump.offer(FrameMessage(
+        self.rover.offer_frame(FrameMessage(
             camera_id=0, priority=0, sequence=sequence, session=1, stamp_ns=10 ** 18 + sequence,
             ends=(len(payload),), render=lambda _: payload))
 
@@ -75,19 +77,19 @@ class Bench:
 def bench() -> Iterator[Bench]:
     bench = Bench(BridgeParameters(link_bps=1_000_000))
     yield bench
-    bench.pump.stop()
+    bench.pump.close()
 
 
 def test_a_request_of_the_ground_reaches_the_rover(bench: Bench):
-    assert bench.pump.request(b'a frame, please')
+    assert bench.ground.offer_control(b'a frame, please')
     bench.wait(lambda: ReceivedControl(b'a frame, please') in bench.arrived)
 
 
 def test_who_offers_a_frame_learns_that_it_is_refused(bench: Bench):
     def frame(camera_id: int) -> FrameMessage:
         return FrameMessage(camera_id, 0, 0, 1, 0, (7,), lambda _: b'payload')
-    assert bench.pump.offer(frame(0))
-    assert not bench.pump.offer(frame(1))
+    assert bench.rover.offer_frame(frame(0))
+    assert not bench.rover.offer_frame(frame(1))
 
 
 def test_frame_arrives_whole_with_its_stamp_and_announcement(bench: Bench):
@@ -117,7 +119,7 @@ def test_stopped_link_can_be_started_again(bench: Bench):
 def test_both_ends_count(bench: Bench):
     bench.send(1, b'payload')
     bench.wait(bench.frames)
-    rover, ground = bench.pump.statistics()
+    rover, ground = bench.rover.statistics(), bench.ground.statistics()
     assert (rover.sent_frames, ground.received_frames) == (1, 1)
     assert (rover.budget_bps, rover.burst_bits) == (1_000_000, 1_000_000)
 
@@ -126,10 +128,10 @@ def test_raised_rate_raises_the_channel_with_the_budget():
     slow = BridgeParameters(link_bps=800)
     bench = Bench(slow)
     fast = BridgeParameters(link_bps=1_000_000)
-    bench.pump.use(lambda _, now_ns: bench.link.change(fast, now_ns))
+    bench.rover.use(lambda _, now_ns: bench.link.change(fast, now_ns))
     bench.send(1, bytes(20_000))
     bench.wait(bench.frames)
-    bench.pump.stop()
+    bench.pump.close()
 
 
 @pytest.mark.parametrize('settings, burst_bits', [
@@ -140,7 +142,7 @@ def test_raised_rate_raises_the_channel_with_the_budget():
     (BridgeParameters(link_bps=20_000, burst_bits=2048), 2048),
 ])
 def test_burst_is_as_given_or_holds_two_datagrams(settings: BridgeParameters, burst_bits: int):
-    link = SimulatedLink(settings, 0, None)
+    link = Link(settings, 0, None)
     assert link.rover.statistics(0).burst_bits == burst_bits
 
 
@@ -149,8 +151,8 @@ def test_burst_that_holds_no_datagram_is_refused_with_the_reason(burst_bits: int
     settings = BridgeParameters(link_bps=20_000, burst_bits=burst_bits)
     reason = f'burst_bits must hold one full datagram of 2048 bits, got {burst_bits}'
     with pytest.raises(ValueError, match=reason):
-        SimulatedLink(settings, 0, None)
-    link = SimulatedLink(BridgeParameters(link_bps=9600), 0, None)
+        Link(settings, 0, None)
+    link = Link(BridgeParameters(link_bps=9600), 0, None)
     with pytest.raises(ValueError, match=reason):
         link.change(settings, 0)
     statistics = link.rover.statistics(0)
@@ -193,8 +195,8 @@ def test_bridge_refuses_a_burst_that_holds_no_datagram_while_it_runs(bridge: Bri
 def test_return_path_has_a_tenth_or_what_receipts_need_and_never_more_than_the_link(
         link_bps: int, return_bps: int):
     settings = BridgeParameters(link_bps=link_bps)
-    assert SimulatedLink(settings, 0, None).ground.statistics(0).budget_bps == return_bps
-    link = SimulatedLink(BridgeParameters(), 0, None)
+    assert Link(settings, 0, None).ground.statistics(0).budget_bps == return_bps
+    link = Link(BridgeParameters(), 0, None)
     link.change(settings, 0)
     assert link.ground.statistics(0).budget_bps == return_bps
 
@@ -205,11 +207,11 @@ def test_all_loss_delivers_nothing_and_the_trace_keeps_the_budget(tmp_path: Path
     bench.send(1, bytes(2000))
 
     def departed() -> bool:
-        return bench.pump.statistics()[0].sent_frames == 1
+        return bench.rover.statistics().sent_frames == 1
     end = time.monotonic() + PATIENCE_S
     while not departed() and time.monotonic() < end:
         time.sleep(0.01)
-    bench.pump.stop()
+    bench.pump.close()
     trace.close()
     assert departed() and not bench.arrived
     departures = read_trace(tmp_path / 'trace.csv')

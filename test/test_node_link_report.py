@@ -4,25 +4,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from gsc_ros.link.statistic import LinkStatistics
+from gsc_ros.msg import LinkStatus
 from gsc_ros.nodes.diagnostic import Level, Report
-from gsc_ros.nodes.link_report import LinkReporter
+from gsc_ros.nodes.link import Link
+from gsc_ros.nodes.link_report import LinkReporter, status_message
 from gsc_ros.nodes.schema import BridgeParameters
-from gsc_ros.nodes.transport import SimulatedLink
 import pytest
 
 
 def idle(link_bps: int = 20_000) -> LinkStatistics:
     """Return the statistics of a link that works and has nothing to do."""
-    link = SimulatedLink(BridgeParameters(link_bps=link_bps), 0, None)
+    link = Link(BridgeParameters(link_bps=link_bps), 0, None)
     return replace(link.rover.statistics(0), connected=True, sent_datagrams=1)
 
 
-def last(*snapshots: LinkStatistics, changes: int = 0) -> Report:
+def last(*snapshots: LinkStatistics, changes: int = 0, secure: bool = False) -> Report:
     """Return the report of the last of some snapshots, a second apart."""
-    reporter = LinkReporter()
+    reporter = LinkReporter(secure)
     reports = [reporter.report(now, 100.0 + n, n * changes) for n, now in enumerate(snapshots)]
     return reports[-1]
 
@@ -62,3 +63,39 @@ def test_slow_link_is_full_also_between_two_datagrams():
     snapshots = [replace(idle(100), dropped_superseded=n, sent_bits=2048 * (n // 20),
                          utilisation=0.0) for n in range(100)]
     assert last(*snapshots).message == 'link full'
+
+
+@pytest.mark.parametrize('change, secure, message', [
+    ({'connected': False, 'forged': 3}, True, 'not heard: datagrams fail authentication'),
+    ({'connected': False, 'forged': 3}, False, 'not heard: datagrams arrive damaged'),
+    ({'connected': False, 'unconfirmed': 3}, True, 'ours do not reach it'),
+    ({'forged': 3}, True, 'carrying, but datagrams fail authentication'),
+    ({'forged': 3}, False, 'carrying, but datagrams arrive damaged'),
+])
+def test_report_names_what_is_wrong_with_what_arrives(
+    change: dict[str, object], secure: bool, message: str,
+):
+    report = last(idle(), replace(idle(), **change), secure=secure)
+    assert report.level is Level.WARN and message in report.message
+
+
+def test_old_forgeries_are_not_reported_again():
+    forged = replace(idle(), forged=3)
+    assert last(idle(), forged, forged, secure=True).message == 'carrying'
+
+
+def test_every_figure_of_the_status_message_comes_from_the_statistics():
+    # What the bridge itself adds.
+    own = {'header', 'role', 'transport', 'security', 'dropped_reference'}
+    assert set(LinkStatus.get_fields_and_field_types()) - own <= set(asdict(idle()))
+
+
+def test_status_says_who_speaks_and_with_both_ends_here_what_arrived_on_the_ground():
+    settings = BridgeParameters(security='chacha20-poly1305')
+    rover = replace(idle(), sent_bits=5, forged=1, received_frames=0)
+    ground = replace(idle(), sent_bits=6, forged=2, received_frames=3)
+    status = status_message(settings, rover, ground)
+    assert (status.role, status.transport) == ('both', 'sim')
+    assert status.security == 'chacha20-poly1305'
+    assert (status.sent_bits, status.forged, status.received_frames) == (5, 2, 3)
+    assert status.delivered_messages == 3

@@ -1,14 +1,22 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What limits a link, told from its statistics."""
+"""What limits a link, told from its statistics; what its status message says."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import asdict
 
+from gsc_ros.link.spool_receiver import SpoolReceiver
+from gsc_ros.link.spool_sender import SpoolSender
 from gsc_ros.link.statistic import LinkStatistics
+from gsc_ros.link.transports import Transport
+from gsc_ros.link.transports.sim import SimTransport
+from gsc_ros.msg import LinkStatus
 from gsc_ros.nodes.diagnostic import Level, Report
+from gsc_ros.nodes.link_security import security_of
+from gsc_ros.nodes.schema import BridgeParameters
 
 # A link of which less is used has room: frames that are dropped then wait for something else.
 FULL_SHARE = 0.5
@@ -18,13 +26,22 @@ WINDOW_BURSTS = 4
 MAX_HISTORY = 1000
 # Announcements that have changed within the window, to be called a habit.
 MANY_CHANGES = 2
+# What the status says of arrivals; with both ends in one process, of those on the ground.
+RECEIVED = frozenset((
+    'received_frames', 'received_datagrams', 'received_bits', 'recovered', 'incomplete',
+    'unannounced', 'forged', 'replayed', 'unconfirmed', 'malformed'))
 
 
 class LinkReporter:
     """Compares each snapshot with those before it."""
 
-    def __init__(self) -> None:
-        """Begin before the first snapshot."""
+    def __init__(self, secure: bool = False) -> None:
+        """
+        Begin before the first snapshot.
+
+        :param secure: whether datagrams are authenticated; else only damage makes them fail.
+        """
+        self._failing = 'fail authentication: another key?' if secure else 'arrive damaged'
         self._before: LinkStatistics | None = None
         # Time, bits sent and announcements changed up to then.
         self._history: deque[tuple[float, int, int]] = deque(maxlen=MAX_HISTORY)
@@ -50,18 +67,68 @@ class LinkReporter:
         elif (lost or now.layers_shed > before.layers_shed) and self._full(now):
             level, message = Level.WARN if lost else Level.OK, 'link full'
         elif now.sent_datagrams and not now.connected:
-            level, message = Level.WARN, 'far side not heard'
+            level, message = Level.WARN, self._why_unheard(now, before)
         elif lost and changes - self._history[0][2] >= MANY_CHANGES:
             level, message = Level.WARN, (
                 'waiting for announcements: calibration, frame_id or session keeps changing')
         elif lost:
             level, message = Level.WARN, 'frames wait although the budget is not used'
+        elif now.forged > before.forged:
+            level, message = Level.WARN, f'carrying, but datagrams {self._failing}'
         else:
             level, message = Level.OK, 'carrying'
         return Report('link', level, message, asdict(now))
+
+    def _why_unheard(self, now: LinkStatistics, before: LinkStatistics) -> str:
+        if now.forged > before.forged:
+            return f'far side not heard: datagrams {self._failing}'
+        if now.unconfirmed > before.unconfirmed:
+            return 'far side not heard: its datagrams arrive, but ours do not reach it'
+        return 'far side not heard'
 
     def _full(self, now: LinkStatistics) -> bool:
         """Return whether much of the budget is used now, or has been on the average."""
         (first_s, first_bits, _), (last_s, last_bits, _) = self._history[0], self._history[-1]
         average_bps = (last_bits - first_bits) / max(last_s - first_s, 1.0)
         return max(average_bps / now.budget_bps, now.utilisation) >= FULL_SHARE
+
+
+def transport_reports(transports: Iterable[Transport]) -> Iterable[Report]:
+    """Yield the state of each transport that reaches beyond this process."""
+    for transport in transports:
+        if not isinstance(transport, SimTransport):
+            level = Level.WARN if transport.trouble else Level.OK
+            yield Report('transport', level, transport.trouble or 'open', asdict(transport.counter))
+
+
+def spool_reports(ends: Iterable[object]) -> Iterable[Report]:
+    """Yield the state of the spools among the ends of the link."""
+    for end in ends:
+        if isinstance(end, (SpoolSender, SpoolReceiver)):
+            statistics = end.statistics_of_spool()
+            sends = isinstance(end, SpoolSender)
+            message = statistics.trouble or (
+                f'{statistics.phase.value}, {statistics.frames} frames wait' if sends else 'open')
+            yield Report(
+                'spool' if sends else 'spool on the ground',
+                Level.ERROR if statistics.trouble else Level.OK, message, asdict(statistics))
+
+
+def status_message(settings: BridgeParameters, sending: LinkStatistics,
+                   receiving: LinkStatistics) -> LinkStatus:
+    """
+    Return the status of the link, without its stamp.
+
+    :param sending: statistics of this process's end that sends frames, or of its only end.
+    :param receiving: statistics of the end that they arrive at, where it is here, else the same.
+    """
+    status = LinkStatus(
+        role=settings.role, transport=settings.transport, security=security_of(settings))
+    for statistics, received in ((sending, False), (receiving, True)):
+        for name, value in asdict(statistics).items():
+            # The statistics hold more than the message.
+            if hasattr(status, name) and (name in RECEIVED) == received:
+                setattr(status, name, value)
+    if receiving is not sending:
+        status.delivered_messages = receiving.received_frames
+    return status

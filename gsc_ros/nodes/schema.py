@@ -5,16 +5,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from gsc_ros.codec import text
 from gsc_ros.codec.caption.captioner import CaptionerName, CaptionerSettings, Quantization
 from gsc_ros.codec.caption.schedule import SCENE_THRESHOLD
 from gsc_ros.codec.error import CodecError
+from gsc_ros.link.cipher import Suite
 from gsc_ros.nodes.parameter import camera_list, group, parameter, topic_refusal
+from gsc_ros.nodes.transport_schema import (
+    SerialParameters,
+    SimParameters,
+    SpoolParameters,
+    UdpParameters,
+)
 
 # The largest image that a packet can hold.
 MAX_PIXELS = 8192 * 8192
 CAPTIONING = CaptionerSettings()
+# How the nodes spell what protects the datagrams.
+SUITES = {'none': Suite.NONE, 'aes-ccm': Suite.AES_CCM,
+          'chacha20-poly1305': Suite.CHACHA20_POLY1305}
+
+
+class Role(Enum):
+    """Which end of the link a bridge is."""
+
+    BOTH = 'both'
+    ROVER = 'rover'
+    GROUND = 'ground'
 
 
 def max_pixels(description: str) -> int:
@@ -61,6 +80,12 @@ class SenderParameters:
         0, 'Wider images are scaled down to this width in pixels; 0 keeps them.',
         minimum=0, maximum=8192, live=True)
     max_pixels: int = max_pixels('Larger images are refused unread; pixels.')
+    region_ring_s: float = parameter(
+        30.0, 'Seconds for which originals are kept, so that the ground can ask for a region of '
+        'one; 0 keeps none.', minimum=0, maximum=3600, live=True)
+    region_ring_mb: int = parameter(
+        64, 'Memory for the originals of all cameras, in MB; where it is full they are thinned '
+        'out.', minimum=1, maximum=65_536, live=True)
     captioner: str = parameter(
         'fixed', 'Who writes the captions: nobody, the parameter caption, a model in this process, '
         'or an OpenAI-compatible endpoint.', choices=tuple(name.value for name in CaptionerName))
@@ -128,31 +153,23 @@ class SenderCameraParameters:
 
 
 @dataclass(frozen=True)
-class SimParameters:
-    """Parameters `sim.*` of the bridge: the channel that the transport `sim` simulates."""
-
-    rate_bps: int = parameter(
-        0, 'Bits per second that the channel carries; 0 is link_bps.', minimum=0, maximum=10 ** 9)
-    delay_ms: float = parameter(
-        0.0, 'One-way delay in milliseconds.', minimum=0, maximum=3_600_000)
-    jitter_ms: float = parameter(
-        0.0, 'Further delay, uniform from 0 to this, in milliseconds.', minimum=0, maximum=60_000)
-    loss: float = parameter(0.0, 'Share of datagrams lost.', minimum=0, maximum=1)
-    seed: int = parameter(0, 'Seed of loss and jitter.', minimum=0, maximum=2 ** 31 - 1)
-
-
-@dataclass(frozen=True)
 class BridgeParameters:
     """Parameters of the bridge."""
 
     cameras: tuple[str, ...] = camera_list('Cameras to carry, as named in the sender.')
     autostart: bool = parameter(True, 'Configure and activate by itself.', read_only=True)
+    role: str = parameter(
+        'both', 'Which end of the link this is: rover, ground, or both in one process, which needs '
+        'the transport sim.', choices=tuple(role.value for role in Role))
     link_bps: int = parameter(
-        20_000, 'Hard budget of the link in bits per second, every header included.',
+        20_000, 'Hard budget of what leaves the rover in bits per second, every header included.',
         minimum=10, maximum=10 ** 9, live=True)
+    return_bps: int = parameter(
+        0, 'Hard budget of what leaves the ground in bits per second; 0 is a tenth of link_bps, at '
+        'least 50.', minimum=0, maximum=10 ** 9, live=True)
     burst_bits: int = parameter(
-        0, 'Bits that may leave at once after a pause; 0 is one second of link_bps, at least 4096.',
-        minimum=0, maximum=2 ** 31 - 1, live=True)
+        0, 'Bits that may leave the rover at once after a pause; 0 is one second of link_bps, at '
+        'least 4096.', minimum=0, maximum=2 ** 31 - 1, live=True)
     mtu: int = parameter(
         256, 'Bytes of a datagram, at most.', minimum=32, maximum=1500)
     target_fps: float = parameter(
@@ -170,9 +187,43 @@ class BridgeParameters:
         'ground', 'Topic prefix of what arrives on the far side.', constraint='a relative topic',
         check=topic_refusal)
     trace_file: str = parameter(
-        '', 'CSV file of every departure (time_ns, bits, kind), for audits; empty for none.')
-    transport: str = parameter('sim', 'What carries the datagrams.', choices=('sim',))
+        '', 'CSV file of every departure (time_ns, bits, kind) of this side, for audits; empty for '
+        'none.')
+    security: str = parameter(
+        'auto', 'Encryption and authentication of every datagram; auto is none for sim and aes-ccm '
+        'for all that leaves the machine.', choices=('auto', *SUITES))
+    key_file: str = parameter(
+        '', 'File of the keys, the same on both sides: gsc keys new FILE makes one. Setting it '
+        'again reads it again.', live=True)
+    repair: str = parameter(
+        'auto', 'How lost datagrams are made up for: parity sent along (fec), repeats on demand '
+        '(nack), or whichever suits loss, round trip and deadline.',
+        choices=('auto', 'fec', 'nack', 'none'))
+    repair_share: float = parameter(
+        0.3, 'Share of the budget that parity may take, and that repeats may take, at most.',
+        minimum=0, maximum=0.5)
+    useful_s: float = parameter(
+        2.0, 'Seconds after which a repair comes too late for a frame.', minimum=0.05,
+        maximum=86_400)
+    reorder_ms: float = parameter(
+        30.0, 'Milliseconds after which a datagram counts as lost that later ones have overtaken; '
+        'at least the jitter of the path.', minimum=0, maximum=3_600_000)
+    remote_parameters: tuple[str, ...] = parameter(
+        ('sender.max_fps', 'sender.*.max_fps', 'sender.max_bytes', 'sender.*.max_bytes',
+         'sender.quantizer', 'sender.*.quantizer', 'sender.max_width', 'sender.*.max_width',
+         'sender.caption', 'bridge.target_fps'),
+        "Parameters of the rover's nodes that the ground may set, as <node>.<parameter>; * stands "
+        'for one word.', live=True)
+    remote_timeout_s: float = parameter(
+        10.0, 'Seconds after which a parameter change that the rover has not answered counts as '
+        'failed.', minimum=0.1, maximum=3600, live=True)
+    transport: str = parameter(
+        'sim', 'What carries the datagrams; spool keeps the frames on disk until they have '
+        'arrived.', choices=('sim', 'udp', 'serial', 'spool'))
     sim: SimParameters = group(SimParameters)
+    udp: UdpParameters = group(UdpParameters)
+    serial: SerialParameters = group(SerialParameters)
+    spool: SpoolParameters = group(SpoolParameters)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,182 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ends of the link that this process holds, as the parameters of the bridge describe them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from gsc_ros.link.audit import Departure
+from gsc_ros.link.cipher import Direction
+from gsc_ros.link.endpoint import Endpoint
+from gsc_ros.link.endpoint_config import EndpointConfig
+from gsc_ros.link.message import CameraPolicy
+from gsc_ros.link.record import RecordConfig
+from gsc_ros.link.redundancy import RepairConfig, RepairMode
+from gsc_ros.link.security import KeyRing
+from gsc_ros.link.spool_incoming import IncomingStore
+from gsc_ros.link.spool_outgoing import OutgoingStore
+from gsc_ros.link.spool_receiver import SpoolReceiver
+from gsc_ros.link.spool_sender import SpoolSender
+from gsc_ros.link.spool_store import SpoolError
+from gsc_ros.link.transports import Transport
+from gsc_ros.link.transports.sim import SimTransport
+from gsc_ros.nodes.link_security import carrier_of, key_ring, suite_of
+from gsc_ros.nodes.schema import BridgeParameters, Role
+from gsc_ros.nodes.transport import channel_bps, open_simulation, open_transport
+from gsc_ros.nodes.transport_schema import SpoolParameters
+
+MIN_BURST_BITS = 4096
+# The way back carries receipts, heartbeats and requests, and has a budget of its own: this part of
+# link_bps, but as much as lets the rover hear the ground within the 6 s after which it counts as
+# silent, and never more than link_bps.
+RETURN_PART = 10
+MIN_RETURN_BPS = 50
+
+
+class Link:
+    """
+    The rover's end, the ground's end, or both.
+
+    `rover` and `ground` are the ends that live here, `transports` what carries their datagrams.
+    """
+
+    def __init__(self, settings: BridgeParameters, now_ns: int,
+                 trace: Callable[[Departure], None] | None) -> None:
+        """
+        Make the ends.
+
+        :param now_ns: time of the steady clock.
+        :param trace: called with every departure, from the rover where both ends are here.
+        :raises ValueError: when the parameters do not describe a link; the message says the cure.
+        :raises OSError: when a file, a port or an address cannot be opened.
+        :raises SpoolError: when the spool cannot be used.
+        """
+        role, carrier = Role(settings.role), carrier_of(settings)
+        if (role is Role.BOTH) != (carrier == 'sim'):
+            raise ValueError(
+                'a simulated channel joins both ends in one process: with transport sim the role '
+                'is both, with any other it is rover or ground')
+        self.rover: Endpoint | SpoolSender | None = None
+        self.ground: Endpoint | SpoolReceiver | None = None
+        self._stores: list[OutgoingStore | IncomingStore] = []
+        keys = key_ring(settings)
+        self.transports: tuple[Transport, ...] = (
+            open_simulation(settings, now_ns) if role is Role.BOTH
+            else (open_transport(settings, carrier),))
+        try:
+            if role is not Role.GROUND:
+                self.rover = Endpoint(
+                    self._rover_config(settings, keys), self.transports[0], now_ns, trace)
+            if role is not Role.ROVER:
+                self.ground = Endpoint(
+                    self._ground_config(settings, keys), self.transports[-1], now_ns,
+                    trace if role is Role.GROUND else None)
+            if settings.transport == 'spool':
+                self._spool(settings.spool, now_ns)
+        except (ValueError, SpoolError):
+            self.close()
+            raise
+
+    @property
+    def ends(self) -> tuple[Endpoint | SpoolSender | SpoolReceiver, ...]:
+        """The ends that live here, the one that sends frames first."""
+        return tuple(end for end in (self.rover, self.ground) if end is not None)
+
+    def change(self, settings: BridgeParameters, now_ns: int) -> None:
+        """
+        Take over the live parameters: the budgets, and how frames are cut to them.
+
+        :raises ValueError: when `burst_bits` is set but cannot hold one full datagram; nothing
+            has changed then.
+        """
+        if self.rover is not None:
+            self.rover.set_rate(settings.link_bps, now_ns, self._burst_bits(settings))
+            for number in range(len(settings.cameras)):
+                self.rover.set_policy(number, _policy(settings))
+        if self.ground is not None:
+            self.ground.set_rate(return_bps(settings), now_ns)
+        for transport in self.transports[:1]:
+            if isinstance(transport, SimTransport):
+                transport.set_rate(channel_bps(settings), now_ns)
+
+    def change_keys(self, keys: KeyRing) -> None:
+        """Seal and open with other keys from now on."""
+        for end in self.ends:
+            end.set_keys(keys)
+
+    @property
+    def set_aside(self) -> tuple[Path, ...]:
+        """Spools that turned out to be damaged when they were opened, as they are called now."""
+        return tuple(store.aside for store in self._stores if store.aside is not None)
+
+    def close(self) -> None:
+        """Release ports, sockets and files."""
+        for store in self._stores:
+            # What could not be made durable is reported while the link runs.
+            with suppress(SpoolError):
+                store.close()
+        for transport in self.transports:
+            transport.close()
+
+    def burst_refusal(self, burst_bits: int) -> str | None:
+        """Return why an operator's `burst_bits` cannot be kept to, or None; 0 leaves the choice."""
+        transport = self.transports[0]
+        datagram_bits = transport.wire_bits(transport.mtu)
+        return None if burst_bits == 0 or burst_bits >= datagram_bits else (
+            f'{burst_bits} cannot hold one full datagram of {datagram_bits} bits: give more, or a '
+            'smaller mtu')
+
+    def _spool(self, settings: SpoolParameters, now_ns: int) -> None:
+        """Put the disk in front of the ends."""
+        if not settings.file:
+            raise ValueError('spool.file is empty: name a file in which frames can wait')
+        path, quota_bytes = Path(settings.file).expanduser(), settings.quota_mb * 10 ** 6
+        if self.rover is not None:
+            self._stores.append(OutgoingStore(path, quota_bytes))
+            self.rover = SpoolSender(self.rover, self._stores[-1], now_ns)
+        if self.ground is not None:
+            # Both ends in one process have a file each.
+            path = path.with_name(path.name + '.ground') if self.rover is not None else path
+            self._stores.append(IncomingStore(path, quota_bytes))
+            self.ground = SpoolReceiver(self.ground, self._stores[-1], now_ns)
+
+    def _rover_config(self, settings: BridgeParameters, keys: KeyRing | None) -> EndpointConfig:
+        return EndpointConfig(
+            rate_bps=settings.link_bps, burst_bits=self._burst_bits(settings),
+            policy=_policy(settings), expiry_ns=round(settings.deadline_s * 1e9),
+            announce_period_ns=round(settings.announce_period_s * 1e9),
+            record=RecordConfig(Direction.ROVER, suite_of(settings), keys),
+            repair=_repair(settings))
+
+    @staticmethod
+    def _ground_config(settings: BridgeParameters, keys: KeyRing | None) -> EndpointConfig:
+        return EndpointConfig(
+            rate_bps=return_bps(settings),
+            record=RecordConfig(Direction.GROUND, suite_of(settings), keys),
+            repair=_repair(settings))
+
+    def _burst_bits(self, settings: BridgeParameters) -> int:
+        """Return the burst as the operator bounds it, or one that holds two full datagrams."""
+        transport = self.transports[0]
+        return settings.burst_bits or max(
+            settings.link_bps, MIN_BURST_BITS, 2 * transport.wire_bits(transport.mtu))
+
+
+def return_bps(settings: BridgeParameters) -> int:
+    """Return the budget of the way back in bit/s."""
+    return settings.return_bps or max(
+        settings.link_bps // RETURN_PART, min(MIN_RETURN_BPS, settings.link_bps))
+
+
+def _policy(settings: BridgeParameters) -> CameraPolicy:
+    return CameraPolicy(target_fps=settings.target_fps, min_layers=settings.min_layers)
+
+
+def _repair(settings: BridgeParameters) -> RepairConfig:
+    return RepairConfig(
+        mode=RepairMode(settings.repair), fec_share=settings.repair_share,
+        nack_share=settings.repair_share, useful_ns=round(settings.useful_s * 1e9),
+        reorder_ns=round(settings.reorder_ms * 1e6))

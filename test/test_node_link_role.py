@@ -1,0 +1,176 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The link that the bridge's parameters describe: roles, transports, keys, and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+import socket
+import threading
+import time
+
+from gsc_ros.link.cipher import Suite
+from gsc_ros.link.endpoint import Delivery, ReceivedControl, ReceivedFrame
+from gsc_ros.link.framing import CameraAnnounce
+from gsc_ros.link.scheduler import FrameMessage
+from gsc_ros.link.security import KeyRing
+from gsc_ros.nodes.link import Link
+from gsc_ros.nodes.link_security import security_of, suite_of
+from gsc_ros.nodes.pump import LinkPump, SharedEnd
+from gsc_ros.nodes.schema import BridgeParameters
+from gsc_ros.nodes.transport_schema import (
+    SerialParameters,
+    SpoolParameters,
+    UdpParameters,
+)
+import pytest
+
+PATIENCE_S = 20.0
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> str:
+    path = tmp_path / 'link.keys'
+    KeyRing.random().save(path, new=True)
+    return str(path)
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def refused(settings: BridgeParameters) -> str:
+    """Return why a link is refused."""
+    with pytest.raises((ValueError, OSError)) as caught:
+        Link(settings, 0, None)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize('settings', [
+    BridgeParameters(role='both', transport='udp'),
+    BridgeParameters(role='both', transport='serial'),
+    BridgeParameters(role='rover', transport='sim'),
+    BridgeParameters(role='ground', transport='spool', spool=SpoolParameters(carrier='sim')),
+])
+def test_one_process_holds_both_ends_of_a_simulated_link_and_of_no_other(
+        settings: BridgeParameters):
+    assert 'sim' in refused(settings) and 'role' in refused(settings)
+
+
+@pytest.mark.parametrize('settings', [
+    BridgeParameters(role='rover', transport='udp', udp=UdpParameters(peers='127.0.0.1:9')),
+    BridgeParameters(role='ground', transport='serial', serial=SerialParameters('/dev/null')),
+    BridgeParameters(role='rover', transport='udp', security='chacha20-poly1305'),
+])
+def test_what_leaves_the_machine_needs_keys_and_the_refusal_says_how_to_make_them(
+        settings: BridgeParameters):
+    assert 'gsc keys new' in refused(settings)
+
+
+def test_a_key_file_that_is_not_there_or_that_others_can_read_is_refused(key_file: str):
+    settings = BridgeParameters(role='ground', transport='udp', key_file=key_file + '.gone')
+    assert 'gsc keys new' in refused(settings)
+    Path(key_file).chmod(0o644)
+    assert key_file in refused(replace(settings, key_file=key_file))
+
+
+def test_without_security_a_peer_must_be_named():
+    settings = BridgeParameters(role='ground', transport='udp', security='none')
+    assert 'udp.peers' in refused(settings)
+
+
+def test_a_serial_link_needs_a_port(key_file: str):
+    settings = BridgeParameters(role='ground', transport='serial', key_file=key_file)
+    assert 'serial.port' in refused(settings)
+
+
+def test_a_port_that_is_taken_is_named(key_file: str):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(('127.0.0.1', 0))
+        settings = BridgeParameters(
+            role='ground', transport='udp', key_file=key_file,
+            udp=UdpParameters(bind=f'127.0.0.1:{taken.getsockname()[1]}'))
+        assert '127.0.0.1' in refused(settings)
+
+
+@pytest.mark.parametrize('transport, security, suite', [
+    ('sim', 'auto', Suite.NONE),
+    ('udp', 'auto', Suite.AES_CCM),
+    ('serial', 'auto', Suite.AES_CCM),
+    ('spool', 'auto', Suite.AES_CCM),
+    ('udp', 'none', Suite.NONE),
+    ('sim', 'chacha20-poly1305', Suite.CHACHA20_POLY1305),
+])
+def test_security_is_on_by_itself_for_all_that_leaves_the_machine(
+        transport: str, security: str, suite: Suite):
+    settings = BridgeParameters(transport=transport, security=security)
+    assert suite_of(settings) is suite
+    assert security_of(settings) in ('none', 'aes-ccm', 'chacha20-poly1305')
+
+
+@pytest.mark.parametrize('link_bps, return_bps, expected', [
+    (20_000, 0, 2000), (20_000, 700, 700), (100, 0, 50)])
+def test_the_ground_keeps_to_the_budget_of_the_way_back(
+        key_file: str, link_bps: int, return_bps: int, expected: int):
+    settings = BridgeParameters(
+        role='ground', transport='udp', key_file=key_file, link_bps=link_bps,
+        return_bps=return_bps, udp=UdpParameters(bind='127.0.0.1:0'))
+    with closing(Link(settings, 0, None)) as link:
+        assert link.rover is None
+        assert link.ground.statistics(0).budget_bps == expected
+
+
+@contextmanager
+def running(settings: BridgeParameters, arrived: list[Delivery],
+            event: threading.Condition) -> Iterator[SharedEnd]:
+    """Run one end of a link; what reaches it is added to `arrived`."""
+    def take(delivery: Delivery) -> None:
+        with event:
+            arrived.append(delivery)
+            event.notify_all()
+
+    def fail(error: Exception) -> None:
+        take(error)
+
+    with closing(Link(settings, time.monotonic_ns(), None)) as link:
+        with closing(LinkPump(link.ends, link.transports, fail)) as pump:
+            pump.ends[0].deliver = take
+            pump.start()
+            yield pump.ends[0]
+
+
+def test_two_processes_worth_of_link_join_over_udp_and_the_ground_learns_where_the_rover_is(
+        key_file: str):
+    address = f'127.0.0.1:{free_port()}'
+    event = threading.Condition()
+    at_rover: list[Delivery] = []
+    at_ground: list[Delivery] = []
+    common = BridgeParameters(
+        role='ground', transport='udp', key_file=key_file, link_bps=1_000_000,
+        udp=UdpParameters(bind=address))
+    with running(common, at_ground, event) as ground, running(
+            replace(common, role='rover', udp=UdpParameters('127.0.0.1:0', address)),
+            at_rover, event) as rover:
+        rover.announce(CameraAnnounce(0, 'front', 'optical'))
+        with event:
+            # What leaves before the ends have met is lost.
+            for sequence in range(round(PATIENCE_S / 0.1)):
+                rover.offer_frame(FrameMessage(
+                    camera_id=0, priority=0, sequence=sequence, session=1, stamp_ns=10 ** 18,
+                    ends=(1000,), render=lambda _: bytes(1000)))
+                if event.wait_for(lambda: any(
+                        isinstance(item, ReceivedFrame) for item in at_ground), 0.1):
+                    break
+            else:
+                raise AssertionError(f'no frame has arrived, but {at_ground}')
+        assert ground.offer_control(b'more, please')
+        with event:
+            assert event.wait_for(
+                lambda: ReceivedControl(b'more, please') in at_rover, PATIENCE_S)
+        assert not any(isinstance(item, Exception) for item in (*at_rover, *at_ground))
+        assert ground.statistics().connected and ground.statistics().forged == 0

@@ -27,12 +27,12 @@ from gsc_ros.msg import GscFrame, GscStatus, LinkStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 import rclpy
 from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -47,13 +47,14 @@ Value = TypeVar('Value')
 
 
 def free_domain() -> int:
-    """Return a ROS domain whose discovery port nobody on this machine has open."""
+    """Return a ROS domain in which nobody on this machine can be found."""
     start = os.getpid() % 100
     for offset in range(100):
         domain = 1 + (start + offset) % 100
+        # The port on which a domain's first participant hears others of its kind (RTPS 9.6.1.1).
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
-                probe.bind(('', 7400 + 250 * domain))
+                probe.bind(('', 7400 + 250 * domain + 10))
             except OSError:
                 continue
             return domain
@@ -247,6 +248,14 @@ class Probe:
         answer = self._call(SetParameters, f'{node}/set_parameters', request, PATIENCE_S)
         assert answer is not None, f'{node} does not answer'
         return answer.results[0].successful, answer.results[0].reason
+
+    def parameter(self, node: str, name: str) -> object:
+        """Return the value of a parameter."""
+        answer = self._call(
+            GetParameters, f'{node}/get_parameters', GetParameters.Request(names=[name]),
+            PATIENCE_S)
+        assert answer is not None, f'{node} does not answer'
+        return parameter_value_to_python(answer.values[0])
 
     def _call(self, service: type, name: str, request: object, patience_s: float) -> Any:
         if name not in self._clients:

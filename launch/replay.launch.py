@@ -1,6 +1,10 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Play a recording as a camera through the whole graph on this machine."""
+"""
+Play a recording as a camera through the whole graph on this machine.
+
+With another transport than sim, and receiver:=false, to the ground station on another machine.
+"""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
@@ -41,10 +45,13 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'log_level', default_value='info', choices=['debug', 'info', 'warn', 'error', 'fatal'],
             description='Least severity that is logged'),
-        # Its further arguments (params_file, ground_params_file, link, autostart) are ours as well.
+        DeclareLaunchArgument(
+            'receiver', default_value='true', choices=['true', 'false'],
+            description='Start the ground side on this machine too; needs the transport sim'),
+        # Its further arguments (params_file, ground_params_file, link, transport, peers, key_file,
+        # autostart ...) are ours as well.
         IncludeLaunchDescription(
-            PathJoinSubstitution([share, 'launch', 'rover.launch.py']),
-            launch_arguments={'receiver': 'true'}.items()),
+            PathJoinSubstitution([share, 'launch', 'rover.launch.py'])),
         # The player is the source of the time: it does not run on it.
         Node(
             package='gsc_ros', executable='player', name='player', output='screen',

@@ -1,6 +1,11 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Start the rover's side, sender and bridge; with receiver:=true the ground side as well."""
+"""
+Start the rover's side, sender and bridge.
+
+With transport sim the bridge holds both ends of the link, and receiver:=true starts the ground side
+on this machine as well. With any other transport the ground is another machine (ground.launch.py).
+"""
 
 from launch import LaunchDescription
 from launch.actions import (
@@ -9,10 +14,20 @@ from launch.actions import (
     SetEnvironmentVariable,
 )
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import (
+    EnvironmentVariable,
+    LaunchConfiguration,
+    PathJoinSubstitution,
+    PythonExpression,
+)
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+
+def text(argument: str) -> ParameterValue:
+    """Return an argument as a parameter that is text, whatever it looks like."""
+    return ParameterValue(LaunchConfiguration(argument), value_type=str)
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -30,17 +45,35 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'params_file', default_value=PathJoinSubstitution([config, 'rover.yaml']),
             description='YAML file with the parameters of sender and bridge; what it gives wins '
-                        'over the link preset'),
+                        'over the link preset and over the arguments below'),
         DeclareLaunchArgument(
             'ground_params_file', default_value=PathJoinSubstitution([config, 'ground.yaml']),
             description='With receiver:=true, YAML file with the parameters of the receiver'),
         DeclareLaunchArgument(
             'link', default_value='plain',
-            choices=['plain', 'iridium', 'lora', 'modem900', 'acoustic', 'mars_relay'],
+            choices=[
+                'plain', 'iridium', 'lora', 'nbiot', 'modem900', 'fading', 'acoustic', 'mars_relay'],
             description='Link preset: a file of config/links without its .yaml'),
         DeclareLaunchArgument(
+            'transport', default_value='sim', choices=['sim', 'udp', 'serial', 'spool'],
+            description='What carries the datagrams; all but sim lead to another machine'),
+        DeclareLaunchArgument(
+            'peers', default_value='',
+            description='With udp, the address of the ground, as 10.0.0.2:14600'),
+        DeclareLaunchArgument(
+            'bind', default_value='0.0.0.0:14600',
+            description='With udp, the address and port of this machine'),
+        DeclareLaunchArgument(
+            'port', default_value='', description='With serial, the device, as /dev/ttyUSB0'),
+        DeclareLaunchArgument(
+            'spool_file', default_value='',
+            description='With spool, the file in which frames wait'),
+        DeclareLaunchArgument(
+            'key_file', default_value='',
+            description='File of the keys, the same on both machines (gsc keys new FILE)'),
+        DeclareLaunchArgument(
             'receiver', default_value='false', choices=['true', 'false'],
-            description='Start the ground side on this machine too'),
+            description='With sim, start the ground side on this machine too'),
         DeclareLaunchArgument(
             'use_sim_time', default_value='false', choices=['true', 'false'],
             description='Take the time from /clock'),
@@ -75,6 +108,17 @@ def generate_launch_description() -> LaunchDescription:
                 ParameterFile(
                     [PathJoinSubstitution([config, 'links', LaunchConfiguration('link')]),
                      '.yaml']),
+                {
+                    'role': PythonExpression([
+                        "'both' if '", LaunchConfiguration('transport'),
+                        "' == 'sim' else 'rover'"]),
+                    'transport': text('transport'),
+                    'udp.peers': text('peers'),
+                    'udp.bind': text('bind'),
+                    'serial.port': text('port'),
+                    'spool.file': text('spool_file'),
+                    'key_file': text('key_file'),
+                },
                 LaunchConfiguration('params_file'),
                 lifecycle,
             ],
@@ -84,6 +128,9 @@ def generate_launch_description() -> LaunchDescription:
         # holds for all that follows.
         IncludeLaunchDescription(
             PathJoinSubstitution([share, 'launch', 'ground.launch.py']),
-            launch_arguments={'params_file': LaunchConfiguration('ground_params_file')}.items(),
+            launch_arguments={
+                'params_file': LaunchConfiguration('ground_params_file'),
+                'transport': 'sim',
+            }.items(),
             condition=IfCondition(LaunchConfiguration('receiver'))),
     ])

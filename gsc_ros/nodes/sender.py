@@ -8,6 +8,7 @@ Sender: camera images in, coded frames out.
     <camera>/camera_info ──> only what is new ────────────────────────> <camera>/gsc/camera_info
     <camera>/gsc/taken ────> in a stream: code the next image
     <camera>/gsc/refresh ──> in a stream: let it stand alone
+    <camera>/gsc/region_request ──> a box of an original, coded better ──> <camera>/gsc/region
 
 Images are subscribed to only while somebody listens to `<camera>/gsc`.
 """
@@ -16,72 +17,28 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, replace
 import secrets
 import sys
 import time
 
 from gsc_ros.codec.frame import EncoderSettings, FrameEncoder, Selection
 from gsc_ros.codec.profile import load_profile, Profile
-from gsc_ros.msg import GscFrame
+from gsc_ros.msg import GscFrame, GscRegion, RegionRequest
 from gsc_ros.nodes import calibration, conversion, stamp
 from gsc_ros.nodes.captioning import Captioning
-from gsc_ros.nodes.diagnostic import Level, Report
+from gsc_ros.nodes.diagnostic import Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.process import run
 from gsc_ros.nodes.qos import frame_qos, latched_qos, notice_qos, sensor_qos
+from gsc_ros.nodes.region_desk import RegionDesk
 from gsc_ros.nodes.schema import SenderCameraParameters, SenderParameters
-from gsc_ros.nodes.throttle import FrameClock, Throttle
-from gsc_ros.nodes.turn import Turn
+from gsc_ros.nodes.sender_camera import Camera
 from gsc_ros.nodes.worker import Worker
 from rclpy.event_handler import PublisherEventCallbacks
-from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Empty, UInt32
-
-# Seconds without an image after which the camera counts as gone.
-SILENCE_S = 3.0
-
-
-@dataclass
-class SenderCounters:
-    """What became of the images of one camera since the node was configured."""
-
-    received: int = 0
-    throttled: int = 0  # more than max_fps
-    replaced: int = 0  # a newer image came before the encoder had time
-    held_back: int = 0  # in a stream: a newer image came before the link had taken the last frame
-    refused: int = 0  # not a picture that can be coded
-    failed: int = 0  # the encoder could not, for example within max_bytes
-    sent: int = 0
-    sent_bytes: int = 0
-    refreshes: int = 0  # asked for by the bridge or, through it, by the receiver
-
-
-@dataclass
-class Camera:
-    """One camera of the sender."""
-
-    name: str
-    number: int
-    parameters: SenderCameraParameters
-    frames: Publisher
-    calibrations: Publisher
-    clock: FrameClock = field(default_factory=FrameClock)
-    throttle: Throttle = field(default_factory=Throttle)
-    turn: Turn[Image | CompressedImage] = field(default_factory=Turn)
-    counters: SenderCounters = field(default_factory=SenderCounters)
-    reported: SenderCounters = field(default_factory=SenderCounters)
-    subscriptions: list[Subscription] = field(default_factory=list)
-    notices: tuple[Subscription, ...] = ()
-    calibration: CameraInfo | None = None
-    sequence: int = 0
-    stands_alone: bool = True  # the next frame of a stream
-    trouble: str | None = None
-    last_image_s: float = 0.0
-    encode_ms: float = 0.0
 
 
 class Sender(ManagedNode):
@@ -92,6 +49,7 @@ class Sender(ManagedNode):
         self._cameras: dict[str, Camera] = {}
         self._profile: Profile | None = None
         self._captioning: Captioning | None = None
+        self._regions: RegionDesk | None = None
         self._worker: Worker[Image | CompressedImage] = Worker(
             'encoder', self._encode, self._encode_failed)
         super().__init__('sender', SenderParameters, SenderCameraParameters)
@@ -107,7 +65,8 @@ class Sender(ManagedNode):
                 raise ValueError(f'{name}: {reason}')
         self._captioning = Captioning(
             FrameEncoder(self._profile, threads=self.settings.encoder_threads), self.settings,
-            lambda text: self.get_logger().warning(text, throttle_duration_sec=LOG_PERIOD_S))
+            self._log)
+        self._regions = RegionDesk(self._profile, lambda: self.settings, self._log)
         self._session = secrets.randbelow(2 ** 16)
         for number, name in enumerate(self.settings.cameras):
             events = PublisherEventCallbacks(matched=lambda _, name=name: self._follow(name))
@@ -117,7 +76,8 @@ class Sender(ManagedNode):
                     GscFrame, f'{name}/gsc', frame_qos(), event_callbacks=events,
                     qos_overriding_options=QoSOverridingOptions.with_default_policies()),
                 self.create_lifecycle_publisher(
-                    CameraInfo, f'{name}/gsc/camera_info', latched_qos()))
+                    CameraInfo, f'{name}/gsc/camera_info', latched_qos()),
+                self.create_lifecycle_publisher(GscRegion, f'{name}/gsc/region', notice_qos()))
             # In this order: a frame that is not there is no use to the next image.
             camera.notices = (
                 self.create_subscription(
@@ -126,11 +86,16 @@ class Sender(ManagedNode):
                 self.create_subscription(
                     UInt32, f'{name}/gsc/taken',
                     lambda number, camera=camera: self._code(camera, camera.turn.taken(
-                        number.data, camera.sequence, time.monotonic())), notice_qos()))
+                        number.data, camera.sequence, time.monotonic())), notice_qos()),
+                self.create_subscription(
+                    RegionRequest, f'{name}/gsc/region_request',
+                    lambda request, camera=camera: self._take_region_request(camera, request),
+                    notice_qos()))
 
     def activate(self) -> None:
         """Start the encoder and follow the cameras that somebody listens to."""
         self._captioning.start()
+        self._regions.start()
         self._worker.start()
         for camera in self._cameras.values():
             camera.calibration = None
@@ -144,17 +109,19 @@ class Sender(ManagedNode):
             camera.turn.stop()
         if self._captioning is not None:
             self._captioning.stop()
+        if self._regions is not None:
+            self._regions.stop()
         self._worker.stop()
 
     def cleanup(self) -> None:
         """Forget the cameras and the profile."""
         for camera in self._cameras.values():
-            self.destroy_lifecycle_publisher(camera.frames)
-            self.destroy_lifecycle_publisher(camera.calibrations)
+            for publisher in (camera.frames, camera.calibrations, camera.regions):
+                self.destroy_lifecycle_publisher(publisher)
             for subscription in camera.notices:
                 self.destroy_subscription(subscription)
         self._cameras.clear()
-        self._captioning = self._profile = None
+        self._captioning = self._regions = self._profile = None
 
     def settings_changed(self) -> None:
         """Take over live parameters; they hold from the next frame."""
@@ -176,29 +143,14 @@ class Sender(ManagedNode):
     def diagnose(self) -> Iterable[Report]:
         """Yield one report per camera."""
         for camera in self._cameras.values():
-            level, message = self._cause(camera)
+            level, message = camera.cause()
             values = asdict(camera.counters) | {
                 'encode_ms': camera.encode_ms, 'listeners': camera.frames.get_subscription_count()}
+            values |= self._regions.values(camera.name)
             camera.trouble = None
             camera.reported = replace(camera.counters)
             yield Report(camera.name, level, message, values)
         yield from self._captioning.diagnose()
-
-    def _cause(self, camera: Camera) -> tuple[Level, str]:
-        if camera.trouble is not None:
-            return Level.ERROR, camera.trouble
-        if not camera.subscriptions:
-            return Level.OK, 'no subscriber'
-        if time.monotonic() - camera.last_image_s > SILENCE_S:
-            known = camera.subscriptions[0].get_publisher_count() > 0
-            return Level.WARN, 'no images from the camera' if known else 'no camera'
-        if camera.counters.replaced > camera.reported.replaced:
-            return Level.WARN, 'CPU bound'
-        if camera.counters.held_back > camera.reported.held_back:
-            return Level.OK, 'coding as the link takes frames'
-        if camera.clock.stands_still:
-            return Level.WARN, 'stamps stand still'
-        return Level.OK, 'coding'
 
     def _follow(self, name: str, active: bool | None = None) -> None:
         """Subscribe to a camera exactly while the node is active and somebody listens."""
@@ -231,10 +183,11 @@ class Sender(ManagedNode):
         camera.counters.received += 1
         camera.last_image_s = time.monotonic()
         time_ns = camera.clock.time_ns(stamp.to_ns(image.header.stamp), time.monotonic_ns())
-        coding = self._coding(camera)
+        coding = camera.coding(self.settings)
         if not camera.throttle.admit(time_ns, coding.max_fps):
             camera.counters.throttled += 1
             return
+        self._regions.keep(camera.name, image)
         # Without a bridge nobody says when a frame is taken.
         if coding.stream and camera.notices[1].get_publisher_count() > 0:
             coded = camera.turn.awaited != camera.sequence
@@ -256,6 +209,10 @@ class Sender(ManagedNode):
         camera.counters.refreshes += 1
         self._refresh(camera)
 
+    def _take_region_request(self, camera: Camera, request: RegionRequest) -> None:
+        if self.state == 'active':
+            self._regions.ask(camera.name, request, camera.regions.publish)
+
     def _take_calibration(self, camera: Camera, info: CameraInfo) -> None:
         if camera.calibration is None or not calibration.same(info, camera.calibration):
             camera.calibration = info
@@ -264,7 +221,7 @@ class Sender(ManagedNode):
     def _encode(self, name: str, message: Image | CompressedImage) -> None:
         """Convert, encode and publish one image, on the worker's thread."""
         camera = self._cameras[name]
-        coding = self._coding(camera)
+        coding = camera.coding(self.settings)
         if camera.stands_alone or not coding.stream:
             # The link may cut frames that are of no stream: nothing can refer to them either.
             camera.stands_alone = not coding.stream
@@ -288,6 +245,10 @@ class Sender(ManagedNode):
         camera.counters.sent += 1
         camera.counters.sent_bytes += len(encoded.payload)
 
+    def _log(self, text: str) -> None:
+        if self.context.ok():  # else the process ends
+            self.get_logger().warning(text, throttle_duration_sec=LOG_PERIOD_S)
+
     def _encode_failed(self, name: str, error: Exception) -> None:
         if not self.context.ok():  # the process ends
             return
@@ -299,13 +260,6 @@ class Sender(ManagedNode):
         camera.trouble = str(error)
         self.get_logger().error(f'{name}: {error}', throttle_duration_sec=LOG_PERIOD_S)
         self._code(camera, camera.turn.end(camera.sequence, time.monotonic()))
-
-    def _coding(self, camera: Camera) -> SenderParameters:
-        """Return the node-wide parameters with those of the camera over them."""
-        own = {field.name: getattr(camera.parameters, field.name)
-               for field in fields(SenderCameraParameters) if hasattr(self.settings, field.name)}
-        return replace(self.settings, **{
-            name: value for name, value in own.items() if value not in (-1, '')})
 
 
 def main() -> int:

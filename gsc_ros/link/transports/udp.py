@@ -41,7 +41,7 @@ _RETRY_NS = NS_PER_S // 10
 _ANSWER_FACTOR = 3
 _ANSWER_NS = NS_PER_S
 # A peer that was heard within this time has not moved and begun anew.
-_HEARD_NS = 5 * NS_PER_S
+_HEARD_NS = 3 * NS_PER_S
 _FULL = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS, errno.ENOMEM}
 # linux/in.h and in6.h, not in `socket`: do not fragment, but say when a datagram is too large;
 # bind to an address that no interface has yet.

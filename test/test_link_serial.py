@@ -87,6 +87,15 @@ def test_what_leaves_is_what_is_counted(port, make, options, bits):
         now_ns = transport.ready_ns(now_ns)
 
 
+def test_what_a_modem_adds_on_the_air_counts_and_takes_no_time_on_the_line(port, make):
+    plain, radio = make(port, baud=9600), make(port, baud=9600, added_bytes=12)
+    assert radio.wire_bits(100) == plain.wire_bits(100) + 8 * 12
+    plain.close()
+    now_ns = radio.next_arrival_ns() or 0
+    assert radio.send(bytes(100), now_ns)
+    assert radio.ready_ns(now_ns) - now_ns == -(-plain.wire_bits(100) * S // 9600)
+
+
 def test_the_next_datagram_is_taken_when_the_last_has_left_the_line(port, make):
     transport = make(port, baud=9600)
     now_ns = 0
@@ -305,7 +314,7 @@ def test_a_transport_that_is_closed_takes_and_gives_nothing(port, make):
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (('port', 49, 256), 'baud'), (('port', 9600, 31), '32..1500'),
-    (('port', 9600, 1501), '32..1500')])
+    (('port', 9600, 1501), '32..1500'), (('port', 9600, 256, True, False, -1), 'added_bytes')])
 def test_a_configuration_that_cannot_work_is_refused_with_the_reason(arguments, message):
     with pytest.raises(ValueError, match=message):
         SerialTransport(*arguments)

@@ -101,6 +101,7 @@ def test_the_headers_of_ip_and_udp_and_every_copy_count(make, bind, overhead):
     assert make(bind, peers[0]).wire_bits(100) == 8 * (100 + overhead)
     assert make(bind, *peers).wire_bits(100) == 3 * 8 * (100 + overhead)
     assert make(bind, learn_peer=True).wire_bits(100) == 8 * (100 + overhead)
+    assert make(bind, *peers[:2], added_bytes=18).wire_bits(100) == 2 * 8 * (118 + overhead)
 
 
 def test_each_datagram_goes_to_all_peers_also_while_some_are_dead(make):
@@ -326,7 +327,8 @@ def test_a_peer_that_has_moved_and_begun_anew_gets_the_answer_it_needs(make):
     (('127.0.0.1:0', ['127.0.0.1:1'], 31), '32..1472'),
     (('127.0.0.1:0', ['127.0.0.1:1'], 1473), '32..1472'),
     (('[::1]:0', ['[::1]:1'], 1453), '32..1452'),
-    (('127.0.0.1:0', ['127.0.0.1:1', '127.0.0.1:2'], 256, True), 'learn_peer')])
+    (('127.0.0.1:0', ['127.0.0.1:1', '127.0.0.1:2'], 256, True), 'learn_peer'),
+    (('127.0.0.1:0', ['127.0.0.1:1'], 256, False, -1), 'added_bytes')])
 def test_a_configuration_that_cannot_work_is_refused_with_the_reason(arguments, message):
     with pytest.raises(ValueError, match=message):
         UdpTransport(*arguments)

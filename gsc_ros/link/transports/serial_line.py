@@ -73,22 +73,27 @@ class SerialTransport:
     :param count_start_stop: a byte takes 10 bits of the budget, as on the line, not 8, as in a
         modem that sends on the bytes alone.
     :param flow_control: heed RTS and CTS, which modems use whose radio is slower than the line.
+    :param added_bytes: what a modem adds to each datagram on the air, >= 0; it counts, too, with 8
+        bits per byte.
     :raises ValueError: when a value is out of range.
     """
 
     def __init__(
         self, port: str, baud: int, mtu: int, count_start_stop: bool = True,
-        flow_control: bool = False,
+        flow_control: bool = False, added_bytes: int = 0,
     ) -> None:
         """Open the port if it is there."""
         if baud < MIN_BAUD:
             raise ValueError(f'baud must be >= {MIN_BAUD}, got {baud}')
         if not MIN_MTU <= mtu <= MAX_MTU:
             raise ValueError(f'mtu must be within {MIN_MTU}..{MAX_MTU} bytes, got {mtu}')
+        if added_bytes < 0:
+            raise ValueError(f'added_bytes must be >= 0, got {added_bytes}')
         self._path = port
         self._baud = baud
         self._mtu = mtu
         self._byte_bits = LINE_BITS if count_start_stop else DATA_BITS
+        self._added_bits = DATA_BITS * added_bytes
         self._flow_control = flow_control
         self._reader = CobsReader(mtu)
         self._port: serial.Serial | None = None
@@ -114,7 +119,7 @@ class SerialTransport:
 
     def wire_bits(self, size: int) -> int:
         """Return the most bits of a datagram of ``size`` bytes, stuffed and delimited."""
-        return self._byte_bits * (encoded_size(size) + DELIMITERS)
+        return self._byte_bits * (encoded_size(size) + DELIMITERS) + self._added_bits
 
     def ready_ns(self, now_ns: int) -> int:
         """Return the time from which the next datagram is taken: when the line is idle."""

@@ -100,6 +100,7 @@ class UdpTransport:
         crosses an Ethernet in one piece, and more pieces have more headers than are counted.
     :param learn_peer: take datagrams from anywhere; the peer is where the last fresh one came
         from. ``peers`` has none then, or the one to begin with.
+    :param added_bytes: what the layers below IP add to each datagram, >= 0; it counts, too.
     :raises ValueError: when an address is malformed or of the wrong kind, the MTU is out of range,
         or there are no peers and none is to be learned.
     :raises OSError: when a name is unknown or the local port is taken. An address that no
@@ -108,6 +109,7 @@ class UdpTransport:
 
     def __init__(
         self, bind: str, peers: Sequence[str], mtu: int, learn_peer: bool = False,
+        added_bytes: int = 0,
     ) -> None:
         """Open the socket."""
         if not peers and not learn_peer:
@@ -118,12 +120,14 @@ class UdpTransport:
         most = _ETHERNET_MTU - OVERHEAD[family]
         if not MIN_MTU <= mtu <= most:
             raise ValueError(f'mtu must be within {MIN_MTU}..{most} bytes, got {mtu}')
+        if added_bytes < 0:
+            raise ValueError(f'added_bytes must be >= 0, got {added_bytes}')
         self._peers = [_resolve(peer, family)[1] for peer in peers]
         if any(peer[1] == 0 for peer in self._peers):
             raise ValueError('the port of a peer must be within 1..65535')
         self._mtu = mtu
         self._copies = max(1, len(peers))
-        self._overhead_bits = 8 * OVERHEAD[family]
+        self._overhead = OVERHEAD[family] + added_bytes
         self._learn = learn_peer
         self._arrived: list[tuple[Address, int]] = []
         self._claim: _Claim | None = None
@@ -152,8 +156,8 @@ class UdpTransport:
         return [_spell(peer) for peer in self._peers]
 
     def wire_bits(self, size: int) -> int:
-        """Return the bits of a datagram with its headers of IP and UDP, to every peer."""
-        return self._copies * (8 * size + self._overhead_bits)
+        """Return the bits of a datagram with its headers, to every peer."""
+        return self._copies * 8 * (size + self._overhead)
 
     def ready_ns(self, now_ns: int) -> int:
         """Return the time from which the next datagram is taken."""
@@ -257,8 +261,7 @@ class UdpTransport:
         return now_ns if self._answer_ns is None else self._answer_ns + _ANSWER_NS
 
     def _largest_answer(self, claim: _Claim) -> int:
-        overhead = self._overhead_bits // 8
-        return _ANSWER_FACTOR * (claim.size + overhead) - overhead
+        return _ANSWER_FACTOR * (claim.size + self._overhead) - self._overhead
 
     def _send_to(self, target: Address, datagram: bytes) -> bool:
         """Send one copy; return whether it has left, or never will."""

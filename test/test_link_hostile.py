@@ -24,3 +24,9 @@ def test_hostile_datagrams_get_nowhere(suite: Suite):
     # The bar is 50 us; a machine that tests share may be slow.
     assert result.median_us < 200
     assert result.alive
+
+
+def test_hostile_datagrams_get_nowhere_in_a_whole_endpoint():
+    result = measure(datagrams=20_000, seed=1, whole=True)
+    assert (result.accepted, result.raised, result.alive) == (0, 0, True)
+    assert result.grown_blocks <= MAX_GROWN_BLOCKS

@@ -28,6 +28,7 @@ NS_PER_MS = 1_000_000
 MAX_TRIES = 4
 # The most counters that are missed at a time; of a larger gap the newest.
 MAX_MISSING = 128
+MAX_REORDER_NS = NS_PER_S
 _BITMAP_BYTES = 15
 # Taken for the round trip while none is known.
 _FIRST_ROUND_TRIP_NS = NS_PER_S
@@ -73,6 +74,7 @@ class _Missing:
     """A counter that has not arrived."""
 
     since_ns: int
+    noticed_ns: int
     due_ns: int
     settled: bool = False
     tries: int = 0
@@ -84,7 +86,8 @@ class LossWatch:
     """
     Keep track of what has arrived, what is missing, and when to ask for it.
 
-    :param reorder_ns: how long a datagram may come after a later one.
+    :param reorder_ns: how long a datagram may come after a later one; where they come later still
+        it is raised for a while, up to `MAX_REORDER_NS`.
     :param give_up_ns: what has been missing for so long is given up.
     """
 
@@ -98,8 +101,13 @@ class LossWatch:
     _arrival_ns: int = 0
     _round_trip_ns: int | None = None
     _deviation_ns: int = 0
+    _tolerance_ns: int = 0
     _fruitless: int = 0
     _quiet_until_ns: int = 0
+
+    def __post_init__(self) -> None:
+        """Begin with the configured tolerance of reordering."""
+        self._tolerance_ns = self.reorder_ns
 
     def arrived(self, counter: int, now_ns: int) -> None:
         """Note a datagram that has arrived by itself, each counter once."""
@@ -108,8 +116,11 @@ class LossWatch:
             self._miss(counter, now_ns)
             self.highest = counter
             self._arrival_ns = now_ns
-        elif self._missing.pop(counter, None) is None:
-            self._lost.pop(counter, None)
+            return
+        missing = self._missing.pop(counter, None)
+        if missing is not None and missing.settled:
+            late_ns = 5 * (now_ns - missing.noticed_ns) // 4
+            self._tolerance_ns = min(MAX_REORDER_NS, max(self._tolerance_ns, late_ns))
 
     def repaired(self, counter: int, repeated: bool, now_ns: int) -> None:
         """
@@ -173,7 +184,8 @@ class LossWatch:
         for behind in range(min(gap, MAX_MISSING), 0, -1):
             # Those of a long gap were not all sent just now.
             since_ns = now_ns - silence_ns * behind // (gap + 1)
-            self._missing[counter - behind] = _Missing(since_ns, now_ns + self.reorder_ns)
+            self._missing[counter - behind] = _Missing(
+                since_ns, now_ns, now_ns + self._tolerance_ns)
             if gap > MAX_MISSING:
                 self._lost[counter - behind] = None
         while len(self._missing) > MAX_MISSING:
@@ -184,6 +196,7 @@ class LossWatch:
         for counter, missing in list(self._missing.items()):
             if not missing.settled and missing.due_ns <= now_ns:
                 missing.settled = True
+                self._tolerance_ns -= (self._tolerance_ns - self.reorder_ns) // 64
                 if counter not in self._lost:
                     self.runs += counter - 1 not in self._lost
                     self._lost[counter] = None

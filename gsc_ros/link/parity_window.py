@@ -18,8 +18,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+import math
 
 from gsc_ros.link.fec import encode_parity, parity_overhead, parity_size, SPAN
+from gsc_ros.link.nack import MAX_TRIES
 from gsc_ros.link.redundancy import (
     count_repeats,
     LossMemory,
@@ -40,8 +42,6 @@ MAX_BODIES = 48
 _MAX_SPAN = SPAN - 32
 _MIN_SPAN = 16
 _MAX_SPACING = 8
-# One code over all is chosen where it misses the target by no more than this factor.
-_TOLERANCE = 3.0
 # Room is left free in bodies for so long after one was in need of parity.
 _RESERVE_NS = 10 * NS_PER_S
 # The last parity leaves somewhat before the last moment.
@@ -73,7 +73,7 @@ class _Covered:
     @property
     def due_ns(self) -> int:
         """Return the time at which it should leave if nothing else is sent."""
-        return self.sent_ns + int(self.due * (self.until_ns - self.sent_ns))
+        return self.sent_ns + math.ceil(self.due * (self.until_ns - self.sent_ns))
 
     def progress(self, newest: int, span: int, now_ns: int) -> float:
         """Return how much of its time, or of its way through the window, is over."""
@@ -223,11 +223,11 @@ class ParityWindow:
         :param slots: how many datagrams may leave in the time that it has.
         """
         config = self._config
-        failure = repeat_failure(self._memory.loss) ** repeats
+        failure = repeat_failure(self._memory.loss) ** min(repeats, MAX_TRIES)
         target = min(0.5, config.target / failure)
         affordable = int(config.fec_share * slots + 0.5)
         _, reached = self._foresee(counter, None, affordable, target)
-        if reached <= _TOLERANCE * target:
+        if reached <= target:
             return Protection.STRONG, self._foresee(counter, None, 0, target)[0]
         if protection is Protection.WEAK:
             target = min(0.5, config.weak_target / failure)

@@ -11,6 +11,8 @@
 #   make build                   only install what the demo needs, and build the messages
 #   make fuzz                    throw damaged packets at the decoder
 #        MINUTES=10              for so long
+#   make bench-link              measure the link against its bars; half an hour
+#        ARGS='--quick'          short runs, or --only budget,use,...
 #   make lint                    check the style
 #   make clean                   remove what was built and written
 #   make distclean               remove the virtual environment, too
@@ -24,7 +26,7 @@ export PYTHON
 
 option = $(if $($(1)),$(2) '$($(1))')
 
-.PHONY: demo test fuzz build lint clean distclean
+.PHONY: demo test fuzz bench-link build lint clean distclean
 
 demo: build
 	scripts/run gsc demo $(call option,INPUT,--input) $(call option,MODE,--mode) \
@@ -38,6 +40,11 @@ test:
 
 fuzz: build
 	scripts/run python test/hostile_packet.py --minutes $(MINUTES)
+
+bench-link:
+	scripts/provision full
+	scripts/build
+	scripts/run python benchmarks/link_bars.py $(ARGS)
 
 build:
 	scripts/provision base

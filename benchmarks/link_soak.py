@@ -6,14 +6,14 @@ Run both ends of a link for hours of simulated time and audit every window of bo
     python benchmarks/link_soak.py [--hours 10] [--seed 0] [--json]
 
 Cameras come and go, change rate, priority and calibration; ends and senders restart; the budget
-changes; the channel loses, delays and reorders. Exit status 1 when a window exceeds the budget or
-frames stop coming.
+changes; the channel loses singly and in bursts, damages, delays, duplicates and reorders. Datagrams
+are encrypted and repaired. Exit status 1 when a window exceeds the budget or frames stop coming.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 import json
 from random import Random
 import sys
@@ -21,9 +21,13 @@ import time
 
 from gsc_ros.link.audit import BudgetStep, Departure, verify_budget
 from gsc_ros.link.channel import ChannelConfig
+from gsc_ros.link.cipher import Direction, EPOCH_BYTES, Suite
 from gsc_ros.link.endpoint import Endpoint, EndpointConfig, ReceivedFrame
 from gsc_ros.link.framing import CameraAnnounce
+from gsc_ros.link.loss import LossKind
+from gsc_ros.link.record import RecordConfig
 from gsc_ros.link.scheduler import CameraPolicy, FrameMessage
+from gsc_ros.link.security import KeyRing
 from gsc_ros.link.transports.sim import connect
 
 S = 1_000_000_000
@@ -61,9 +65,13 @@ class Soak:
         """Make both ends."""
         self._chance = Random(seed)
         self._mtu = self._chance.choice([64, 128, 256])
-        path = {'delay_ns': 400 * MS, 'jitter_ns': 200 * MS, 'loss': 0.05}
+        self._keys = KeyRing.random()
+        path = ChannelConfig(
+            delay_ns=400 * MS, jitter_ns=200 * MS, loss=0.05, duplicate=0.01, reorder=0.02,
+            loss_model=self._chance.choice(list(LossKind)),
+            snr_db=self._chance.choice([9.0, 100.0]), seed=seed)
         self._rover_side, self._ground_side = connect(
-            ChannelConfig(seed=seed, **path), ChannelConfig(seed=seed + 1, **path), self._mtu)
+            path, replace(path, seed=seed + 1), self._mtu)
         self._now_ns = 0
         self._rate_bps = 9600
         self._trace: list[Departure] = []
@@ -108,15 +116,19 @@ class Soak:
 
     def _start_rover(self) -> None:
         self._rover = Endpoint(
-            EndpointConfig(self._rate_bps, session=self._chance.randrange(1 << 16)),
+            EndpointConfig(self._rate_bps, record=self._record(Direction.ROVER)),
             self._rover_side, self._now_ns, self._trace.append)
         for camera_id in range(CAMERAS):
             self._announce(camera_id)
 
     def _start_ground(self) -> None:
         self._ground = Endpoint(
-            EndpointConfig(BACK_BPS, session=self._chance.randrange(1 << 16)),
+            EndpointConfig(BACK_BPS, record=self._record(Direction.GROUND)),
             self._ground_side, self._now_ns, self._back_trace.append)
+
+    def _record(self, direction: Direction) -> RecordConfig:
+        epoch = self._chance.randbytes(EPOCH_BYTES)
+        return RecordConfig(direction, Suite.AES_CCM, self._keys, epoch=epoch)
 
     def _announce(self, camera_id: int) -> None:
         calibration = self._chance.randbytes(self._chance.randrange(300))

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import sys
 from typing import TypeVar
 
@@ -37,12 +37,20 @@ def work_through(
     return results, failed
 
 
-def track(items: Sequence[Item], description: str) -> Iterator[Item]:
-    """Yield the items; show a bar when there is more than one and stderr is a terminal."""
-    if len(items) < 2:
+def track(
+    items: Iterable[Item], description: str, total: int | None = None,
+) -> Iterator[Item]:
+    """
+    Yield the items; show a bar when there is more than one and stderr is a terminal.
+
+    :param total: how many there are, where ``len`` does not say it.
+    """
+    total = len(items) if total is None else total
+    if total < 2:
         yield from items
         return
     # Imported here because one file needs no bar, and rich takes a tenth of a second.
     from rich.console import Console
     from rich.progress import track as rich_track
-    yield from rich_track(items, description, console=Console(stderr=True), transient=True)
+    yield from rich_track(
+        items, description, total, console=Console(stderr=True), transient=True)

@@ -142,7 +142,7 @@ def _drawn(series: Series, x_axis: _Axis, y_axis: _Axis) -> str:
         return ''.join(f'<rect x="{x - width / 2:.1f}" y="{y:.1f}" width="{width:.1f}" '
                        f'height="{max(0.0, bottom - y):.1f}" fill="{colour}"/>' for x, y in at)
     if series.kind == 'steps':
-        at = [corner for (x, y), (following, _) in zip(at, [*at[1:], at[-1]])
+        at = [corner for (x, y), (following, _) in zip(at, [*at[1:], *at[-1:]])
               for corner in ((x, y), (following, y))]
     path = ' '.join(f'{x:.1f},{y:.1f}' for x, y in at)
     return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>'

@@ -1,0 +1,240 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Options of a link: a preset, and whatever on the command line replaces its values."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+import os
+from pathlib import Path
+from typing import Any
+
+import gsc_ros
+from gsc_ros.cli.error import DataError, UsageError
+from gsc_ros.cli.number import bounded
+from gsc_ros.link.channel import ChannelConfig
+from gsc_ros.link.channel_trace import read_channel_trace
+from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.endpoint import EndpointConfig
+from gsc_ros.link.loss import LossKind, parse_outages
+from gsc_ros.link.noise import Modulation
+from gsc_ros.link.record import RecordConfig
+from gsc_ros.link.repair import RepairConfig, RepairMode
+from gsc_ros.link.scheduler import CameraPolicy
+from gsc_ros.link.security import KeyRing
+from gsc_ros.link.simulation import LinkSetup, return_bps
+import yaml
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+SUITES = {'none': Suite.NONE, 'aes-ccm': Suite.AES_CCM,
+          'chacha20-poly1305': Suite.CHACHA20_POLY1305}
+# What the bridge takes where a preset says nothing: its own parameters, and those under `sim`.
+RULES: dict[str, Any] = {
+    'mtu': 256, 'target_fps': 0.0, 'min_layers': 1, 'deadline_s': 10.0, 'reorder_ms': 30.0,
+    'useful_s': 2.0}
+CHANNEL: dict[str, Any] = {
+    'rate_bps': 0, 'delay_ms': 0.0, 'jitter_ms': 0.0, 'loss': 0.0, 'loss_model': 'bernoulli',
+    'burst_ms': 200.0, 'duplicate': 0.0, 'reorder': 0.0, 'reorder_ms': 200.0, 'outages': '',
+    'trace': '', 'snr_db': 100.0, 'modulation': 'bpsk', 'seed': 0}
+
+
+def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that a plan and a run have in common."""
+    link = parser.add_argument_group('link')
+    link.add_argument('--bps', type=bounded(int, 10, 10 ** 9), metavar='N',
+                      help='hard budget in bit/s, every header included (that of the preset)')
+    link.add_argument('--preset', metavar='NAME', help='a file of config/links, by name or path')
+    link.add_argument('--mtu', type=bounded(int, 32, 1500), metavar='B',
+                      help=f'bytes of a datagram, at most ({RULES["mtu"]})')
+    link.add_argument('--overhead', type=bounded(int, 0, 200), default=0, metavar='B',
+                      help='bytes that are added below: 28 for UDP over IPv4 (%(default)s)')
+    link.add_argument('--security', choices=list(SUITES), default='aes-ccm',
+                      help='what protects the datagrams (%(default)s)')
+    link.add_argument('--repair', choices=[mode.value for mode in RepairMode],
+                      default=RepairMode.AUTO.value,
+                      help='how losses are made up for (%(default)s)')
+    link.add_argument('--loss', type=bounded(float, 0, 1), metavar='P',
+                      help='probability that a datagram is lost, or with gilbert_elliott the part '
+                      'of the time that is bad (0)')
+
+
+def add_channel_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that describe the channel, named as the parameters `sim.*` of the bridge."""
+    channel = parser.add_argument_group('channel', 'See docs/channels.md.')
+    for name, kind, low, high, words in (
+            ('delay-ms', float, 0, 3_600_000, 'one-way delay'),
+            ('jitter-ms', float, 0, 60_000, 'further delay, uniform from 0 to this'),
+            ('burst-ms', float, 1, 3_600_000, 'mean length of a burst of gilbert_elliott'),
+            ('duplicate', float, 0, 1, 'probability that a datagram arrives twice'),
+            ('reorder', float, 0, 1, 'probability that a datagram is held back'),
+            ('reorder-ms', float, 0, 3_600_000, 'for how long, at most'),
+            ('snr-db', float, -20, 100, 'Es/N0 of a channel that damages bits; 100: none'),
+            ('seed', int, 0, 2 ** 31 - 1, 'of everything random')):
+        default = CHANNEL[name.replace('-', '_')]
+        channel.add_argument(f'--{name}', type=bounded(kind, low, high), metavar='N',
+                             help=f'{words} ({default:g})')
+    channel.add_argument('--loss-model', choices=[kind.value for kind in LossKind],
+                         help='losses one by one, or in bursts (bernoulli)')
+    channel.add_argument('--modulation', choices=[kind.value for kind in Modulation],
+                         help='of the channel that damages bits (bpsk)')
+    channel.add_argument('--outages', metavar='LIST', help='such as 10-70,100-105.5, in seconds')
+    channel.add_argument('--trace', metavar='FILE', help='CSV of time_s and rate_bps or loss')
+    rules = parser.add_argument_group('frames')
+    rules.add_argument('--target-fps', type=bounded(float, 0, 1000), metavar='N',
+                       help='frame rate to aim at by shedding layers; 0: as they come')
+    rules.add_argument('--min-layers', type=bounded(int, 1, 32), metavar='N',
+                       help='layers that are never shed (1)')
+    rules.add_argument('--deadline-s', type=bounded(float, 0.01, 86_400), metavar='S',
+                       help='age at which a frame that waits is dropped (10)')
+    rules.add_argument('--useful-s', type=bounded(float, 0.05, 86_400), metavar='S',
+                       help='age after which a repair comes too late for a frame (2)')
+
+
+@dataclass(frozen=True)
+class LinkSettings:
+    """
+    A link as the options describe it.
+
+    :param bps: hard budget of the rover in bit/s.
+    :param rules: of `RULES`, as the preset and the options have it.
+    :param channel: of `CHANNEL`, likewise.
+    :param overhead: bytes added to each datagram.
+    :param security: a name of `SUITES`.
+    :param repair: how losses are made up for.
+    """
+
+    bps: int
+    rules: dict[str, Any]
+    channel: dict[str, Any]
+    overhead: int
+    security: str
+    repair: RepairMode
+
+    @property
+    def mtu(self) -> int:
+        """Bytes of a datagram, at most."""
+        return self.rules['mtu']
+
+    @property
+    def suite(self) -> Suite:
+        """What protects the datagrams."""
+        return SUITES[self.security]
+
+    @property
+    def policy(self) -> CameraPolicy:
+        """How frames are treated."""
+        return CameraPolicy(
+            target_fps=self.rules['target_fps'], min_layers=self.rules['min_layers'])
+
+    def setup(self) -> LinkSetup:
+        """
+        Return both ends and both channels.
+
+        :raises DataError: when the trace cannot be read.
+        :raises UsageError: when values do not fit together.
+        """
+        keys = None if self.suite is Suite.NONE else KeyRing.random()
+        rules = self.rules
+        repair = RepairConfig(
+            mode=self.repair, useful_ns=round(rules['useful_s'] * NS_PER_S),
+            reorder_ns=round(rules['reorder_ms'] * NS_PER_MS))
+        try:
+            forward = self._channel()
+            ends = [EndpointConfig(
+                rate_bps, record=RecordConfig(direction, self.suite, keys), repair=repair,
+                policy=self.policy, expiry_ns=round(rules['deadline_s'] * NS_PER_S))
+                for direction, rate_bps in (
+                    (Direction.ROVER, self.bps), (Direction.GROUND, return_bps(self.bps)))]
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        backward = replace(
+            forward, rate_bps=return_bps(self.bps), trace=None, seed=forward.seed + 1)
+        return LinkSetup(
+            *ends, forward=forward, backward=backward, mtu=self.mtu,
+            overhead_bits=8 * self.overhead)
+
+    def _channel(self) -> ChannelConfig:
+        values = self.channel
+        milliseconds = {
+            f'{name}_ns': round(values[f'{name}_ms'] * NS_PER_MS)
+            for name in ('delay', 'jitter', 'burst', 'reorder')}
+        try:
+            trace = read_channel_trace(Path(values['trace'])) if values['trace'] else None
+        except (OSError, ValueError) as error:
+            raise DataError(str(error)) from error
+        return ChannelConfig(
+            rate_bps=values['rate_bps'] or self.bps, loss=values['loss'],
+            loss_model=LossKind(values['loss_model']), duplicate=values['duplicate'],
+            reorder=values['reorder'], outages=parse_outages(values['outages']), trace=trace,
+            snr_db=values['snr_db'], modulation=Modulation(values['modulation']),
+            seed=values['seed'], **milliseconds)
+
+
+def link_settings(arguments: argparse.Namespace) -> LinkSettings:
+    """
+    Return the link of a call.
+
+    :raises DataError: when there is no such preset, or it is not one.
+    :raises UsageError: when neither a budget nor a preset is given.
+    """
+    rules, channel = read_preset(arguments.preset) if arguments.preset else ({}, {})
+    if arguments.bps is None and 'link_bps' not in rules:
+        raise UsageError('give the budget with --bps, or a --preset')
+    # On the command line, what has the same name in both is the channel's.
+    return LinkSettings(
+        arguments.bps or rules['link_bps'],
+        {name: _chosen(None if name in CHANNEL else getattr(arguments, name, None),
+                       rules.get(name), default) for name, default in RULES.items()},
+        {name: _chosen(getattr(arguments, name, None), channel.get(name), default)
+         for name, default in CHANNEL.items()},
+        arguments.overhead, arguments.security, RepairMode(arguments.repair))
+
+
+def _chosen(option: Any, preset: Any, default: Any) -> Any:
+    return next(value for value in (option, preset, default) if value is not None)
+
+
+def preset_folder() -> Path:
+    """
+    Return config/links of the source tree or of the installed package.
+
+    :raises DataError: when neither is there.
+    """
+    source = Path(gsc_ros.__file__).resolve().parent.parent / 'config' / 'links'
+    prefixes = [word for word in os.environ.get('AMENT_PREFIX_PATH', '').split(':') if word]
+    places = [source, *(Path(prefix, 'share', 'gsc_ros', 'config', 'links')
+                        for prefix in prefixes)]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise DataError('the presets (config/links) are not installed: give a path to one')
+
+
+def read_preset(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """
+    Return the parameters of a preset: those of the bridge, and those under `sim`.
+
+    :param name: of a file in config/links without its suffix, or the path of a file.
+    :raises DataError: when there is none, or it is not a preset.
+    """
+    path = Path(name) if name.endswith('.yaml') else preset_folder() / f'{name}.yaml'
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        (node,) = content.values()
+        rules = dict(node['ros__parameters'])
+        channel = dict(rules.pop('sim', {}))
+    except FileNotFoundError as error:
+        known = ', '.join(sorted(file.stem for file in path.parent.glob('*.yaml')))
+        raise DataError(f'no preset {name!r}' + (f'; there are: {known}' if known else '')
+                        ) from error
+    except OSError as error:
+        raise DataError(f'{path}: {error.strerror}') from error
+    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise DataError(f'{path}: not a preset of a link') from error
+    for given, known in ((rules, {'link_bps': 0, **RULES}), (channel, CHANNEL)):
+        for key, value in given.items():
+            if key in known and not isinstance(value, type(known[key])):
+                raise DataError(f'{path}: {key} must be of type {type(known[key]).__name__}')
+    return rules, channel

@@ -1,0 +1,114 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`gsc link`: a link in simulated time."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree
+
+from command_line import call, write_picture
+import pytest
+
+
+@pytest.fixture(name='packets')
+def fixture_packets(tmp_path, capsys):
+    """Return a folder of three packets."""
+    (tmp_path / 'in').mkdir()
+    for number in range(3):
+        write_picture(tmp_path / 'in' / f'{number}.png', seed=number)
+    folder = tmp_path / 'packets'
+    assert call(capsys, 'encode', tmp_path / 'in', '-o', folder, '--channels', 16).status == 0
+    return folder
+
+
+def test_packets_cross_the_link_with_their_layers_shed(packets, capsys):
+    outcome = call(capsys, 'link', '--bps', 2400, '--seconds', 30, '--fps', 5, '--json', packets)
+    run = outcome.json
+    (camera,) = run['cameras']
+    assert outcome.status == 0 and run['pictures'] == 3
+    assert camera['offered'] == 150
+    assert camera['delivered'] + camera['dropped'] + camera['lost'] + camera['waiting'] == 150
+    assert camera['delivered'] > 100
+    assert camera['mean_bytes'] < camera['offered_bytes']
+    assert run['forward']['budget_holds'] and run['backward']['budget_holds']
+    assert 0.3 < run['payload_share'] < run['forward']['used_share'] <= 1.01
+    assert sum(run['forward']['bytes_by_kind'].values()) == pytest.approx(
+        run['forward']['bytes'], abs=20)
+    delivered = [frame for frame in run['frames'] if frame['fate'] == 'delivered']
+    assert len(run['frames']) == 150 and len(delivered) == camera['delivered']
+    assert all(frame['offered_s'] <= frame['begun_s'] < frame['delivered_s']
+               for frame in delivered)
+
+
+def test_pictures_are_coded_and_the_same_call_gives_the_same_run(tmp_path, capsys):
+    write_picture(tmp_path / '1.png')
+    words = ('link', '--bps', 4800, '--seconds', 20, '--fps', 2, '--loss', 0.1, '--delay-ms', 200,
+             '--seed', 5, '--cameras', 2, '--control-hz', 1, '--json', tmp_path)
+    first, again = call(capsys, *words).json, call(capsys, *words).json
+    assert first == again
+    assert [camera['camera'] for camera in first['cameras']] == ['camera', 'camera1']
+    assert all(camera['latency_s']['p50'] > 0.2 for camera in first['cameras'])
+    assert first['control_latency_s']['p50'] > 0.2
+    assert first['channel']['loss'] == 0.1
+
+
+def test_the_table_names_what_got_through_and_what_it_cost(packets, capsys):
+    outcome = call(capsys, 'link', '--preset', 'lora', '--seconds', 10, '--fps', 2, packets)
+    assert outcome.status == 0
+    assert '20 frames delivered' in outcome.out and 'budget held in every window' in outcome.out
+    assert 'heartbeat' in outcome.out and 'announcement' in outcome.out
+
+
+def test_nothing_passes_during_an_outage_and_frames_do_before_and_after(packets, capsys):
+    run = call(capsys, 'link', '--bps', 9600, '--seconds', 30, '--fps', 2, '--outages', '10-20',
+               '--repair', 'none', '--json', packets).json
+    times = [frame['delivered_s'] for frame in run['frames'] if frame['delivered_s'] is not None]
+    assert not [time for time in times if 10.5 < time < 20.0]
+    assert any(time < 10 for time in times) and any(20 < time < 23 for time in times)
+
+
+def test_a_trace_of_the_channel_is_followed(packets, tmp_path, capsys):
+    path = tmp_path / 'trace.csv'
+    path.write_text('time_s,loss\n0,0\n5,1\n')
+    run = call(capsys, 'link', '--bps', 9600, '--seconds', 10, '--fps', 2, '--trace', path,
+               '--json', packets).json
+    assert max(frame['delivered_s'] or 0 for frame in run['frames']) < 6
+    path.write_text('time_s,loss\n0,x\n')
+    outcome = call(capsys, 'link', '--bps', 9600, '--trace', path, packets)
+    assert outcome.status == 1 and f'{path}:2' in outcome.err
+
+
+def test_the_plot_is_an_svg_file(packets, tmp_path, capsys):
+    path = tmp_path / 'run.svg'
+    outcome = call(capsys, 'link', '--bps', 2400, '--seconds', 10, '--cameras', 2, '--plot', path,
+                   packets)
+    assert outcome.status == 0
+    root = xml.etree.ElementTree.parse(path).getroot()
+    assert root.tag == '{http://www.w3.org/2000/svg}svg'
+    titles = [text.text for text in root.iter('{http://www.w3.org/2000/svg}text')]
+    assert 'Latency of delivered frames' in titles and 'camera1' in titles
+
+
+def test_a_packet_of_another_profile_is_sent_whole(packets, capsys):
+    path = packets / '0.gsc'
+    content = bytearray(path.read_bytes())
+    assert call(capsys, 'info', path).status == 0
+    content[-1] ^= 1
+    path.write_bytes(content)
+    outcome = call(capsys, 'link', '--bps', 2400, packets)
+    assert outcome.status == 1 and str(path) in outcome.err
+
+
+@pytest.mark.parametrize('words', [
+    (), ('--bps', 2400, '--plot', 'run.png'), ('--bps', 2400, '--snr-db', 'loud'),
+    ('--bps', 2400, '--outages', '9-3'), ('--bps', 2400, '--loss-model', 'none'),
+    ('--bps', 2400, '--cameras', 0)])
+def test_bad_options_are_usage_errors(packets, capsys, words):
+    assert call(capsys, 'link', *words, packets).status == 2
+
+
+@pytest.mark.parametrize('name', ['missing', 'empty'])
+def test_an_input_without_pictures_is_bad_data(tmp_path, capsys, name):
+    (tmp_path / 'empty').mkdir()
+    outcome = call(capsys, 'link', '--bps', 2400, tmp_path / name)
+    assert outcome.status == 1 and name in outcome.err

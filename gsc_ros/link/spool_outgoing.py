@@ -20,6 +20,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 import heapq
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 import secrets
 import sqlite3
@@ -96,7 +98,7 @@ class OutgoingStore:
             raise ValueError(f'quota_bytes must be >= 1, got {quota_bytes}')
         self._quota = quota_bytes
         self.counter = OutgoingCounter()
-        # Numbers that the quota leaves alone: they are on their way.
+        # Numbers that are on their way: the quota would rather take others.
         self.pinned: frozenset[int] = frozenset()
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
@@ -320,9 +322,8 @@ class OutgoingStore:
             total = self._bytes + self._pending_bytes - size - sum(evicted.values())
             connection.executemany('UPDATE camera SET known = 1 WHERE key = ?',
                                    [(key,) for key in self._settled_cameras])
-            worst = self._least_worth(
-                connection, [(number, frame) for number, frame in numbered if number not in evicted],
-                total - quota)
+            fitting = [(number, frame) for number, frame in numbered if number not in evicted]
+            worst = self._least_worth(connection, fitting, total - quota)
             evicted |= worst
             _delete(connection, newest, [number for number in evicted if number < first])
             for number, frame in numbered:
@@ -345,7 +346,11 @@ class OutgoingStore:
     def _least_worth(
         self, connection: sqlite3.Connection, numbered: list[tuple[int, _Pending]], excess: int,
     ) -> dict[int, int]:
-        """Return which numbers to evict, and their bytes: the least urgent, oldest first."""
+        """
+        Return which numbers to evict, and their bytes.
+
+        The least urgent first; among equals the oldest, but those on their way last.
+        """
         evicted: dict[int, int] = {}
         if excess <= 0:
             return evicted
@@ -353,10 +358,13 @@ class OutgoingStore:
             'SELECT -priority, key, bytes FROM frame ORDER BY priority DESC, key')
         coming = sorted((-frame.camera.camera.priority, number, frame.bytes)
                         for number, frame in numbered)
-        for _, number, size in heapq.merge(stored, coming):
-            if excess <= 0:
-                break
-            if number not in self.pinned:
+        for _, equals in groupby(heapq.merge(stored, coming), key=itemgetter(0)):
+            pinned = []
+            for _, number, size in chain(
+                    (row for row in equals if row[1] not in self.pinned or pinned.append(row)),
+                    pinned):
+                if excess <= 0:
+                    return evicted
                 evicted[number] = size
                 excess -= size
         return evicted

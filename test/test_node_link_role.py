@@ -17,6 +17,8 @@ from gsc_ros.link.endpoint import Delivery, ReceivedControl, ReceivedFrame
 from gsc_ros.link.framing import CameraAnnounce
 from gsc_ros.link.scheduler import FrameMessage
 from gsc_ros.link.security import KeyRing
+from gsc_ros.link.spool_store import SpoolError
+from gsc_ros.nodes.bridge import Bridge
 from gsc_ros.nodes.link import Link
 from gsc_ros.nodes.link_security import security_of, suite_of
 from gsc_ros.nodes.pump import LinkPump, SharedEnd
@@ -27,6 +29,9 @@ from gsc_ros.nodes.transport_schema import (
     UdpParameters,
 )
 import pytest
+import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 PATIENCE_S = 20.0
 
@@ -46,7 +51,7 @@ def free_port() -> int:
 
 def refused(settings: BridgeParameters) -> str:
     """Return why a link is refused."""
-    with pytest.raises((ValueError, OSError)) as caught:
+    with pytest.raises((ValueError, OSError, SpoolError)) as caught:
         Link(settings, 0, None)
     return str(caught.value)
 
@@ -96,6 +101,20 @@ def test_a_port_that_is_taken_is_named(key_file: str):
             role='ground', transport='udp', key_file=key_file,
             udp=UdpParameters(bind=f'127.0.0.1:{taken.getsockname()[1]}'))
         assert '127.0.0.1' in refused(settings)
+
+
+def test_a_spool_needs_a_file_of_its_own(tmp_path: Path):
+    settings = BridgeParameters(transport='spool', spool=SpoolParameters(carrier='sim'))
+    assert 'spool.file' in refused(settings)
+    foreign = tmp_path / 'notes.txt'
+    foreign.write_text('not a spool\n' * 100)
+    assert str(foreign) in refused(replace(settings, spool=SpoolParameters('sim', str(foreign))))
+    used = tmp_path / 'frames.spool'
+    settings = replace(settings, spool=SpoolParameters('sim', str(used)))
+    with closing(Link(settings, 0, None)):
+        assert str(used) in refused(settings)
+    with closing(Link(settings, 0, None)):  # what was refused has left nothing behind
+        pass
 
 
 @pytest.mark.parametrize('transport, security, suite', [
@@ -174,3 +193,51 @@ def test_two_processes_worth_of_link_join_over_udp_and_the_ground_learns_where_t
                 lambda: ReceivedControl(b'more, please') in at_rover, PATIENCE_S)
         assert not any(isinstance(item, Exception) for item in (*at_rover, *at_ground))
         assert ground.statistics().connected and ground.statistics().forged == 0
+
+
+@pytest.fixture
+def rover(key_file: str) -> Iterator[Bridge]:
+    """Give a bridge that is the rover's end of a link to nobody."""
+    given = {'autostart': False, 'role': 'rover', 'transport': 'udp', 'udp.bind': '127.0.0.1:0',
+             'udp.peers': '127.0.0.1:9', 'key_file': key_file}
+    arguments = [word for name, value in given.items() for word in (
+        '-p', f'{name}:={str(value).lower() if isinstance(value, bool) else repr(value)}')]
+    rclpy.init(args=['--ros-args', *arguments])
+    node = Bridge()
+    yield node
+    node.release()
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def set_parameter(node: Bridge, name: str, value: object) -> tuple[bool, str]:
+    result, = node.set_parameters([Parameter(name, value=value)])
+    return result.successful, result.reason
+
+
+def test_keys_may_change_while_the_link_runs_and_bad_ones_are_refused(
+        rover: Bridge, key_file: str):
+    assert rover.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    KeyRing.load(key_file).with_new_key().save(key_file)
+    assert set_parameter(rover, 'key_file', key_file) == (True, '')
+    done, reason = set_parameter(rover, 'key_file', f'{key_file}.gone')
+    assert not done and 'gsc keys new' in reason
+    assert rover.settings.key_file == key_file
+    done, reason = set_parameter(rover, 'role', 'ground')
+    assert not done and 'clean it up first' in reason
+
+
+def test_a_bridge_without_keys_is_not_configured_and_says_how_to_get_them(
+        rover: Bridge, capfd: pytest.CaptureFixture[str]):
+    assert set_parameter(rover, 'key_file', '') == (True, '')
+    assert rover.trigger_configure() != TransitionCallbackReturn.SUCCESS
+    assert rover.state == 'unconfigured'
+    assert 'gsc keys new' in capfd.readouterr().err
+
+
+def test_a_link_can_be_cleaned_up_and_configured_again(rover: Bridge):
+    for _ in range(2):
+        assert rover.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert rover.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        assert rover.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        assert rover.trigger_cleanup() == TransitionCallbackReturn.SUCCESS

@@ -7,38 +7,37 @@ Receiver: coded frames in, images out.
     <prefix>/<camera>/gsc/camera_info ──> scaled to the image ──>   camera_info, confidence,
                                                                     caption, status
     <prefix>/<camera>/gsc/refresh <── a frame refers to one that is not here
+    <prefix>/<camera>/gsc/region ──> `region_view` ──> reconstructed/<camera>/region/image, ...
 """
 
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 import math
 import sys
 import time
 
 from gsc_ros.codec import packet
-from gsc_ros.codec.caption.memory import CaptionMemory, CaptionView
+from gsc_ros.codec.caption.memory import CaptionView
 from gsc_ros.codec.error import MissingReferenceError, PacketError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
 from gsc_ros.codec.packet import SECTIONS
 from gsc_ros.codec.profile import load_profile
-from gsc_ros.codec.stream import KEPT_FRAMES
 from gsc_ros.msg import GscFrame, GscStatus
 from gsc_ros.nodes import calibration, conversion, stamp
 from gsc_ros.nodes.admission import size_defect
-from gsc_ros.nodes.diagnostic import Level, Report
+from gsc_ros.nodes.diagnostic import Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.process import run
 from gsc_ros.nodes.qos import ground_qos, image_qos, latched_qos, notice_qos
+from gsc_ros.nodes.receiver_camera import Camera, Outputs
+from gsc_ros.nodes.region_view import RegionView
 from gsc_ros.nodes.schema import ReceiverParameters
-from gsc_ros.nodes.sequence import Arrival, MODULUS, SequenceTracker
+from gsc_ros.nodes.sequence import Arrival, MODULUS
 from gsc_ros.nodes.worker import Worker
-from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Empty, String
 
@@ -47,54 +46,6 @@ QUEUE_DEPTH = 16
 # Of a frame behind which more wait only the symbols are decoded, which others may refer to: old
 # pictures are dull.
 PICTURES_WAITING = 2
-# Seconds without a frame after which the link counts as silent. Thin links are slow.
-SILENCE_S = 15.0
-
-
-@dataclass
-class ReceiverCounters:
-    """What became of the frames of one camera since the node was activated."""
-
-    received: int = 0
-    lost: int = 0  # gaps in the sequence
-    duplicate: int = 0
-    out_of_order: int = 0
-    undecodable: int = 0
-    without_reference: int = 0  # in a stream: the frame that they refer to is not here
-    replaced: int = 0  # newer frames came before the decoder had time
-    published: int = 0
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Publishers of one reconstructed camera."""
-
-    image: Publisher
-    camera_info: Publisher
-    confidence: Publisher
-    caption: Publisher
-    status: Publisher
-
-
-@dataclass
-class Camera:
-    """One camera of the receiver."""
-
-    name: str
-    outputs: Outputs
-    inputs: tuple[Subscription, Subscription]
-    refresh: Publisher
-    decoder: FrameDecoder
-    # Session and number of the frames that the decoder remembers.
-    decoded: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=KEPT_FRAMES))
-    tracker: SequenceTracker = field(default_factory=SequenceTracker)
-    captions: CaptionMemory = field(default_factory=CaptionMemory)
-    counters: ReceiverCounters = field(default_factory=ReceiverCounters)
-    reported: ReceiverCounters = field(default_factory=ReceiverCounters)
-    calibration: CameraInfo | None = None
-    trouble: str | None = None
-    last_frame_s: float = 0.0
-    decode_ms: float = 0.0
 
 
 class Receiver(ManagedNode):
@@ -103,6 +54,7 @@ class Receiver(ManagedNode):
     def __init__(self) -> None:
         """Create the node with the process's ROS arguments."""
         self._cameras: dict[str, Camera] = {}
+        self._regions: RegionView | None = None
         self._worker: Worker[GscFrame] = Worker(
             'decoder', self._decode, self._decode_failed, QUEUE_DEPTH)
         super().__init__('receiver', ReceiverParameters)
@@ -129,21 +81,21 @@ class Receiver(ManagedNode):
                     lambda info, name=name: self._take_calibration(name, info), latched_qos()))
             refresh = self.create_lifecycle_publisher(Empty, f'{frames}/refresh', notice_qos())
             self._cameras[name] = Camera(name, outputs, inputs, refresh, decoder.branch())
+        self._regions = RegionView(
+            self, self._profile, lambda name: self._cameras[name].calibration)
 
     def activate(self) -> None:
         """Count from zero and start the decoder."""
         for camera in self._cameras.values():
-            camera.tracker = SequenceTracker()
-            camera.captions = CaptionMemory()
-            camera.decoded.clear()
-            camera.counters = ReceiverCounters()
-            camera.reported = ReceiverCounters()
-            camera.last_frame_s = time.monotonic()
+            camera.restart()
         self._worker.start()
+        self._regions.start()
 
     def deactivate(self) -> None:
         """Stop the decoder; frames that arrive are ignored."""
         self._worker.stop()
+        if self._regions is not None:
+            self._regions.stop()
 
     def cleanup(self) -> None:
         """Forget the cameras and the profile."""
@@ -153,34 +105,20 @@ class Receiver(ManagedNode):
             for publisher in (*vars(camera.outputs).values(), camera.refresh):
                 self.destroy_lifecycle_publisher(publisher)
         self._cameras.clear()
+        if self._regions is not None:
+            self._regions.close()
+            self._regions = None
 
     def diagnose(self) -> Iterable[Report]:
         """Yield one report per camera."""
         for camera in self._cameras.values():
-            level, message = self._cause(camera)
+            level, message = camera.cause()
             values = asdict(camera.counters) | {
                 'decode_ms': camera.decode_ms, 'calibrated': camera.calibration is not None}
+            values |= self._regions.values(camera.name)
             camera.trouble = None
             camera.reported = replace(camera.counters)
             yield Report(camera.name, level, message, values)
-
-    def _cause(self, camera: Camera) -> tuple[Level, str]:
-        if camera.trouble is not None:
-            return Level.ERROR, camera.trouble
-        if time.monotonic() - camera.last_frame_s > SILENCE_S:
-            known = camera.inputs[0].get_publisher_count() > 0
-            return Level.WARN, 'no frames from the link' if known else 'no bridge'
-        now, before = camera.counters, camera.reported
-        if now.published == before.published and (
-                now.duplicate + now.out_of_order > before.duplicate + before.out_of_order):
-            return Level.WARN, 'old frames only'
-        if now.without_reference > before.without_reference:
-            return Level.WARN, 'frames refer to one that is lost'
-        if now.replaced > before.replaced:
-            return Level.WARN, 'CPU bound'
-        if now.received == 0:
-            return Level.OK, 'waiting for the first frame'
-        return Level.OK, 'reconstructing'
 
     def _take_frame(self, name: str, frame: GscFrame) -> None:
         if self.state != 'active':

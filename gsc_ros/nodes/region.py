@@ -116,6 +116,16 @@ def _within(start: int, size: int, limit: int) -> tuple[int, int]:
     return max(0, min(start - missing // 2, limit - size)), size
 
 
+def box_defect(box: Box, image_width: int, image_height: int) -> str | None:
+    """Return why a box cannot be that of an answer about an image, or None."""
+    for start, size, limit in (
+            (box.x, box.width, image_width), (box.y, box.height, image_height)):
+        if not (MIN_SIDE <= size and start + size <= limit <= MAX_SIDE):
+            return (f'{box.width} x {box.height} pixels at {box.x}, {box.y} are no box of an image '
+                    f'of {image_width} x {image_height}')
+    return None
+
+
 def packet_limit(box: Box, quality: int, max_bytes: int) -> int:
     """
     Return the bytes that the packet of a box may have.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import struct
 
 from gsc_ros.nodes.back_channel import MessageType, pack_text, take_text
-from gsc_ros.nodes.region import Box, MAX_SIDE, MIN_SIDE, Outcome
+from gsc_ros.nodes.region import Box, box_defect, Outcome
 
 MAX_TTL_MS = 2 ** 32 - 1
 # The link's bound on a message of several datagrams.
@@ -160,11 +160,6 @@ class RegionAnswer:
         return answer if answer.defect() is None else None
 
     def defect(self) -> str | None:
-        """Return what is wrong with the box, or None."""
-        box = self.box
-        for start, size, limit in ((box.x, box.width, self.image_width),
-                                   (box.y, box.height, self.image_height)):
-            if not (MIN_SIDE <= size and start + size <= limit <= MAX_SIDE):
-                return f'its box {box} is none of an image of {self.image_width} x ' \
-                       f'{self.image_height} pixels'
-        return None if self.payload else 'it holds no packet'
+        """Return what is wrong with the answer, or None."""
+        return box_defect(self.box, self.image_width, self.image_height) or (
+            None if self.payload else 'it holds no packet')

@@ -257,6 +257,13 @@ class Probe:
         assert answer is not None, f'{node} does not answer'
         return parameter_value_to_python(answer.values[0])
 
+    def get_parameter(self, node: str, name: str) -> Any:
+        """Return the value of a parameter."""
+        answer = self._call(
+            GetParameters, f'{node}/get_parameters', GetParameters.Request(names=[name]), PATIENCE_S)
+        assert answer is not None, f'{node} does not answer'
+        return parameter_value_to_python(answer.values[0])
+
     def _call(self, service: type, name: str, request: object, patience_s: float) -> Any:
         if name not in self._clients:
             self._clients[name] = self.node.create_client(service, name)

@@ -1,0 +1,95 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One camera of the receiver: its topics, its counters, and what limits it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+import time
+
+from gsc_ros.codec.caption.memory import CaptionMemory
+from gsc_ros.codec.frame import FrameDecoder
+from gsc_ros.codec.stream import KEPT_FRAMES
+from gsc_ros.nodes.diagnostic import Level
+from gsc_ros.nodes.sequence import SequenceTracker
+from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo
+
+# Seconds without a frame after which the link counts as silent. Thin links are slow.
+SILENCE_S = 15.0
+
+
+@dataclass
+class ReceiverCounters:
+    """What became of the frames of one camera since the node was activated."""
+
+    received: int = 0
+    lost: int = 0  # gaps in the sequence
+    duplicate: int = 0
+    out_of_order: int = 0
+    undecodable: int = 0
+    without_reference: int = 0  # in a stream: the frame that they refer to is not here
+    replaced: int = 0  # newer frames came before the decoder had time
+    published: int = 0
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Publishers of one reconstructed camera."""
+
+    image: Publisher
+    camera_info: Publisher
+    confidence: Publisher
+    caption: Publisher
+    status: Publisher
+
+
+@dataclass
+class Camera:
+    """One camera of the receiver."""
+
+    name: str
+    outputs: Outputs
+    inputs: tuple[Subscription, Subscription]
+    refresh: Publisher
+    decoder: FrameDecoder
+    # Session and number of the frames that the decoder remembers.
+    decoded: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=KEPT_FRAMES))
+    tracker: SequenceTracker = field(default_factory=SequenceTracker)
+    captions: CaptionMemory = field(default_factory=CaptionMemory)
+    counters: ReceiverCounters = field(default_factory=ReceiverCounters)
+    reported: ReceiverCounters = field(default_factory=ReceiverCounters)
+    calibration: CameraInfo | None = None
+    trouble: str | None = None
+    last_frame_s: float = 0.0
+    decode_ms: float = 0.0
+
+    def restart(self) -> None:
+        """Count from zero, and remember no frame."""
+        self.tracker = SequenceTracker()
+        self.captions = CaptionMemory()
+        self.decoded.clear()
+        self.counters = ReceiverCounters()
+        self.reported = ReceiverCounters()
+        self.last_frame_s = time.monotonic()
+
+    def cause(self) -> tuple[Level, str]:
+        """Return what limits the camera now."""
+        if self.trouble is not None:
+            return Level.ERROR, self.trouble
+        if time.monotonic() - self.last_frame_s > SILENCE_S:
+            known = self.inputs[0].get_publisher_count() > 0
+            return Level.WARN, 'no frames from the link' if known else 'no bridge'
+        now, before = self.counters, self.reported
+        if now.published == before.published and (
+                now.duplicate + now.out_of_order > before.duplicate + before.out_of_order):
+            return Level.WARN, 'old frames only'
+        if now.without_reference > before.without_reference:
+            return Level.WARN, 'frames refer to one that is lost'
+        if now.replaced > before.replaced:
+            return Level.WARN, 'CPU bound'
+        if now.received == 0:
+            return Level.OK, 'waiting for the first frame'
+        return Level.OK, 'reconstructing'

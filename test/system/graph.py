@@ -259,8 +259,8 @@ class Probe:
 
     def get_parameter(self, node: str, name: str) -> Any:
         """Return the value of a parameter."""
-        answer = self._call(
-            GetParameters, f'{node}/get_parameters', GetParameters.Request(names=[name]), PATIENCE_S)
+        request = GetParameters.Request(names=[name])
+        answer = self._call(GetParameters, f'{node}/get_parameters', request, PATIENCE_S)
         assert answer is not None, f'{node} does not answer'
         return parameter_value_to_python(answer.values[0])
 

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import math
 
+from gsc_ros.link.cutting import FrameFramer, PartCut, splice, unsplice
 from gsc_ros.link.framing import (
     Announcement,
+    BulkPart,
     CameraAnnounce,
     code_encode_ms,
     Control,
     CONTROL_OVERHEAD_BYTES,
     decode_encode_ms,
-    FrameFramer,
     FrameHeader,
     FramingError,
+    head_byte,
     Heartbeat,
-    MAX_FRAGMENTS,
+    Kind,
+    MAX_PARTS,
     MAX_WANTED,
     parse,
     Part,
     Receipt,
+    RepairBody,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from link_wire import PlainWire
 import pytest
 
 CAMERA = CameraAnnounce(3, 'front', 'front_optical', 1, b'calibration')
@@ -30,35 +35,45 @@ ANNOUNCEMENT = Announcement(CAMERA, 0xBEEF, 1000, 1_750_000_000_123_456_789)
 HEADER = FrameHeader(3, 1001, ANNOUNCEMENT.base_stamp_ns + 100_000_000, 20.0)
 
 
-@given(st.integers(32, 1500), st.integers(1, 5000), st.integers(0, 300))
-def test_no_datagram_exceeds_the_mtu_and_sizes_are_foretold(mtu, length, overhead):
-    framer = FrameFramer(mtu, overhead)
-    sizes = framer.sizes(HEADER, ANNOUNCEMENT, length)
-    datagrams = framer.cut_frame(HEADER, ANNOUNCEMENT, bytes(length))
-    assert all(len(datagram) <= mtu for datagram in datagrams)
-    assert sizes == [8 * len(datagram) + overhead for datagram in datagrams]
+def cut(wire, packet, base=None):
+    return FrameFramer(wire).cut(HEADER, ANNOUNCEMENT, packet, base)
 
 
-def test_a_whole_frame_costs_13_bytes_and_every_further_fragment_5():
-    [datagram] = FrameFramer(256).cut_frame(HEADER, ANNOUNCEMENT, bytes(200))
-    assert len(datagram) == 200 + 13
-    datagrams = FrameFramer(128).cut_frame(HEADER, ANNOUNCEMENT, bytes(400))
-    assert sum(map(len, datagrams)) == 400 + 14 + 5 * (len(datagrams) - 1)
+@given(st.integers(23, 1500), st.integers(1, 5000), st.integers(0, 300))
+def test_no_body_exceeds_its_room_and_the_whole_is_foretold(room, length, overhead):
+    wire = PlainWire(room, overhead)
+    planned = FrameFramer(wire).plan(HEADER, ANNOUNCEMENT, length, 0)
+    bodies = wire.send(cut(wire, bytes(length)))
+    assert all(len(body) <= room for _, body in bodies)
+    assert planned == (len(bodies), sum(8 * len(body) + overhead for _, body in bodies))
 
 
-def test_a_frame_of_too_many_fragments_is_refused():
-    framer = FrameFramer(32)
-    room = MAX_FRAGMENTS * (32 - 5) - 9
-    assert len(framer.cut_frame(HEADER, ANNOUNCEMENT, bytes(room))) == MAX_FRAGMENTS
-    assert len(framer.sizes(HEADER, ANNOUNCEMENT, room + 1)) > MAX_FRAGMENTS
+def test_a_frame_costs_13_bytes_and_every_further_datagram_one_or_two():
+    wire = PlainWire(256)
+    [(_, body)] = wire.send(cut(wire, bytes(200)))
+    assert len(body) == 200 + 13
+    wire = PlainWire(120)
+    bodies = wire.send(cut(wire, bytes(6000)))
+    assert len(bodies) > 40
+    assert sum(len(body) for _, body in bodies) == 6000 + 13 + 31 + 2 * (len(bodies) - 32)
+
+
+def test_where_other_datagrams_come_between_a_further_one_costs_5_bytes():
+    wire = PlainWire(120)
+    bodies = wire.send(cut(wire, bytes(400)), gap=1)
+    assert sum(len(body) for _, body in bodies) == 400 + 13 + 5 * (len(bodies) - 1)
+
+
+def test_a_frame_of_too_many_parts_is_refused():
+    wire = PlainWire(32)
+    room = (32 - 13) + 31 * 31 + (MAX_PARTS - 32) * 30
+    assert FrameFramer(wire).plan(HEADER, ANNOUNCEMENT, room, 0)[0] == MAX_PARTS
+    assert len(wire.send(cut(wire, bytes(room)))) == MAX_PARTS
+    assert FrameFramer(wire).plan(HEADER, ANNOUNCEMENT, room + 1, 0)[0] > MAX_PARTS
     with pytest.raises(FramingError):
-        framer.cut_frame(HEADER, ANNOUNCEMENT, bytes(room + 1))
-
-
-@pytest.mark.parametrize('mtu', [0, 31, 1501])
-def test_an_mtu_out_of_range_is_refused(mtu):
-    with pytest.raises(ValueError):
-        FrameFramer(mtu)
+        wire.send(cut(wire, bytes(room + 1)))
+    with pytest.raises(FramingError):
+        wire.send(PartCut(wire, Kind.BULK, b'id', bytes(256 * 28 + 1), True))
 
 
 @given(
@@ -101,20 +116,39 @@ def test_a_sound_announcement_has_no_defect():
 
 
 @pytest.mark.parametrize('message', [
-    Heartbeat(0xFFFF, 7), Receipt(1, 0xFFFFFFFF, 0x12345678, 0xFFFF, (0, 255)),
-    Receipt(1, 2, 3, 4), Control(9, b''), Control(9, b'hello')])
-def test_control_datagrams_survive_the_trip_and_no_single_bit_error_does(message):
-    datagram = message.pack()
-    assert parse(datagram) == message
-    for bit in range(8, 8 * len(datagram)):
-        damaged = bytearray(datagram)
-        damaged[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(FramingError):
-            parse(bytes(damaged))
+    Heartbeat(), Receipt(0xFFFFFFFF, 0x12345678, 0xFFFF, 0xFFFF, (0, 255)),
+    Receipt(1, 2, 3, 4), Control(b''), Control(b'hello')])
+def test_control_bodies_survive_the_trip(message):
+    assert parse(message.pack()) == message
+
+
+@pytest.mark.parametrize('body', [
+    b'', b'\xb0', b'\xc0x', b'\xc1', b'\x40x', b'\x41', Receipt(1, 2, 3, 4).pack()[:-1],
+    Receipt(1, 2, 3, 4, tuple(range(8))).pack() + b'x', b'\x20\x00x', b'\x20\x01', b'\x22\x01x',
+    b'\x00\x01\x02\x03', b'\x10\x01\x02\x03\x04', b'\x18\x01\x02\x03\x04x', b'\x70\x01\x02\x03',
+    b'\x61'])
+def test_bodies_with_a_wrong_length_kind_or_flag_are_refused(body):
+    with pytest.raises(FramingError):
+        parse(body)
+
+
+@pytest.mark.parametrize('kind', [Kind.REPEAT, Kind.PARITY, Kind.NACK])
+def test_bodies_of_repair_are_left_to_it(kind):
+    assert parse(bytes([head_byte(kind, 5), 1, 2])) == RepairBody(kind)
+
+
+def test_a_part_of_a_bulk_message_tells_its_place():
+    wire = PlainWire(32)
+    parts = [parse(body) for _, body in wire.send(
+        PartCut(wire, Kind.BULK, b'\x01\x02', bytes(range(70)), True))]
+    assert [part.index for part in parts] == [0, 1, 2]
+    assert [part.last for part in parts] == [False, False, True]
+    assert all(isinstance(part, BulkPart) and part.message_id == 0x0102 for part in parts)
+    assert b''.join(part.body for part in parts) == bytes(range(70))
 
 
 def test_the_stated_overheads_are_true():
-    assert len(Control(0, b'x' * 10).pack()) == 10 + CONTROL_OVERHEAD_BYTES
+    assert len(Control(b'x' * 10).pack()) == 10 + CONTROL_OVERHEAD_BYTES
     receipt = Receipt(0, 0, 0, 0, tuple(range(MAX_WANTED)))
     assert len(receipt.pack()) == receipt.size
 
@@ -122,19 +156,43 @@ def test_the_stated_overheads_are_true():
 @settings(max_examples=500)
 @given(st.binary(max_size=64))
 def test_the_parser_is_total(data):
-    for datagram in (data, bytes([0x40 | (data[0] & 0x3F if data else 0)]) + data):
+    for head in range(0, 256, 5):
         try:
-            parse(datagram)
+            parse(bytes([head]) + data)
         except FramingError:
             pass
 
 
 def test_a_part_tells_its_place():
-    first, *_, last = map(parse, FrameFramer(64).cut_frame(HEADER, ANNOUNCEMENT, bytes(150)))
+    wire = PlainWire(64)
+    first, second, last = (parse(body) for _, body in wire.send(cut(wire, bytes(150))))
     assert isinstance(first, Part)
-    assert (first.camera_id, first.key, first.index) == (3, 1001, 0)
-    assert last.flags == 1
-    assert last.index == 2
+    assert (first.camera_id, first.key, first.index, first.kind) == (3, 1001, 0, Kind.FRAME)
+    assert (second.kind, second.index, second.flags) == (Kind.CONTINUATION, 1, 0)
+    assert (last.index, last.flags) == (2, 1)
+
+
+@given(st.binary(min_size=1, max_size=400), st.integers(1, 400), st.data())
+def test_a_splice_makes_the_whole_of_its_base(whole, length, data):
+    base = bytearray(whole[:length])
+    start = data.draw(st.integers(0, len(base)))
+    for index in range(start, min(len(base), start + data.draw(st.integers(0, 40)))):
+        base[index] ^= data.draw(st.integers(0, 255))
+    spliced = splice(bytes(base), whole)
+    if spliced is None:
+        different = [at for at in range(len(base)) if base[at] != whole[at]]
+        assert len(base) == len(whole) or (
+            different[0] > 255 or different[-1] - different[0] >= 32)
+    else:
+        assert unsplice(bytes(base), spliced) == whole
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_a_splice_that_does_not_fit_is_refused_or_harmless(base, spliced):
+    try:
+        unsplice(base, spliced)
+    except FramingError:
+        pass
 
 
 @given(st.floats(0, 119_000))

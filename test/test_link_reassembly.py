@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 
+from gsc_ros.link.bulk import BulkReassembler, MAX_BULK_BYTES
+from gsc_ros.link.cutting import FrameFramer, PartCut
 from gsc_ros.link.framing import (
     Announcement,
+    BulkPart,
     CameraAnnounce,
-    FrameFramer,
     FrameHeader,
     FramingError,
+    Kind,
     MAX_ANNOUNCEMENT_BYTES,
     parse,
     Part,
@@ -17,6 +20,7 @@ from gsc_ros.link.framing import (
 from gsc_ros.link.reassembly import FrameArrival, Reassembler, ReassemblyLimits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from link_wire import PlainWire
 import pytest
 
 S = 1_000_000_000
@@ -27,7 +31,8 @@ class Pair:
     """A framer and the reassembler that takes what it makes."""
 
     def __init__(self, mtu=64, limits=None, base_sequence=0):
-        self.framer = FrameFramer(mtu)
+        self.wire = PlainWire(mtu)
+        self.framer = FrameFramer(self.wire)
         self.reassembler = Reassembler(limits or ReassemblyLimits())
         self.announcement = self.make_announcement(base_sequence=base_sequence)
 
@@ -39,27 +44,28 @@ class Pair:
     def announce(self, announcement=None):
         announcement = announcement or self.announcement
         self.announcement = announcement
-        datagrams = self.framer.cut_announcement(
-            announcement.camera.camera_id, announcement.pack())
-        return self.take(datagrams)
+        return self.take(self.wire.send(self.framer.cut_announcement(announcement)))
 
-    def cut(self, sequence, payload=b'p' * 150, stamp_ns=None, camera_id=0):
+    def cut(self, sequence, payload=b'p' * 150, stamp_ns=None, camera_id=0, base=None, gap=0):
         header = FrameHeader(camera_id, sequence, STAMP if stamp_ns is None else stamp_ns, 10.0)
-        return self.framer.cut_frame(header, self.announcement, payload)
+        return self.wire.send(self.framer.cut(header, self.announcement, payload, base), gap)
 
-    def take(self, datagrams, now_ns=0):
-        arrivals = [self.reassembler.accept(parse(d), now_ns) for d in datagrams]
-        return [arrival for arrival in arrivals if arrival is not None]
+    def take(self, bodies, now_ns=0):
+        return [arrival for counter, body in bodies
+                for arrival in self.reassembler.accept(parse(body), counter, now_ns)]
 
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.integers(32, 300), st.binary(min_size=1, max_size=600),
-    st.integers(-(1 << 63), (1 << 63) - 1), st.randoms(use_true_random=False))
-def test_a_frame_is_whole_again_in_any_order_with_any_duplicates(mtu, payload, stamp, shuffler):
-    pair = Pair(mtu)
+    st.integers(6, 300), st.binary(min_size=1, max_size=600),
+    st.integers(-(1 << 63), (1 << 63) - 1), st.integers(0, 2), st.booleans(),
+    st.randoms(use_true_random=False))
+def test_a_frame_is_whole_again_in_any_order_with_any_duplicates(
+        mtu, payload, stamp, gap, split, shuffler):
+    pair = Pair(max(mtu, -(-len(payload) // 200)) + 5 * (gap > 0))
     pair.announce()
-    datagrams = pair.cut(77, payload, stamp)
+    base = bytes(len(payload) // 2) if split else None
+    datagrams = pair.cut(77, payload, stamp, base=base, gap=gap)
     mixed = datagrams + shuffler.choices(datagrams, k=3)
     shuffler.shuffle(mixed)
     [arrival] = pair.take(mixed)
@@ -175,10 +181,11 @@ def test_memory_stays_bounded_and_the_oldest_goes_first():
     pair = Pair(limits=limits)
     pair.announce()
     for sequence in range(100):
-        pair.take(pair.cut(sequence, bytes(500))[:-1])
+        last = pair.cut(sequence, bytes(500))
+        pair.take(last[:-1])
         assert pair.reassembler.held_bytes <= 2000
     assert pair.reassembler.counter.incomplete >= 97
-    assert len(pair.take(pair.cut(99, bytes(500))[-1:])) == 1
+    assert len(pair.take(last[-1:])) == 1
 
 
 def test_all_cameras_together_stay_bounded_too():
@@ -193,8 +200,8 @@ def test_all_cameras_together_stay_bounded_too():
 def test_an_announcement_that_never_ends_is_given_up():
     pair = Pair(mtu=1500)
     for index in range(5):
-        part = Part(parse(b'\x50\x00\x00\x00\x00').kind, 0, 1, index, 0, bytes(1400))
-        assert pair.reassembler.accept(part, 0) is None
+        part = Part(Kind.ANNOUNCEMENT, 0, 1, index, 0, bytes(1400))
+        assert pair.reassembler.accept(part, index, 0) == []
         assert pair.reassembler.held_bytes <= MAX_ANNOUNCEMENT_BYTES + 128 * 5
     assert pair.reassembler.counter.malformed == 1
 
@@ -203,9 +210,8 @@ def test_contradictory_fragments_are_given_up():
     pair = Pair()
     pair.announce()
     datagrams = pair.cut(0)
-    truncated = bytearray(datagrams[1])
-    truncated[0] |= 1
-    assert pair.take([datagrams[2], bytes(truncated)]) == []
+    counter, body = datagrams[1]
+    assert pair.take([datagrams[2], (counter, bytes([body[0] | 0x20]) + body[1:])]) == []
     assert pair.reassembler.counter.malformed == 1
     assert pair.reassembler.held_bytes == 0
 
@@ -217,8 +223,9 @@ def test_damaged_truncated_and_random_datagrams_never_raise_and_never_exceed_the
     pair.announce()
     understood = 0
     for round_ in range(4000):
-        for datagram in pair.cut(round_, chance.randbytes(100)):
-            damaged = bytearray(datagram)
+        base = chance.choice([None, bytes(30)])
+        for counter, body in pair.cut(round_, chance.randbytes(100), base=base):
+            damaged = bytearray(body)
             for _ in range(chance.randrange(3)):
                 damaged[chance.randrange(len(damaged))] = chance.randrange(256)
             cut = bytes(damaged[:chance.randrange(len(damaged) + 1)])
@@ -229,7 +236,7 @@ def test_damaged_truncated_and_random_datagrams_never_raise_and_never_exceed_the
                     continue
                 if isinstance(part, Part):
                     understood += 1
-                    pair.reassembler.accept(part, round_)
+                    pair.reassembler.accept(part, counter - chance.randrange(9), round_)
             assert pair.reassembler.held_bytes <= 8000
     assert understood > 4000
     pair.announce(pair.make_announcement(session=2))
@@ -237,7 +244,127 @@ def test_damaged_truncated_and_random_datagrams_never_raise_and_never_exceed_the
     assert isinstance(arrival, FrameArrival)
 
 
-@pytest.mark.parametrize('limits', [{'camera_bytes': 0}, {'total_bytes': 0}, {'timeout_ns': 0}])
+def test_continuations_wait_for_the_first_datagram_that_repair_brings_later():
+    pair = Pair()
+    pair.announce()
+    first, *others = pair.cut(3, b'late' * 50)
+    assert pair.take(others) == []
+    assert pair.take(pair.cut(4)) != []
+    [arrival] = pair.take([first])
+    assert arrival.payload == b'late' * 50
+    assert pair.reassembler.held_bytes == 0
+
+
+def test_continuations_whose_first_datagram_never_comes_are_given_up():
+    pair = Pair(limits=ReassemblyLimits(timeout_ns=S))
+    pair.announce()
+    pair.take(pair.cut(0)[1:])
+    assert pair.reassembler.held_bytes > 0
+    pair.reassembler.expire(2 * S)
+    assert pair.reassembler.held_bytes == 0
+    assert pair.reassembler.counter.incomplete == 1
+
+
+def test_after_a_restart_of_the_far_end_its_counters_name_nothing_of_before():
+    pair = Pair()
+    pair.announce()
+    old = pair.cut(0)
+    pair.take(old[:1])
+    pair.reassembler.restart()
+    assert pair.take(old[1:]) == []
+    assert pair.reassembler.counter.malformed == 0
+
+
+WHOLE = bytes(range(200))
+BASE = b'base' + WHOLE[4:60]
+
+
+def test_a_split_frame_is_handed_on_whole_when_all_of_it_comes():
+    pair = Pair()
+    pair.announce()
+    [arrival] = pair.take(pair.cut(0, WHOLE, base=BASE))
+    assert (arrival.payload, arrival.whole) == (WHOLE, True)
+    assert pair.reassembler.next_ns() is None
+
+
+def test_of_a_split_frame_the_base_is_handed_on_when_nothing_more_comes():
+    pair = Pair(limits=ReassemblyLimits(partial_ns=2 * S))
+    pair.announce()
+    *came, missing = pair.cut(0, WHOLE, base=BASE)
+    assert pair.take(came[:2], 0) == []
+    assert pair.take(came[2:], S) == []
+    assert pair.reassembler.next_ns() == 3 * S
+    assert pair.reassembler.expire(3 * S - 1) == []
+    [arrival] = pair.reassembler.expire(3 * S)
+    assert (arrival.payload, arrival.whole) == (BASE, False)
+    assert arrival.header.stamp_ns == STAMP
+    assert pair.take([missing], 4 * S) == []
+    assert pair.reassembler.counter.bases == 1
+    assert pair.reassembler.counter.incomplete == 0
+    assert pair.reassembler.held_bytes == 0
+
+
+def test_without_all_of_its_base_a_split_frame_is_nothing():
+    pair = Pair(limits=ReassemblyLimits(partial_ns=S, timeout_ns=3 * S))
+    pair.announce()
+    first, _, *others = pair.cut(0, WHOLE, base=BASE)
+    assert pair.take([first, *others]) == []
+    assert pair.reassembler.next_ns() is None
+    assert pair.reassembler.expire(4 * S) == []
+    assert pair.reassembler.counter.incomplete == 1
+
+
+def test_a_split_frame_that_memory_pushes_out_is_handed_on_with_its_base():
+    pair = Pair(limits=ReassemblyLimits(camera_bytes=1500, total_bytes=1500))
+    pair.announce()
+    pair.take(pair.cut(0, WHOLE, base=BASE)[:-1])
+    arrivals = []
+    for sequence in (1, 2):
+        arrivals += pair.take(pair.cut(sequence, bytes(600))[:-1])
+    assert [arrival.payload for arrival in arrivals] == [BASE]
+
+
+def bulk_parts(data, room=40, message_id=7):
+    cut = PartCut(PlainWire(room), Kind.BULK, message_id.to_bytes(2, 'big'), data, True)
+    parts = []
+    while cut.left:
+        parts.append(parse(cut.take(0)))
+        cut.advance()
+    return parts
+
+
+@given(st.binary(min_size=1, max_size=3000), st.randoms(use_true_random=False))
+def test_a_bulk_message_is_whole_again_in_any_order_with_any_duplicates(data, shuffler):
+    reassembler = BulkReassembler()
+    parts = bulk_parts(data)
+    mixed = parts + shuffler.choices(parts, k=3)
+    shuffler.shuffle(mixed)
+    whole = [reassembler.accept(part, 0) for part in mixed]
+    assert [data_ for data_ in whole if data_ is not None] == [data]
+    assert reassembler.held_bytes == 0
+
+
+def test_bulk_messages_take_bounded_memory_and_time():
+    reassembler = BulkReassembler()
+    for message_id in range(200):
+        for part in bulk_parts(bytes(60_000), 1400, message_id)[:-1]:
+            assert reassembler.accept(part, message_id) is None
+        assert reassembler.held_bytes <= 4 * (MAX_BULK_BYTES + 256 * 128)
+    assert reassembler.incomplete >= 190
+    reassembler.expire(1000 * S)
+    assert reassembler.held_bytes == 0
+    for index in range(60):
+        assert reassembler.accept(BulkPart(9, index, False, bytes(1400)), 0) is None
+    assert reassembler.malformed > 0
+    assert reassembler.accept(BulkPart(5, 3, True, b'x'), 0) is None
+    assert reassembler.accept(BulkPart(5, 2, True, b'x'), 0) is None
+    assert reassembler.malformed == 2
+    reassembler.restart()
+    assert reassembler.held_bytes == 0
+
+
+@pytest.mark.parametrize('limits', [
+    {'camera_bytes': 0}, {'total_bytes': 0}, {'timeout_ns': 0}, {'partial_ns': 0}])
 def test_limits_of_nothing_are_refused(limits):
     with pytest.raises(ValueError):
         ReassemblyLimits(**limits)

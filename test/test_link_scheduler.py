@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gsc_ros.link.scheduler import (
-    CameraPolicy,
-    CameraState,
-    ControlMessage,
-    ControlRank,
-    DropReason,
-    Scheduler,
-    SchedulerConfig,
-)
+from gsc_ros.link.camera_queue import Plan
+from gsc_ros.link.message import CameraPolicy, CameraState, DropReason, QueuedMessage, Rank
+from gsc_ros.link.scheduler import Scheduler, SchedulerConfig
 from hypothesis import settings
 from hypothesis.stateful import invariant, rule, RuleBasedStateMachine
 from hypothesis.strategies import booleans, integers
@@ -22,35 +16,65 @@ import pytest
 MTU = 100
 
 
+class PlainCut:
+    """Bodies of given sizes."""
+
+    strong = True
+
+    def __init__(self, bodies):
+        self._bodies = list(bodies)
+
+    @property
+    def left(self):
+        return sum(map(len, self._bodies))
+
+    def size(self, now_ns):
+        return len(self._bodies[0])
+
+    def take(self, now_ns):
+        return self._bodies[0]
+
+    def advance(self):
+        self._bodies.pop(0)
+
+
 class PlainPacketizer:
     """Datagrams of at most 100 bytes without headers."""
 
     max_datagrams = 10
 
-    def sizes(self, message, length):
-        return [8 * min(MTU, length - start) for start in range(0, length, MTU)]
+    def bits(self, size, now_ns):
+        return 8 * size
 
-    def cut(self, message, payload):
-        return [payload[start:start + MTU] for start in range(0, len(payload), MTU)]
+    def plan(self, message, length, now_ns):
+        return Plan(-(-length // MTU), 8 * length, 8 * min(MTU, length))
+
+    def begin(self, message, layers, floor, packet, now_ns):
+        return PlainCut(packet[start:start + MTU] for start in range(0, len(packet), MTU))
 
 
-def make_scheduler(rate_bps=20_000, **config):
-    return Scheduler(SchedulerConfig(**config), PlainPacketizer(), rate_bps, 8 * MTU, 0)
+def make_scheduler(rate_bps=20_000, repair=None, **config):
+    return Scheduler(
+        SchedulerConfig(**config), PlainPacketizer(), rate_bps, 8 * MTU, 0, repair)
 
 
-def make_control(kind='control', rank=ControlRank.PROMPT, sizes=(160,), on_sent=None):
-    return ControlMessage(
-        kind, rank, sizes, lambda index, _: bytes([index]) * (sizes[index] // 8), on_sent)
+def make_message(kind='control', rank=Rank.PROMPT, sizes=(160,), on_sent=None, **options):
+    """Return a message of datagrams of so many bits."""
+    cut = PlainCut(bytes([index]) * (size // 8) for index, size in enumerate(sizes))
+    return QueuedMessage(kind, rank, cut, on_sent, **options)
 
 
 def send_next(scheduler, now_ns=0):
     """Send one datagram; return its bytes and what it was, or None."""
     while (candidate := scheduler.select(now_ns)) is not None:
-        datagram = scheduler.open(candidate, now_ns)
-        if datagram is not None:
-            assert 8 * len(datagram) == candidate.bits
+        if candidate.repair is not None:
             scheduler.sent(candidate, now_ns)
-            return datagram, candidate
+            return None, candidate
+        outgoing = scheduler.open(candidate, now_ns)
+        if outgoing is not None:
+            assert 8 * len(outgoing.body) == candidate.bits
+            scheduler.sent(candidate, now_ns)
+            return outgoing.body, candidate
     return None
 
 
@@ -313,7 +337,7 @@ def test_held_cameras_wait_and_keep_only_their_newest_frame():
 def test_control_messages_go_first_within_their_share_and_frames_after_that():
     scheduler = make_scheduler(8000, control_share=0.1)
     for index in range(60):
-        scheduler.offer_control(make_control())
+        scheduler.offer_message(make_message())
         scheduler.offer(make_frame(0, index, ends=(90,)), 0)
     kinds = []
     now = 0
@@ -330,35 +354,182 @@ def test_control_messages_go_first_within_their_share_and_frames_after_that():
 def test_control_messages_take_the_whole_link_when_no_frame_waits():
     scheduler = make_scheduler()
     for _ in range(60):
-        scheduler.offer_control(make_control())
+        scheduler.offer_message(make_message())
     assert len(drain(scheduler)) == 60
 
 
-def test_prompt_goes_before_urgent_before_background_and_urgent_before_frames():
+def test_prompt_goes_before_urgent_before_slow_and_urgent_before_frames():
     scheduler = make_scheduler()
     scheduler.offer(make_frame(ends=(40,)), 0)
-    scheduler.offer_control(make_control('late', ControlRank.BACKGROUND, (800, 800)))
-    scheduler.offer_control(make_control('first', ControlRank.URGENT, (800, 800, 800)))
-    scheduler.offer_control(make_control('now', ControlRank.PROMPT))
+    scheduler.offer_message(make_message('late', Rank.SLOW, (800, 800)))
+    scheduler.offer_message(make_message('first', Rank.URGENT, (800, 800, 800)))
+    scheduler.offer_message(make_message('now', Rank.PROMPT))
     kinds = [candidate.kind for candidate in drain(scheduler)]
     assert kinds == ['now', 'first', 'first', 'first', 'frame']
     assert [c.kind for c in drain(scheduler, S)] == ['late']
 
 
-def test_background_messages_keep_to_their_share_even_when_nothing_else_waits():
+def test_repeated_announcements_keep_to_their_share_even_when_nothing_else_waits():
     scheduler = make_scheduler(8000, control_share=0.1)
-    scheduler.offer_control(make_control('late', ControlRank.BACKGROUND, (800, 800, 800)))
+    scheduler.offer_message(make_message('late', Rank.SLOW, (800, 800, 800)))
     assert len(drain(scheduler)) == 1
-    assert scheduler.background_wait_ns(0) == S
+    assert scheduler.share_wait_ns(0) == S
     assert len(drain(scheduler, S)) == 1
     assert len(drain(scheduler, 2 * S)) == 1
-    assert scheduler.background_wait_ns(2 * S) is None
+    assert scheduler.share_wait_ns(2 * S) is None
+
+
+def fill(scheduler, now, index, *kinds):
+    """See to it that a frame and a message of each kind waits."""
+    scheduler.offer(make_frame(0, index, ends=(90,)), now)
+    for rank in kinds:
+        scheduler.offer_message(make_message(rank.value, rank, (800,) * 5))
+
+
+def shares(scheduler, *kinds, rate_bps=8000, datagrams=2000):
+    """Return the share of each kind while all of them wait all the time."""
+    now, bits = 0, {}
+    for index in range(datagrams):
+        fill(scheduler, now, index, *kinds)
+        candidate = send_next(scheduler, now)[1]
+        bits[candidate.kind] = bits.get(candidate.kind, 0) + candidate.bits
+        now += candidate.bits * S // rate_bps
+    return {kind: part / sum(bits.values()) for kind, part in bits.items()}
+
+
+def test_each_class_gets_its_share_while_all_of_them_wait():
+    found = shares(make_scheduler(8000), Rank.PROMPT, Rank.REGION, Rank.BACKGROUND)
+    assert found['prompt'] == pytest.approx(0.1, abs=0.01)
+    assert found['region'] == pytest.approx(0.2, abs=0.01)
+    assert found['background'] == pytest.approx(0.05, abs=0.01)
+    assert found['frame'] == pytest.approx(0.65, abs=0.02)
+
+
+def test_what_is_in_the_background_takes_the_whole_link_when_no_frame_waits():
+    scheduler = make_scheduler(8000)
+    scheduler.offer_message(make_message('background', Rank.BACKGROUND, (800,) * 50))
+    scheduler.offer_message(make_message('region', Rank.REGION, (800,) * 50))
+    kinds = [candidate.kind for candidate in drain(scheduler)]
+    assert sorted(kinds) == ['background'] * 50 + ['region'] * 50
+    assert kinds[1:50] == ['region'] * 49 or kinds[2:51] == ['region'] * 49
+
+
+class PlainRepair:
+    """Has something to repair all the time."""
+
+    class Body:
+        def __init__(self, kind, size):
+            self.kind = kind
+            self.size = size
+
+    def __init__(self, nacks=0, repairs=0):
+        self.nacks, self.repairs = nacks, repairs
+
+    def nack(self, now_ns):
+        return self.Body('nack', 10) if self.nacks else None
+
+    def repair(self, now_ns):
+        return self.Body('fec', 100) if self.repairs else None
+
+
+def test_requests_for_repeats_go_first_and_repairs_after_announcements_before_regions():
+    repair = PlainRepair(1, 1)
+    scheduler = make_scheduler(repair=repair)
+    scheduler.offer(make_frame(ends=(40,)), 0)
+    scheduler.offer_message(make_message('announcement', Rank.URGENT, (800,)))
+    scheduler.offer_message(make_message('region', Rank.REGION, (800,)))
+    kinds = []
+    for _ in range(5):
+        kinds.append(send_next(scheduler)[1].kind)
+        repair.nacks -= kinds[-1] == 'nack'
+        repair.repairs -= kinds[-1] == 'fec'
+    assert kinds == ['nack', 'announcement', 'fec', 'region', 'frame']
+
+
+def test_frames_are_cut_to_what_repairs_and_regions_leave():
+    def bits(**repair):
+        scheduler = make_scheduler(20_000, PlainRepair(**repair))
+        for index in range(20):
+            now = index * 100 * MS
+            scheduler.offer(make_frame(0, index), now)
+            if repair:
+                scheduler.sent(scheduler.select(now), now)
+        return scheduler.allowance_bits(0, now)
+    assert bits() == pytest.approx(0.98 * 2000, rel=0.01)
+    # 800 of 2000 bits in each tenth of a second; the window is 10 s, of which 2 have passed.
+    assert bits(repairs=1) == pytest.approx(0.98 * 2000 - 0.2 * 800, rel=0.01)
+
+
+def test_a_bulk_message_past_its_deadline_is_given_up_and_its_owner_told():
+    told = []
+    scheduler = make_scheduler()
+    scheduler.offer_message(make_message(
+        'region', Rank.REGION, (800, 800), told.append, deadline_ns=S,
+        on_dropped=lambda: told.append('dropped')))
+    send_next(scheduler, 0)
+    assert scheduler.select(S) is None
+    assert told == ['dropped']
+    assert scheduler.counter.dropped[DropReason.EXPIRED] == 1
+
+
+def test_bulk_queues_are_bounded():
+    scheduler = make_scheduler(bulk_queue=2)
+    taken = [scheduler.offer_message(make_message('region', Rank.REGION)) for _ in range(3)]
+    assert taken == [True, True, False]
+    assert scheduler.offer_message(make_message('background', Rank.BACKGROUND))
+
+
+def test_after_an_outage_a_begun_frame_gives_way_to_one_that_waits_and_to_nothing_else():
+    scheduler = make_scheduler()
+    for camera_id in (0, 1):
+        scheduler.offer(make_frame(camera_id, 1, ends=(250,), priority=camera_id), 0)
+        send_next(scheduler)
+        scheduler.offer(make_frame(2, 1, ends=(40,)), 0)
+        drain(scheduler) if camera_id else None
+    scheduler.offer(make_frame(0, 2, ends=(250,)), 0)
+    send_next(scheduler)
+    scheduler.renew()
+    assert scheduler.state(0) is CameraState.SENDING
+    scheduler.offer(make_frame(0, 3, ends=(250,)), 0)
+    scheduler.renew()
+    assert scheduler.state(0) is CameraState.WAITING
+    assert send_next(scheduler)[0] == make_payload(3, 250)[:100]
+
+
+def test_a_frame_tells_when_its_last_datagram_has_left():
+    told = []
+    scheduler = make_scheduler()
+    scheduler.offer(replace(make_frame(ends=(150,)), on_sent=lambda: told.append(1)), 0)
+    send_next(scheduler)
+    assert not told
+    send_next(scheduler)
+    assert told == [1]
+
+
+@pytest.mark.parametrize('fps', [0.2, 0.5, 3, 10])
+def test_a_camera_of_any_rate_gets_its_frames_whole_where_the_link_carries_them(fps):
+    scheduler = make_scheduler(20_000)
+    begun = run_at_budget(scheduler, 20_000, [(0, fps, 0)], 30)
+    assert set(begun[0][2:]) == {250} if fps < 9 else max(begun[0]) == 250
+
+
+def test_a_camera_that_becomes_slower_gets_larger_frames_soon():
+    scheduler = make_scheduler(2400)
+    for index in range(50):
+        scheduler.offer(make_frame(0, index), index * 100 * MS)
+        drain(scheduler, index * 100 * MS)
+    layers = []
+    for index in range(10):
+        now = 5 * S + index * 5 * S
+        scheduler.offer(make_frame(0, 100 + index), now)
+        layers += [c.layers for c in drain(scheduler, now) if c.layers]
+    assert layers[-3:] == [len(ENDS)] * 3
 
 
 def test_the_sender_of_a_control_message_learns_when_its_last_datagram_has_left():
     scheduler = make_scheduler()
     times = []
-    scheduler.offer_control(make_control(sizes=(160, 80), on_sent=times.append))
+    scheduler.offer_message(make_message(sizes=(160, 80), on_sent=times.append))
     send_next(scheduler, 1)
     assert times == []
     send_next(scheduler, 2)
@@ -367,7 +538,7 @@ def test_the_sender_of_a_control_message_learns_when_its_last_datagram_has_left(
 
 def test_the_control_queue_is_bounded_and_what_does_not_fit_is_counted():
     scheduler = make_scheduler(control_queue=3)
-    assert [scheduler.offer_control(make_control()) for _ in range(5)] == [True] * 3 + [False] * 2
+    assert [scheduler.offer_message(make_message()) for _ in range(5)] == [True] * 3 + [False] * 2
     assert scheduler.counter.dropped[DropReason.QUEUE_FULL] == 2
 
 
@@ -375,7 +546,7 @@ def test_what_waits_is_reported():
     scheduler = make_scheduler()
     scheduler.offer(make_frame(0, ends=(40,)), 0)
     scheduler.offer(make_frame(1, ends=(250,)), 0)
-    scheduler.offer_control(make_control(sizes=(160, 80)))
+    scheduler.offer_message(make_message(sizes=(160, 80)))
     assert scheduler.queued() == (3, 320 + 2000 + 240)
     send_next(scheduler)
     assert scheduler.queued() == (3, 320 + 2000 + 80)
@@ -392,7 +563,8 @@ def test_impossible_policies_are_refused(policy):
 
 
 @pytest.mark.parametrize('config', [
-    {'control_share': 0.0}, {'control_share': 0.6}, {'control_queue': 0}, {'stall_ns': 0}])
+    {'control_share': 0.0}, {'control_share': 0.6}, {'control_queue': 0}, {'stall_ns': 0},
+    {'region_share': 0.0}, {'background_share': 0.6}, {'bulk_queue': 0}])
 def test_impossible_configurations_are_refused(config):
     with pytest.raises(ValueError):
         SchedulerConfig(**config)
@@ -403,7 +575,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.scheduler = make_scheduler(control_queue=5, stall_ns=2 * S)
+        self.scheduler = make_scheduler(control_queue=5, bulk_queue=3, stall_ns=2 * S)
         self.now = 0
         self.offered = 0
 
@@ -418,11 +590,12 @@ class SchedulerMachine(RuleBasedStateMachine):
             frame = replace(frame, render=lambda layers: b'')
         self.scheduler.offer(frame, self.now)
 
-    @rule(rank=integers(0, 2), size=integers(1, 100))
-    def offer_control(self, rank, size):
+    @rule(rank=integers(0, len(Rank) - 1), size=integers(1, 100), deadline=integers(1, 3 * S))
+    def offer_message(self, rank, size, deadline):
         self.offered += 1
-        self.scheduler.offer_control(make_control(
-            rank=list(ControlRank)[rank], sizes=(8 * size, 80)))
+        self.scheduler.offer_message(make_message(
+            rank=list(Rank)[rank], sizes=(8 * size, 80),
+            deadline_ns=self.now + deadline if deadline % 2 else None))
 
     @rule(camera=integers(0, 3), held=booleans())
     def hold(self, camera, held):
@@ -441,6 +614,10 @@ class SchedulerMachine(RuleBasedStateMachine):
         send_next(self.scheduler, self.now)
 
     @rule()
+    def renew(self):
+        self.scheduler.renew()
+
+    @rule()
     def refuse(self):
         # The transport did not take it: the same candidate comes again.
         candidate = self.scheduler.select(self.now)
@@ -454,7 +631,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         waiting = self.scheduler.queued()[0]
         assert self.offered == (
             waiting + counter.sent_messages + sum(counter.dropped.values()))
-        assert waiting <= 4 * 2 + 5
+        assert waiting <= 4 * 2 + 5 + 2 * 3
 
 
 TestSchedulerMachine = SchedulerMachine.TestCase

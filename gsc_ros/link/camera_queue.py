@@ -157,12 +157,15 @@ class Camera:
 
     def note_arrival(self, now_ns: int) -> None:
         """Measure the interval between its frames."""
-        if self.arrival_ns is not None and self.active(now_ns):
+        if self.arrival_ns is not None and now_ns - self.arrival_ns <= _ACTIVE_AT_MOST_NS:
             sample = max(_SHORTEST_INTERVAL_NS, now_ns - self.arrival_ns)
-            if self.measured:
+            if not self.measured:
+                self.interval_ns, self.measured = sample, True
+            elif self.active(now_ns):
                 self.interval_ns += (sample - self.interval_ns) >> _MEAN_SHIFT
             else:
-                self.interval_ns, self.measured = sample, True
+                # A pause, or a camera that has become much slower: that shows in a few frames.
+                self.interval_ns = min(sample, 2 * self.interval_ns)
         self.arrival_ns = now_ns
 
 

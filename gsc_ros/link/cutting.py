@@ -25,10 +25,14 @@ from gsc_ros.link.framing import (
     head_byte,
     Kind,
     MAX_PARTS,
+    SHORT_CONTINUATION,
+    SHORT_DISTANCES,
+    SHORT_LAST,
 )
 
 _FIRST_BYTES = 4
-_CONTINUATION_BYTES = 2
+_SHORT_BYTES = 1
+_LONG_BYTES = 2
 _FRAGMENT_BYTES = 5
 _DELTA_LIMIT = 1 << 47
 # How often the upper half of a sequence number is sent once it cannot be told from the base.
@@ -213,7 +217,7 @@ class FrameCut:
         if self._index == 0:
             head = bytes([head_byte(Kind.FRAME, self._flags | last)]) + self._key
         elif self._continues():
-            head = bytes([head_byte(Kind.CONTINUATION, last), self._index])
+            head = _continuation_head(self._index, bool(last))
         else:
             head = b''.join((
                 bytes([head_byte(Kind.FRAGMENT, last)]), self._key, bytes([self._index])))
@@ -232,7 +236,9 @@ class FrameCut:
     def _head_bytes(self) -> int:
         if self._index == 0:
             return _FIRST_BYTES
-        return _CONTINUATION_BYTES if self._continues() else _FRAGMENT_BYTES
+        if not self._continues():
+            return _FRAGMENT_BYTES
+        return _SHORT_BYTES if self._index < SHORT_DISTANCES else _LONG_BYTES
 
 
 class FrameFramer:
@@ -260,11 +266,16 @@ class FrameFramer:
         size = _FIRST_BYTES + self._header_bytes(header, announcement) + length
         if size <= room:
             return 1, self._wire.bits(size, now_ns)
-        whole, rest = divmod(size - room, room - _CONTINUATION_BYTES)
-        bits = (1 + whole) * self._wire.bits(room, now_ns)
-        if rest:
-            bits += self._wire.bits(_CONTINUATION_BYTES + rest, now_ns)
-        return 1 + whole + (rest > 0), bits
+        count, left = 1, size - room
+        short = min(left // (room - _SHORT_BYTES), SHORT_DISTANCES - 1)
+        left -= short * (room - _SHORT_BYTES)
+        head = _SHORT_BYTES if short < SHORT_DISTANCES - 1 else _LONG_BYTES
+        long, left = divmod(left, room - head)
+        count += short + long
+        bits = count * self._wire.bits(room, now_ns)
+        if left:
+            bits += self._wire.bits(head + left, now_ns)
+        return count + (left > 0), bits
 
     def base_room(self, header: FrameHeader, announcement: Announcement, now_ns: int) -> int:
         """Return how long a base may be that the first datagram of a split frame carries."""
@@ -327,6 +338,12 @@ class FrameFramer:
             wide = struct.pack('>H', header.sequence >> 16)
         digest = struct.pack('>H', announcement.hash)
         return flags, digest + stamp + bytes([code_encode_ms(header.encode_ms)]) + wide
+
+
+def _continuation_head(distance: int, last: bool) -> bytes:
+    if distance < SHORT_DISTANCES:
+        return bytes([SHORT_CONTINUATION | (SHORT_LAST if last else 0) | distance])
+    return bytes([head_byte(Kind.CONTINUATION, FLAG_LAST if last else 0), distance])
 
 
 def splice(base: bytes, whole: bytes) -> bytes | None:

@@ -4,13 +4,15 @@
 The bodies of datagrams: what a frame, an announcement and a control message look like on the link.
 
 The record around each body (`record`) has a counter and a tag, so bodies carry neither. Every body
-begins with one byte: kind (4 bits), flags (4 bits). All numbers are big endian; `docs/link.md` has
+begins with one byte: kind (4 bits), flags (4 bits), or 11, last (1 bit), distance (5 bits) in a
+short continuation. All numbers are big endian; `docs/link.md` has
 the byte tables.
 
 ::
 
     FRAME         head camera sequence(2) frame header | the packet, or its beginning
-    CONTINUATION  head distance                        | more of the packet
+    CONTINUATION  head, with the distance if that is less than 32, else head distance
+                                                       | more of the packet
     FRAGMENT      head camera sequence(2) index        | more of the packet
     ANNOUNCEMENT  head camera hash(2) index            | part of the announcement
     HEARTBEAT     head
@@ -48,9 +50,13 @@ __all__ = [
     'CONTROL_OVERHEAD_BYTES', 'decode_encode_ms', 'FLAG_ABSOLUTE', 'FLAG_LAST', 'FLAG_SPLIT',
     'FLAG_WIDE', 'FrameHeader', 'FramingError', 'head_byte', 'Heartbeat', 'Kind',
     'MAX_ANNOUNCEMENT_BYTES', 'MAX_PARTS', 'MAX_WANTED', 'parse', 'Part', 'Receipt', 'REPAIR_KINDS',
-    'RepairBody']
+    'RepairBody', 'SHORT_CONTINUATION', 'SHORT_DISTANCES', 'SHORT_LAST']
 
 MAX_PARTS = 256
+# A short continuation has the distance in its first byte.
+SHORT_CONTINUATION = 0xC0
+SHORT_LAST = 0x20
+SHORT_DISTANCES = 32
 MAX_WANTED = 8
 CONTROL_OVERHEAD_BYTES = 1
 
@@ -256,6 +262,8 @@ def parse(data: bytes) -> Part | BulkPart | Heartbeat | Receipt | Control | Repa
     """
     if not data:
         raise FramingError('empty body')
+    if data[0] >= SHORT_CONTINUATION:
+        return _parse_short_continuation(data)
     try:
         kind = Kind(data[0] >> 4)
     except ValueError as error:
@@ -290,3 +298,11 @@ def parse(data: bytes) -> Part | BulkPart | Heartbeat | Receipt | Control | Repa
     if kind in REPAIR_KINDS:
         return RepairBody(kind)
     raise FramingError('wrong length')
+
+
+def _parse_short_continuation(data: bytes) -> Part:
+    distance = data[0] % SHORT_DISTANCES
+    if len(data) < 2 or distance == 0:
+        raise FramingError('continuation of nothing')
+    flags = FLAG_LAST if data[0] & SHORT_LAST else 0
+    return Part(Kind.CONTINUATION, 0, 0, distance, flags, data[1:])

@@ -301,9 +301,29 @@ def add_camera(
          camera.calibration, about.session, about.base_sequence, about.base_stamp_ns)).lastrowid
 
 
+@dataclass(frozen=True)
+class SpoolPeer:
+    """
+    What an incoming spool knows of a rover's.
+
+    :param id: its random identity.
+    :param next: the first number still needed of it.
+    :param evicted: how many frames it has reported as given up.
+    :param abandoned: how many will not come, because a new spool took its place.
+    """
+
+    id: bytes
+    next: int
+    evicted: int
+    abandoned: int
+
+
 class SpoolReader:
     """
     Reads a spool that a process may be using, in short transactions; a context manager.
+
+    What it says of itself (`role`, `id`, `frames`, `bytes`, `evicted`, `next`, `peers`) is as it
+    was when it was opened.
 
     :param path: the database.
     :raises SpoolError: it is not there, not a spool, or damaged.
@@ -322,8 +342,9 @@ class SpoolReader:
                 role, self.id, self.bytes, evicted, self.next = self._connection.execute(
                     'SELECT role, id, bytes, evicted, next FROM spool').fetchone()
                 self.role = Role(role)
-                peers = self._connection.execute('SELECT evicted FROM peer').fetchall()
-                self.evicted = evicted + sum(count for count, in peers)
+                self.peers = [SpoolPeer(*row) for row in self._connection.execute(
+                    'SELECT id, next, evicted, abandoned FROM peer ORDER BY key')]
+                self.evicted = evicted + sum(peer.evicted for peer in self.peers)
                 self.frames = self._connection.execute('SELECT COUNT(*) FROM frame').fetchone()[0]
             except BaseException:
                 self._connection.close()

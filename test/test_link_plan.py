@@ -19,6 +19,10 @@ from gsc_ros.link.simulation import Feed, LinkRun, LinkSetup, return_bps, synthe
 import pytest
 
 S = 1_000_000_000
+# As docs/channels.md states them.
+EXACT = {'frame_period_s': 0.03, 'frame_bytes': 0.05, 'payload_share': 0.05, 'latency_s': 0.15}
+WITH_LOSSES = {
+    'frame_period_s': 0.12, 'frame_bytes': 0.15, 'payload_share': 0.20, 'latency_s': 0.30}
 
 
 def run_of(request: PlanRequest, seconds: float):
@@ -50,17 +54,17 @@ def mean(values):
     return sum(values) / len(values)
 
 
-def check(request: PlanRequest, regime: Regime, seconds: float, size: float, latency: float):
-    """Compare plan and run within tolerances of bytes and payload, and of latency."""
+def check(request: PlanRequest, regime: Regime, seconds: float, tolerance: dict[str, float]):
+    """Compare plan and run."""
     planned, summary = plan(request), run_of(request, seconds)
     assert planned.regime is regime
-    period = mean(camera.frame_period_s for camera in summary.cameras)
-    assert period == pytest.approx(planned.frame_period_s, rel=0.03)
-    assert mean(camera.mean_bytes for camera in summary.cameras) == pytest.approx(
-        planned.frame_bytes, rel=size)
-    assert summary.payload_share == pytest.approx(planned.payload_share, rel=size)
-    assert mean(camera.latency_s.p50 for camera in summary.cameras) == pytest.approx(
-        planned.latency_s, rel=latency)
+    found = {
+        'frame_period_s': mean(camera.frame_period_s for camera in summary.cameras),
+        'frame_bytes': mean(camera.mean_bytes for camera in summary.cameras),
+        'payload_share': summary.payload_share,
+        'latency_s': mean(camera.latency_s.p50 for camera in summary.cameras)}
+    for name, value in found.items():
+        assert value == pytest.approx(getattr(planned, name), rel=tolerance[name]), name
 
 
 @pytest.mark.parametrize(('request_', 'regime', 'seconds'), [
@@ -70,22 +74,24 @@ def check(request: PlanRequest, regime: Regime, seconds: float, size: float, lat
     (PlanRequest(2400, 1, 0.2, 2000, mtu=128), Regime.SHED, 900),
     (PlanRequest(2400, 1, 2.0, 2000, mtu=128), Regime.SHED, 300),
     (PlanRequest(9600, 2, 5.0, 1000, mtu=128, delay_s=0.6), Regime.SHED, 120),
-    (PlanRequest(20_000, 3, 10.0, 600, overhead_bytes=28), Regime.SHED, 60),
+    (PlanRequest(20_000, 3, 5.0, 600, overhead_bytes=28), Regime.SHED, 60),
     (PlanRequest(9600, 1, 10.0, 1200, target_fps=2.0, mtu=512), Regime.SHED, 120),
     (PlanRequest(2400, 1, 5.0, 250, 100, mtu=128), Regime.DROPPED, 200),
     (PlanRequest(9600, 2, 10.0, 1000, 150, mtu=128), Regime.DROPPED, 60),
 ], ids=str)
 def test_a_plan_is_what_a_run_does(request_, regime, seconds):
-    check(request_, regime, seconds, size=0.05, latency=0.15)
+    check(request_, regime, seconds, EXACT)
 
 
 @pytest.mark.parametrize(('request_', 'seconds'), [
     (PlanRequest(9600, 1, 5.0, 1200, mtu=128, delay_s=0.6, loss=0.1), 200),
     (PlanRequest(9600, 1, 5.0, 1200, mtu=128, delay_s=0.1, loss=0.05), 200),
-    (PlanRequest(20_000, 1, 10.0, 1200, delay_s=0.1, loss=0.03, repair=RepairMode.FEC), 100),
+    (PlanRequest(9600, 1, 2.0, 1200, mtu=128, delay_s=0.6, loss=0.05), 300),
+    (PlanRequest(20_000, 2, 5.0, 1200, delay_s=0.3, loss=0.02), 100),
+    (PlanRequest(9600, 1, 5.0, 1200, mtu=128, delay_s=0.1, loss=0.1, repair=RepairMode.NACK), 200),
 ], ids=str)
 def test_a_plan_with_losses_allows_for_repairs(request_, seconds):
-    check(request_, Regime.SHED, seconds, size=0.15, latency=0.25)
+    check(request_, Regime.SHED, seconds, WITH_LOSSES)
 
 
 def test_without_repair_losses_cost_nothing_but_frames():

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gsc_ros.link.cutting import FrameFramer
+from gsc_ros.link.fec import parity_overhead
 from gsc_ros.link.framing import Announcement, CameraAnnounce, FrameHeader, MAX_PARTS
 from gsc_ros.link.parity_window import MAX_BODIES
 from gsc_ros.link.redundancy import (
@@ -40,6 +41,10 @@ NS_PER_S = 1_000_000_000
 _MARGIN = 0.02
 _QUEUE = 0.1
 _SHORT_HEAD_BYTES = 1
+# Repair reckons with the most that it has measured lately: so much more than the mean.
+_LOSS_RECKONED = 1.25
+_MOST_LOSS = 0.35
+_ROUNDS = 6
 
 
 class Regime(Enum):
@@ -128,16 +133,17 @@ class _SteadyWire:
 
     next_counter = 0
 
-    def __init__(self, mtu: int, tag_bytes: int, overhead_bytes: int) -> None:
-        self._mtu = mtu
-        self._record_bytes = _SHORT_HEAD_BYTES + tag_bytes
-        self._overhead_bytes = overhead_bytes
+    def __init__(
+        self, mtu: int, record_bytes: int, reserve_bytes: int, overhead_bytes: int,
+    ) -> None:
+        self._room = mtu - record_bytes - reserve_bytes
+        self._beside = record_bytes + overhead_bytes
 
     def room(self, strong: bool, now_ns: int) -> int:
-        return self._mtu - self._record_bytes
+        return self._room
 
     def bits(self, size: int, now_ns: int) -> int:
-        return 8 * (size + self._record_bytes + self._overhead_bytes)
+        return 8 * (size + self._beside)
 
 
 def plan(request: PlanRequest) -> LinkPlan:
@@ -146,11 +152,24 @@ def plan(request: PlanRequest) -> LinkPlan:
 
     :raises ValueError: when the first layers need more datagrams than a frame may have.
     """
-    size = _sizer(request)
+    # What repairs take depends on the frames, and these on what repairs leave.
+    planned = _plan(request, 0.0, 0)
+    for _ in range(_ROUNDS if request.loss and request.repair is not RepairMode.NONE else 0):
+        planned = _plan(request, *_repairs(request, planned))
+    return planned
+
+
+def _plan(request: PlanRequest, repair: float, reserve_bytes: int) -> LinkPlan:
+    """
+    Return what a link will do whose repairs are known.
+
+    :param repair: bits of parity and repeats per bit of a frame.
+    :param reserve_bytes: that are left free in datagrams, for a parity over them to fit.
+    """
+    size = _sizer(request, reserve_bytes)
     parts, least_bits = size(request.least_bytes)
     if parts > MAX_PARTS:
         raise ValueError(f'{request.least_bytes} bytes need more than {MAX_PARTS} datagrams')
-    repair = _repair_ratio(request)
     rate = request.rate_bps / (1.0 + repair)
     fps = min(request.fps, request.target_fps or request.fps)
     share_bits = int(rate * (1.0 - _MARGIN) / request.cameras / fps)
@@ -177,9 +196,39 @@ def plan(request: PlanRequest) -> LinkPlan:
         arriving_share=(1.0 - request.loss) ** parts)
 
 
-def _sizer(request: PlanRequest) -> Callable[[int], tuple[int, int]]:
+def _repairs(request: PlanRequest, planned: LinkPlan) -> tuple[float, int]:
+    """Return bits of parity and repeats per bit of a frame, and bytes left free for parity."""
+    config = RepairConfig(mode=request.repair)
+    datagram_s = 8 * planned.wire_bytes / planned.datagrams / request.rate_bps
+    round_trip_s = 2 * request.delay_s + datagram_s
+    window_s = config.useful_ns / NS_PER_S - round_trip_s / 2 - 2 * datagram_s
+    repeats = 0
+    if config.repeats:
+        repeats = count_repeats(
+            config.useful_ns, round(round_trip_s * NS_PER_S), round(datagram_s * NS_PER_S),
+            config.reorder_ns, round(datagram_s * NS_PER_S))
+    parity, reserve_bytes = 0.0, 0
+    if config.parity and window_s > 0:
+        per_s = request.cameras * planned.datagrams / planned.frame_period_s
+        sources = max(1, min(MAX_BODIES, round(per_s * window_s)))
+        loss = min(_MOST_LOSS, request.loss * _LOSS_RECKONED)
+        needed = parities_needed(
+            loss, 1.0 / (1.0 - loss), sources, 1,
+            min(0.5, config.target / repeat_failure(loss) ** repeats))
+        if needed:
+            # Each covers all of the window, and leaves when the oldest is due for one.
+            parity = (needed + 0.5) / sources
+            reserve_bytes = parity_overhead(round(sources * (1.0 + parity)))
+    repeated = request.loss / (1.0 - request.loss) if repeats else 0.0
+    # Shares are of the budget, of which frames take what repairs leave.
+    return (min(parity, config.fec_share / (1.0 - config.fec_share))
+            + min(repeated, config.nack_share / (1.0 - config.nack_share))), reserve_bytes
+
+
+def _sizer(request: PlanRequest, reserve_bytes: int) -> Callable[[int], tuple[int, int]]:
     """Return what says of a packet how many datagrams and bits on the wire it takes."""
-    wire = _SteadyWire(request.mtu, request.tag_bytes, request.overhead_bytes)
+    wire = _SteadyWire(
+        request.mtu, request.tag_bytes + _SHORT_HEAD_BYTES, reserve_bytes, request.overhead_bytes)
     framer = FrameFramer(wire)
     header, announcement = FrameHeader(0, 0, 0), Announcement(CameraAnnounce(0, 'camera'), 0, 0, 0)
     return lambda length: framer.plan(header, announcement, length, 0)
@@ -196,25 +245,3 @@ def _largest(size: Callable[[int], tuple[int, int]], bits: int) -> int:
         else:
             high = middle - 1
     return low
-
-
-def _repair_ratio(request: PlanRequest) -> float:
-    """Return the bits of parity and repeats per bit of a frame."""
-    config = RepairConfig(mode=request.repair)
-    if not request.loss or request.repair is RepairMode.NONE:
-        return 0.0
-    datagram_s = 8 * (request.mtu + request.overhead_bytes) / request.rate_bps
-    repeats = 0
-    if config.repeats:
-        repeats = count_repeats(
-            config.useful_ns, round((2 * request.delay_s + datagram_s) * NS_PER_S),
-            round(datagram_s * NS_PER_S), config.reorder_ns, round(datagram_s * NS_PER_S))
-    parities, sources = 0, 1
-    if config.parity:
-        failure = repeat_failure(request.loss) ** repeats
-        sources = max(1, min(MAX_BODIES, int(config.useful_ns / NS_PER_S / datagram_s)))
-        parities = parities_needed(
-            request.loss, 1.0 / (1.0 - request.loss), sources, 1,
-            min(0.5, config.target / failure))
-    repeated = request.loss / (1.0 - request.loss) if repeats else 0.0
-    return min(config.fec_share, parities / sources) + min(config.nack_share, repeated)

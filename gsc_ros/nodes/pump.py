@@ -61,10 +61,15 @@ class SharedEnd:
         return self.use(lambda end, now_ns: end.offer_control(data, now_ns))
 
     def offer_bulk(self, data: bytes, rank: BulkRank, deadline_ns: int | None = None,
-                   on_sent: Callable[[], None] | None = None) -> bool:
-        """Offer a message of several datagrams; return False when too many wait."""
-        return self.use(
-            lambda end, now_ns: end.offer_bulk(data, rank, now_ns, deadline_ns, on_sent))
+                   on_sent: Callable[[], None] | None = None,
+                   on_dropped: Callable[[], None] | None = None) -> bool:
+        """
+        Offer a message of several datagrams; return False when too many wait.
+
+        :raises ValueError: when it is empty or too large for the link.
+        """
+        return self.use(lambda end, now_ns: end.offer_bulk(
+            data, rank, now_ns, deadline_ns, on_sent, on_dropped))
 
     def statistics(self) -> LinkStatistics:
         """Return what this end has counted and measured."""

@@ -157,10 +157,15 @@ class RoverSide:
             return
         offered = camera.captions.complete(frame.session, payload, tuple(frame.layer_ends))
 
+        left = False
+
         def leave(layers: int) -> bytes:
+            nonlocal left
             data = camera.captions.leave(offered, layers)
-            camera.gate.leaves(place)
-            self._answer(camera, frame.sequence)
+            if not left:  # of a frame that leaves in two pieces the link asks twice
+                left = True
+                camera.gate.leaves(place)
+                self._answer(camera, frame.sequence)
             return data
 
         def drop() -> None:

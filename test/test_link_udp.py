@@ -11,12 +11,16 @@ import subprocess
 import sys
 import time
 
+from gsc_ros.link.announcement import CameraAnnounce
+from gsc_ros.link.audit import verify_budget
+from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.endpoint import Endpoint, EndpointConfig, ReceivedFrame
+from gsc_ros.link.record import RecordConfig
+from gsc_ros.link.security import KeyRing
 from gsc_ros.link.transports.udp import UdpTransport
 from gsc_ros.link.wait import Waiter
+from link_simulation import make_frame, MS, S
 import pytest
-
-MS = 1_000_000
-S = 1_000_000_000
 
 
 def has_ipv6():
@@ -218,6 +222,38 @@ def test_a_transport_that_is_closed_takes_and_gives_nothing(make):
     assert not near.send(b'x', 0)
     assert near.ready_ns(0) > 0
     assert near.receive(0) == []
+
+
+def test_two_ways_to_one_far_end_bring_each_frame_once(make):
+    keys = KeyRing.random()
+    ground_side = make('0.0.0.0:0', '127.0.0.1:9')
+    port = ground_side.address[1]
+    rover_side = make('0.0.0.0:0', f'127.0.0.1:{port}', f'127.0.0.2:{port}')
+    ground_side.close()
+    ground_side = make(f'0.0.0.0:{port}', f'127.0.0.1:{rover_side.address[1]}')
+    trace = []
+
+    def make_end(direction, transport, log=None):
+        record = RecordConfig(direction, Suite.AES_CCM, keys)
+        return Endpoint(EndpointConfig(50_000, record=record), transport, 0, log)
+
+    rover = make_end(Direction.ROVER, rover_side, trace.append)
+    ground = make_end(Direction.GROUND, ground_side)
+    rover.announce(CameraAnnounce(0, 'front'))
+    frames = []
+    for step in range(500):
+        now_ns = step * 20 * MS
+        if step % 5 == 0:
+            rover.offer_frame(make_frame(0, step // 5, now_ns=now_ns, ends=(200,)), now_ns)
+        for end in (rover, ground):
+            end.poll(now_ns)
+        frames += [delivery.sequence for delivery in ground.take_deliveries()
+                   if isinstance(delivery, ReceivedFrame)]
+        time.sleep(0.0002)
+    statistics = ground.statistics(10 * S)
+    assert len(frames) == len(set(frames)) > 90
+    assert statistics.replayed >= statistics.received_datagrams - 5
+    assert verify_budget(trace, 50_000, rover.statistics(10 * S).burst_bits).holds
 
 
 # Who is answered

@@ -94,8 +94,8 @@ class UdpTransport:
     :param bind: local address and port, as ``0.0.0.0:5600`` or ``[::]:5600``; port 0: any. It
         decides between IPv4 and IPv6, for all peers.
     :param peers: address and port of each peer; names are looked up once. Each datagram goes to
-        all of them, and the budget counts each copy. They are ways to the same far end, or
-        listeners: the far end is one.
+        all of them, and the budget counts each copy. They are several ways to one far end, which
+        takes in what comes first.
     :param mtu: largest datagram in bytes, 32..1472 with IPv4, 32..1452 with IPv6: no larger one
         crosses an Ethernet in one piece, and more pieces have more headers than are counted.
     :param learn_peer: take datagrams from anywhere; the peer is where the last fresh one came

@@ -38,7 +38,8 @@ from link_soak import Soak
 
 ROOT = Path(__file__).resolve().parent.parent
 # Tests that kill real processes, with the number of kills of each bridge in the environment.
-KILL_TESTS = ('test/system/test_two_machines.py', 'test/test_link_spool_kill.py')
+KILL_TESTS = ('test/system/test_two_machines.py', 'test/test_link_process.py',
+              'test/test_link_spool_kill.py')
 KILL_VARIABLE = 'GSC_KILLS'
 
 

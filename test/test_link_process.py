@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+import os
 from pathlib import Path
 import random
 import socket
@@ -16,7 +17,7 @@ from serial_cable import SerialCable
 
 ROVER_BPS = 20_000
 GROUND_BPS = 4000
-KILLS = 10
+KILLS = 2 * int(os.environ.get('GSC_KILLS', '5'))  # of both ends together
 
 
 def free_address():

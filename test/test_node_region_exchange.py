@@ -308,3 +308,18 @@ def test_an_answer_after_a_restart_of_the_ground_is_published():
     world.ground.clear()
     world.run(5)
     assert len(world.answers) == 1
+
+
+def test_what_is_too_long_for_the_link_ends_the_request():
+    world = World()
+
+    def refuse(*_: object) -> bool:
+        raise ValueError('does not fit')
+    world.rover._offer = refuse
+    world.ask()
+    world.run(5)
+    assert world.outcomes() == [Outcome.ACCEPTED, Outcome.NO_ROOM]
+    world.ground._send = refuse
+    world.ask('left')
+    assert world.outcomes('left') == [Outcome.NO_ROOM]
+    assert 'does not fit' in world.notices[-1].text

@@ -211,3 +211,16 @@ def test_a_bridge_that_stops_gives_up_what_waits():
     world.set('sender.max_fps', 2.0)
     world.ground.clear('the bridge has stopped')
     assert world.results == {'sender.max_fps': (False, 'the bridge has stopped')}
+
+
+def test_a_reason_too_long_for_the_link_stays_out_of_the_answer():
+    world = World()
+    say = world._say
+
+    def short(data: bytes) -> bool:
+        if len(data) > 20:
+            raise ValueError('does not fit into one datagram')
+        return say(data)
+    world.rover._say = short
+    world.set('sender.profile', 'other')
+    assert world.results == {'sender.profile': (False, '')}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import secrets
 
 from gsc_ros.nodes.diagnostic import brief
@@ -131,7 +131,7 @@ class RoverParameters:
         Begin without a change.
 
         :param patterns: returns what the ground may set, see :func:`allowed`.
-        :param say: offers a control message.
+        :param say: offers a control message; raises ValueError when it is longer than a datagram.
         :param apply: sets a parameter of a node to a value, and calls a function once with whether
             it was accepted, and why not.
         """
@@ -150,7 +150,7 @@ class RoverParameters:
         if change.number in self._answers:
             answer = self._answers[change.number]
             if answer is not None:
-                self._say(answer.pack())
+                self._tell(answer)
             return True
         self._answers[change.number] = None
         while len(self._answers) > MAX_ANSWERED:
@@ -170,4 +170,10 @@ class RoverParameters:
         answer = ParameterAnswer(number, accepted, reason)
         if number in self._answers:
             self._answers[number] = answer
-        self._say(answer.pack())
+        self._tell(answer)
+
+    def _tell(self, answer: ParameterAnswer) -> None:
+        try:
+            self._say(answer.pack())
+        except ValueError:  # too long for a datagram of this link
+            self._say(replace(answer, reason='').pack())

@@ -52,7 +52,8 @@ class GroundRegions:
         """
         Begin without a request.
 
-        :param send: offers a control message to the link; False when it has no room.
+        :param send: offers a control message to the link; False when it has no room now. Raises
+            ValueError when it is longer than a datagram.
         :param pause_ns: returns the time between two requests of that many bytes for a camera.
         :param notify: is told what becomes of each request.
         :param deliver: gets the answers.
@@ -130,7 +131,13 @@ class GroundRegions:
         earliest_ns = self._asked_ns.get(camera, now_ns - pause_ns) + pause_ns
         if now_ns < earliest_ns:
             pending.due_ns = earliest_ns
-        elif self._send(data):
+            return
+        try:
+            sent = self._send(data)
+        except ValueError as error:
+            self._end(camera, Outcome.NO_ROOM, str(error))
+            return
+        if sent:
             self._asked_ns[camera] = now_ns
             pending.due_ns = now_ns + max(REPEAT_NS, pause_ns)
 
@@ -163,8 +170,8 @@ class GroundRegions:
         if pending is not None and pending.number == answer.number:
             self._end(camera, Outcome.ARRIVED)
 
-    def _end(self, camera: str, outcome: Outcome) -> None:
-        self._tell(self._pending.pop(camera), outcome)
+    def _end(self, camera: str, outcome: Outcome, detail: str = '') -> None:
+        self._tell(self._pending.pop(camera), outcome, detail)
 
     def _tell(self, pending: _Pending, outcome: Outcome, detail: str = '') -> None:
         request = pending.request

@@ -60,7 +60,8 @@ class RoverRegions:
 
         :param say: offers a control message to the link; False when it has no room.
         :param offer: offers an answer to the link with its deadline and a function to be called
-            when all of it has left; False when the link has no room.
+            when all of it has left; False when the link has no room now. Raises ValueError when
+            it never has.
         :param ask_sender: hands a request to the sender; False when there is none.
         :param room: returns the bytes of a packet that the link carries within so many seconds.
         """
@@ -160,7 +161,12 @@ class RoverRegions:
         if camera in self._flights:
             return
         flight = _Flight(job.ask.number, job.deadline_ns)
-        if self._offer(job.answer, job.deadline_ns, flight.mark):
+        try:
+            taken = self._offer(job.answer, job.deadline_ns, flight.mark)
+        except ValueError as error:
+            self._settle(job, Outcome.NO_ROOM, str(error))
+            return
+        if taken:
             self._flights[camera] = flight
 
     def _settle(self, job: _Job, outcome: Outcome, detail: str = '') -> None:

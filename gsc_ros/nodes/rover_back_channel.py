@@ -24,7 +24,7 @@ from gsc_ros.nodes.parameter_client import ParameterClient
 from gsc_ros.nodes.parameter_exchange import RoverParameters
 from gsc_ros.nodes.pump import SharedEnd
 from gsc_ros.nodes.qos import notice_qos
-from gsc_ros.nodes.region import link_bytes
+from gsc_ros.nodes.region import ANSWER_HEAD_BYTES, link_bytes
 from gsc_ros.nodes.region_rover import RoverRegions
 from gsc_ros.nodes.schema import BridgeParameters
 from rclpy.publisher import Publisher
@@ -150,6 +150,8 @@ class RoverBackChannel:
         if seconds is not None and math.isfinite(statistics.round_trip):
             seconds -= statistics.round_trip
         overhead = DATAGRAM_BYTES + (0 if self._settings.transport == 'sim' else IP_BYTES)
-        return link_bytes(
+        room = link_bytes(
             SchedulerConfig().region_share * statistics.budget_bps, self._settings.mtu, overhead,
             seconds)
+        largest = self._end.use(lambda end, _: end.max_bulk_bytes)
+        return max(0, min(room, largest - ANSWER_HEAD_BYTES))

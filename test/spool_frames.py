@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
-from gsc_ros.link.framing import CameraAnnounce
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.spool_outgoing import OutgoingStore
 from gsc_ros.link.spool_store import SpoolCamera
 
@@ -41,3 +46,11 @@ def fill(store: OutgoingStore, count: int, first: int = 0) -> None:
     for sequence in range(first, first + count):
         append(store, sequence)
     store.commit()
+
+
+@contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """Make a folder in memory, where there is one, for tests in which the disk plays no part."""
+    memory = Path('/dev/shm')
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)

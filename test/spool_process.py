@@ -28,9 +28,10 @@ from gsc_ros.link.message import FrameMessage
 from gsc_ros.link.record import RecordConfig
 from gsc_ros.link.spool_incoming import IncomingStore
 from gsc_ros.link.spool_outgoing import OutgoingStore
+from gsc_ros.link.spool_reader import SpoolReader
 from gsc_ros.link.spool_receiver import SpoolReceiver
 from gsc_ros.link.spool_sender import SpoolSender
-from gsc_ros.link.spool_store import SpoolError, SpoolFrame, SpoolReader
+from gsc_ros.link.spool_store import SpoolError, SpoolFrame
 from gsc_ros.link.transports.udp import UdpTransport
 from gsc_ros.link.wait import Waiter
 from spool_frames import make_packet, make_stamp_ns
@@ -114,7 +115,7 @@ def kill_spools(folder: Path, count: int, seed: int, quota: int = 1 << 26,
             SpoolReader(folder / 'rover.spool')) as rover:
         return SpoolKillReport(
             killed, _read(folder / 'rover.log'), _read(folder / 'ground.log'),
-            sorted(ground, key=lambda frame: frame.number), rover.next - 1, ground.evicted)
+            list(ground), rover.next - 1, ground.evicted)
 
 
 def run_end(role: str, settings: SpoolEnd) -> None:
@@ -180,7 +181,7 @@ def _is_drained(folder: Path) -> bool:
     try:
         with SpoolReader(folder / 'ground.spool') as ground, (
                 SpoolReader(folder / 'rover.spool')) as rover:
-            return rover.frames == 0 and (rover.id, rover.next) in [
+            return len(rover) == 0 and (rover.id, rover.next) in [
                 (peer.id, peer.next) for peer in ground.peers]
     except SpoolError:
         return False

@@ -10,7 +10,6 @@ from pathlib import Path
 from random import Random
 import shutil
 import sqlite3
-from tempfile import TemporaryDirectory
 
 from gsc_ros.link.audit import verify_budget
 from gsc_ros.link.delivery import ReceivedCalibration, ReceivedControl
@@ -24,11 +23,12 @@ from gsc_ros.link.spool_message import (
     parse,
     SpoolMessageError,
 )
+from gsc_ros.link.spool_reader import SpoolReader
 from gsc_ros.link.spool_sender import SpoolPhase
-from gsc_ros.link.spool_store import SpoolCamera, SpoolFrame, SpoolReader
+from gsc_ros.link.spool_store import SpoolCamera, SpoolFrame
 from hypothesis import given, strategies
 import pytest
-from spool_frames import make_packet, make_stamp_ns
+from spool_frames import folder_in_memory, make_packet, make_stamp_ns
 from spool_simulation import S, SpoolSimulation
 
 LOSSY = {'loss': 0.1, 'delay_ns': 600_000_000}
@@ -36,10 +36,9 @@ LOSSY = {'loss': 0.1, 'delay_ns': 600_000_000}
 
 @pytest.fixture(name='folder')
 def fixture_folder() -> Iterator[Path]:
-    """Return a folder in memory where there is one: what is asked here is not the disk's to say."""
-    memory = Path('/dev/shm')
-    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        yield Path(folder)
+    """Return where the spools are."""
+    with folder_in_memory() as folder:
+        yield folder
 
 
 def test_frames_arrive_exactly_as_they_were_offered(folder):
@@ -111,7 +110,7 @@ def test_kills_of_either_end_lose_nothing_that_was_on_disk_and_repeat_nothing(fo
     assert len(link.offered) > 150
     assert link.sequences == [sequence for sequence in link.offered if sequence not in lost]
     with SpoolReader(link.files[1]) as stored:
-        assert [frame.sequence for frame in sorted(stored, key=lambda frame: frame.number)] == (
+        assert [frame.sequence for frame in stored] == (
             link.sequences)
 
 
@@ -229,7 +228,7 @@ def test_a_deleted_spool_of_the_ground_goes_on_with_what_is_still_there(folder):
     link.drain()
     assert set(link.sequences) | arrived == set(link.offered)
     with SpoolReader(link.files[1]) as stored:
-        later = [frame.sequence for frame in sorted(stored, key=lambda frame: frame.number)]
+        later = [frame.sequence for frame in stored]
     assert later == link.sequences[-len(later):]
     assert later[-1] == link.offered[-1]
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import math
 import os
 from pathlib import Path
@@ -12,19 +13,29 @@ import stat
 import subprocess
 import sys
 
+from gsc_ros.link import spool_incoming
 from gsc_ros.link.spool_incoming import IncomingStore, WINDOW
 from gsc_ros.link.spool_outgoing import OutgoingStore
+from gsc_ros.link.spool_reader import SpoolReader
 from gsc_ros.link.spool_store import (
     ROW_BYTES,
     SpoolBusyError,
     SpoolDiskError,
     SpoolError,
     SpoolForeignError,
-    SpoolReader,
+    SpoolFrame,
 )
 from hypothesis import given, settings, strategies
 import pytest
-from spool_frames import append, fill, make_camera, make_packet, make_stamp_ns, PACKET_BYTES
+from spool_frames import (
+    append,
+    fill,
+    folder_in_memory,
+    make_camera,
+    make_packet,
+    make_stamp_ns,
+    PACKET_BYTES,
+)
 
 QUOTA = 1 << 20
 FRAME_BYTES = PACKET_BYTES + ROW_BYTES
@@ -32,9 +43,10 @@ SPOOL = b'\x01' * 8
 
 
 @pytest.fixture(name='path')
-def fixture_path(tmp_path: Path) -> Path:
+def fixture_path() -> Iterator[Path]:
     """Return where a spool may be made."""
-    return tmp_path / 'frames.spool'
+    with folder_in_memory() as folder:
+        yield folder / 'frames.spool'
 
 
 def numbers(store: OutgoingStore) -> list[int]:
@@ -50,6 +62,12 @@ def arrive(store: IncomingStore, *sequences: int, camera: int = 1) -> None:
     for sequence in sequences:
         store.arrive(SPOOL, sequence + 1, camera, sequence, make_stamp_ns(sequence), 1.0,
                      make_packet(sequence))
+
+
+def take(store: IncomingStore) -> list[SpoolFrame]:
+    """Commit, and return what is to be handed on."""
+    store.commit()
+    return store.take()
 
 
 def test_a_frame_is_read_as_it_was_written_also_after_a_restart(path):
@@ -144,19 +162,19 @@ def test_a_frame_larger_than_the_quota_is_given_up_and_the_others_stay(path):
 @settings(deadline=None, max_examples=30)
 @given(strategies.lists(strategies.tuples(
     strategies.integers(0, 3), strategies.integers(1, 900), strategies.booleans()), max_size=40))
-def test_the_quota_holds_and_every_number_is_stored_or_counted(tmp_path_factory, frames):
-    path = tmp_path_factory.mktemp('quota') / 'frames.spool'
-    store = OutgoingStore(path, 2000)
-    for sequence, (priority, size, commit) in enumerate(frames):
-        append(store, sequence, make_camera(priority, priority), size)
-        if commit:
-            store.commit()
-            assert store.bytes <= 2000
-    store.commit()
-    held = numbers(store)
-    assert store.bytes == sum(len(store.read(n).packet) + ROW_BYTES for n in held) <= 2000
-    assert len(held) + store.counter.evicted == len(frames) == store.next_number - 1
-    store.close()
+def test_the_quota_holds_and_every_number_is_stored_or_counted(frames):
+    with folder_in_memory() as folder:
+        store = OutgoingStore(folder / 'frames.spool', 2000)
+        for sequence, (priority, size, commit) in enumerate(frames):
+            append(store, sequence, make_camera(priority, priority), size)
+            if commit:
+                store.commit()
+                assert store.bytes <= 2000
+        store.commit()
+        held = numbers(store)
+        assert store.bytes == sum(len(store.read(n).packet) + ROW_BYTES for n in held) <= 2000
+        assert len(held) + store.counter.evicted == len(frames) == store.next_number - 1
+        store.close()
 
 
 def test_the_file_does_not_grow_far_beyond_the_quota(path):
@@ -170,12 +188,12 @@ def test_the_file_does_not_grow_far_beyond_the_quota(path):
 def test_frames_are_released_in_order_and_once(path):
     store = IncomingStore(path, QUOTA)
     arrive(store, 1, 2)
-    assert store.commit() == []
+    assert take(store) == []
     assert store.held(SPOOL) == {2, 3}
     arrive(store, 0, 1)
-    assert [frame.sequence for frame in store.commit()] == [0, 1, 2]
+    assert [frame.sequence for frame in take(store)] == [0, 1, 2]
     arrive(store, 0, 1, 2)
-    assert store.commit() == []
+    assert take(store) == []
     assert (store.next_number(SPOOL), store.counter.duplicates) == (4, 4)
 
 
@@ -186,17 +204,44 @@ def test_what_is_held_is_released_after_a_restart(path):
     store.close()
     again = IncomingStore(path, QUOTA)
     arrive(again, 0)
-    assert [frame.number for frame in again.commit()] == [1, 2]
+    assert [frame.number for frame in take(again)] == [1, 2]
     again.pass_over(SPOOL, 3, 4)
-    assert [frame.number for frame in again.commit()] == [4]
+    assert [frame.number for frame in take(again)] == [4]
     assert again.counter.evicted == 1
+
+
+def test_what_was_not_taken_before_a_kill_is_taken_after_it(path):
+    store = IncomingStore(path, QUOTA)
+    arrive(store, 0, 1)
+    take(store)
+    arrive(store, 2, 3)
+    store.commit()
+    store.close()
+    again = IncomingStore(path, QUOTA)
+    assert [frame.number for frame in again.take()] == [3, 4]
+    again.close()
+    assert IncomingStore(path, QUOTA).take() == []
+
+
+def test_after_a_restart_of_the_system_nothing_is_taken_that_may_have_been(path, monkeypatch):
+    store = IncomingStore(path, QUOTA)
+    arrive(store, 0, 1, 3)
+    store.commit()
+    store.close()
+    monkeypatch.setattr(spool_incoming, '_boot_id', lambda: 'another')
+    again = IncomingStore(path, QUOTA)
+    assert again.take() == []
+    arrive(again, 2)
+    assert [frame.number for frame in take(again)] == [3, 4]
+    with SpoolReader(path) as reader:
+        assert len(reader) == 4
 
 
 def test_a_gap_does_not_take_what_is_here(path):
     store = IncomingStore(path, QUOTA)
     arrive(store, 4)
     store.pass_over(SPOOL, 1, 9)
-    assert [frame.number for frame in store.commit()] == [5]
+    assert [frame.number for frame in take(store)] == [5]
     assert (store.next_number(SPOOL), store.counter.evicted) == (9, 7)
 
 
@@ -211,24 +256,26 @@ def test_a_new_spool_releases_what_the_old_one_left_unfinished(path):
     store = IncomingStore(path, QUOTA)
     arrive(store, 0, 2, 5)
     store.commit()
-    released = store.meet(b'\x02' * 8, 10)
-    assert [frame.number for frame in released] == [3, 6]
+    assert [frame.number for frame in store.take()] == [1]
+    store.meet(b'\x02' * 8, 10)
+    assert [frame.number for frame in store.take()] == [3, 6]
     assert store.counter.abandoned == 3
     assert store.next_number(b'\x02' * 8) == 10
-    assert store.meet(SPOOL, 1) == []
+    store.meet(SPOOL, 1)
+    assert store.take() == []
     assert store.next_number(SPOOL) == 7
 
 
 def test_the_incoming_quota_deletes_only_what_has_been_handed_on(path):
     store = IncomingStore(path, 5 * FRAME_BYTES)
     arrive(store, *range(6), 7, 8)
-    store.commit()
+    take(store)
     arrive(store, 9)
     store.commit()
     with SpoolReader(path) as reader:
         assert [frame.number for frame in reader][-4:] == [6, 8, 9, 10]
     arrive(store, 6)
-    assert [frame.number for frame in store.commit()] == [7, 8, 9, 10]
+    assert [frame.number for frame in take(store)] == [7, 8, 9, 10]
 
 
 def test_only_one_process_has_a_spool_and_the_other_hears_which(path):
@@ -249,7 +296,7 @@ def test_others_may_read_while_it_is_used(path):
     store = OutgoingStore(path, QUOTA)
     fill(store, 200)
     with SpoolReader(path) as reader:
-        assert (reader.frames, reader.evicted, reader.id) == (200, 0, store.id)
+        assert (len(reader), reader.evicted, reader.id) == (200, 0, store.id)
         seen = []
         for frame in reader:
             seen.append(frame.number)
@@ -382,12 +429,12 @@ def test_a_full_disk_is_a_smaller_quota(path):
 def test_a_full_disk_takes_the_newest_of_what_arrives(path):
     store = IncomingStore(path, QUOTA)
     arrive(store, *range(90))
-    store.commit()
+    take(store)
     limit_pages(store, 1)
     released = []
     for sequence in range(90, 200):
         arrive(store, sequence)
-        released += store.commit()
+        released += take(store)
     assert [frame.sequence for frame in released] == list(range(90, 200))
     assert store.counter.failures > 0
 

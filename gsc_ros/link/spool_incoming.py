@@ -6,11 +6,13 @@ The ground's spool: what has arrived, for each sender's spool in the order of it
 ::
 
     arrive, pass_over ──> staged ──commit──> held, until all before it is here or known to be gone
-                                                └──> released: in order, once, and kept for export
+                                                └──take──> handed on: in order, once
 
-Of each spool it knows `next`, the first number that it still needs. One transaction stores what
-came and moves `next`; only after it the far end is told, and the frames are handed on. So a frame
-that comes again is recognised, whenever either process was killed, and none is handed on twice.
+Of each spool it knows `next`, the first number that it still needs, and `handed`, the first that
+it has not handed on. One transaction stores what came and moves `next`; only after it the far end
+is told. Another one moves `handed`, and only after it the frames are handed on. It need not wait
+for the disk: after a kill the system still knows it, and after a restart of the system what lies
+between the two numbers, which is little, counts as handed on and is in the store only.
 """
 
 from __future__ import annotations
@@ -46,16 +48,16 @@ class IncomingCounter:
 
     :param stored: frames that arrived for the first time.
     :param duplicates: frames that had arrived or been given up before.
-    :param released: frames handed on.
+    :param handed: frames handed on.
     :param evicted: frames that the far end reported as given up.
     :param abandoned: frames that will not come, because a new spool took the place of theirs.
-    :param discarded: stored frames that were deleted to keep to the quota, oldest first.
+    :param discarded: frames that were handed on and then deleted to keep to the quota.
     :param failures: commits that the disk refused.
     """
 
     stored: int = 0
     duplicates: int = 0
-    released: int = 0
+    handed: int = 0
     evicted: int = 0
     abandoned: int = 0
     discarded: int = 0
@@ -69,6 +71,7 @@ class _Peer:
     key: int
     id: bytes
     next: int
+    handed: int
     held: set[int] = field(default_factory=set)
     staged: dict[int, tuple] = field(default_factory=dict)
     gaps: list[tuple[int, int]] = field(default_factory=list)
@@ -82,7 +85,7 @@ class IncomingStore:
 
     :param path: the database; made when it does not exist.
     :param quota_bytes: what frames may take, `ROW_BYTES` for each and their packets, >= 1; beyond
-        it those that were released first are deleted.
+        it those that were handed on first are deleted.
     :raises SpoolError: of the kind that says why the file cannot be used.
     :raises ValueError: the quota is out of range.
     """
@@ -100,12 +103,17 @@ class IncomingStore:
         self._peers: dict[bytes, _Peer] = {}
         self._dirty = False
         connection = self._file.connection
-        with self._file.errors():
-            self._bytes, = connection.execute('SELECT bytes FROM spool').fetchone()
-            for key, identity, after in connection.execute('SELECT key, id, next FROM peer'):
+        boot = _boot_id()
+        with self._file.transaction():
+            self._bytes, before = connection.execute('SELECT bytes, boot FROM spool').fetchone()
+            if not boot or boot != before:
+                connection.execute('UPDATE peer SET handed = next')
+                connection.execute('UPDATE spool SET boot = ?', (boot,))
+            for key, identity, after, handed in connection.execute(
+                    'SELECT key, id, next, handed FROM peer'):
                 held = {number for number, in connection.execute(
                     'SELECT number FROM frame WHERE peer = ? AND number >= ?', (key, after))}
-                self._peers[identity] = _Peer(key, identity, after, held)
+                self._peers[identity] = _Peer(key, identity, after, handed, held)
 
     @property
     def path(self) -> Path:
@@ -152,36 +160,56 @@ class IncomingStore:
         """Return the numbers beyond the first needed one that are stored, durably so."""
         return frozenset(self._peers[identity].held)
 
-    def meet(self, identity: bytes, floor: int) -> list[SpoolFrame]:
+    def meet(self, identity: bytes, floor: int) -> None:
         """
         Make a spool the one that frames come from.
 
         If it is new, all below `floor` counts as settled before our time. What other spools have
         left unfinished is released: nobody can fill their gaps any more.
 
-        :returns: the frames that this releases, oldest first.
         :raises SpoolError: as `commit`.
         """
-        released: list[SpoolFrame] = []
+        ended: dict[bytes, _Peer] = {}
+        abandoned = 0
         with self._file.transaction() as connection:
-            others = [peer for peer in self._peers.values() if peer.id != identity and peer.held]
-            moved = {}
-            for peer in others:
+            for peer in self._peers.values():
+                if peer.id == identity or not peer.held:
+                    continue
                 end = max(peer.held) + 1
                 lost = end - peer.next - len(peer.held)
-                released += _released(connection, peer.key, peer.next, end)
                 connection.execute('UPDATE peer SET next = ?, abandoned = abandoned + ? '
                                    'WHERE key = ?', (end, lost, peer.key))
-                moved[peer.id] = _Peer(peer.key, peer.id, end)
-                self.counter.abandoned += lost
+                ended[peer.id] = _Peer(peer.key, peer.id, end, peer.handed)
+                abandoned += lost
             if identity not in self._peers:
                 key = connection.execute(
-                    'INSERT INTO peer (id, next, evicted, abandoned) VALUES (?,?,0,0)',
-                    (identity, floor)).lastrowid
-                moved[identity] = _Peer(key, identity, floor)
-        self._peers |= moved
-        self.counter.released += len(released)
-        return released
+                    'INSERT INTO peer (id, next, handed, evicted, abandoned) VALUES (?,?,?,0,0)',
+                    (identity, floor, floor)).lastrowid
+                ended[identity] = _Peer(key, identity, floor, floor)
+        self._peers |= ended
+        self.counter.abandoned += abandoned
+
+    def take(self) -> list[SpoolFrame]:
+        """
+        Return what is to be handed on, in order; it has been noted as handed on.
+
+        :raises SpoolError: as `commit`; nothing has been noted then.
+        """
+        peers = [peer for peer in self._peers.values() if peer.handed < peer.next]
+        if not peers:
+            return []
+        frames: list[SpoolFrame] = []
+        with self._file.transaction(durable=False) as connection:
+            for peer in peers:
+                frames += read_frames(
+                    connection, 'WHERE frame.peer = ? AND frame.number >= ? AND frame.number < ? '
+                    'ORDER BY frame.number', (peer.key, peer.handed, peer.next))
+                connection.execute(
+                    'UPDATE peer SET handed = next WHERE key = ?', (peer.key,))
+        for peer in peers:
+            peer.handed = peer.next
+        self.counter.handed += len(frames)
+        return frames
 
     def camera(self, identity: bytes, number: int) -> SpoolCamera | None:
         """Return what a spool's camera is, or None when it is not known."""
@@ -233,17 +261,15 @@ class IncomingStore:
         """Return the first number that would still be needed once what is staged is stored."""
         return _advance(peer.next, peer.held | peer.staged.keys(), peer.gaps)[0]
 
-    def commit(self) -> list[SpoolFrame]:
+    def commit(self) -> None:
         """
         Make durable what has arrived, in one transaction, and keep to the quota.
 
-        :returns: the frames that this releases, in order; they are released only once, so they must
-            be handed on now.
         :raises SpoolDiskError: nothing has changed on disk; what had come will have to come again.
         :raises SpoolDamagedError: the file is damaged.
         """
         if not self.dirty:
-            return []
+            return
         limits = [self._quota]
         limits += [min(self._quota, self._bytes - margin) for margin in FULL_DISK_MARGINS]
         try:
@@ -259,8 +285,7 @@ class IncomingStore:
             for peer in self._peers.values():
                 peer.staged.clear()
 
-    def _commit(self, quota: int) -> list[SpoolFrame]:
-        released: list[SpoolFrame] = []
+    def _commit(self, quota: int) -> None:
         after: list[tuple[_Peer, int, set[int], list]] = []
         stored = gone = 0
         with self._file.transaction() as connection:
@@ -277,7 +302,6 @@ class IncomingStore:
                 reached, evicted = _advance(peer.next, have, peer.gaps)
                 connection.execute('UPDATE peer SET next = ?, evicted = evicted + ? WHERE key = ?',
                                    (reached, evicted, peer.key))
-                released += _released(connection, peer.key, peer.next, reached)
                 stored, gone = stored + len(peer.staged), gone + evicted
                 after.append((peer, reached, {number for number in have if number >= reached},
                               [gap for gap in peer.gaps if gap[1] > reached]))
@@ -288,20 +312,18 @@ class IncomingStore:
             peer.next, peer.held, peer.gaps = reached, held, gaps
         self.counter.stored += stored
         self.counter.evicted += gone
-        self.counter.released += len(released)
         self.counter.discarded += len(freed)
-        return released
 
     @staticmethod
     def _discard(connection: sqlite3.Connection, excess: int) -> tuple[list[int], set[int]]:
-        """Delete the frames released first; return the bytes of each, and their cameras."""
+        """Delete the frames handed on first; return the bytes of each, and their cameras."""
         freed: list[int] = []
         cameras: set[int] = set()
         if excess <= 0:
             return freed, cameras
         rows = connection.execute(
             'SELECT frame.key, frame.bytes, frame.camera FROM frame JOIN peer ON peer.key = '
-            'frame.peer WHERE frame.number < peer.next ORDER BY frame.key')
+            'frame.peer WHERE frame.number < peer.handed ORDER BY frame.key')
         keys = []
         for key, size, camera in rows:
             if excess <= 0:
@@ -347,9 +369,9 @@ def _insert(
          camera))
 
 
-def _released(
-    connection: sqlite3.Connection, peer: int, start: int, end: int,
-) -> list[SpoolFrame]:
-    return read_frames(
-        connection, 'WHERE frame.peer = ? AND frame.number >= ? AND frame.number < ? '
-        'ORDER BY frame.number', (peer, start, end))
+def _boot_id() -> str:
+    """Return what is another after each start of the system; empty when that is not known."""
+    try:
+        return Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    except OSError:
+        return ''

@@ -37,7 +37,7 @@ from gsc_ros.link.spool_message import (
     TAG_BYTES,
 )
 from gsc_ros.link.spool_sender import SpoolConfig
-from gsc_ros.link.spool_store import SpoolDamagedError, SpoolError, SpoolFrame
+from gsc_ros.link.spool_store import SpoolDamagedError, SpoolError
 
 NS_PER_S = 1_000_000_000
 
@@ -59,7 +59,7 @@ class SpoolReceiverStatistics:
     :param bytes: what the stored frames take, as the quota counts.
     :param stored: frames that arrived for the first time.
     :param duplicates: frames that had arrived, or had been given up, before.
-    :param released: frames handed on.
+    :param handed: frames handed on.
     :param evicted: frames that the rover reported as given up.
     :param abandoned: frames that cannot come any more, as a new spool took the place of theirs.
     :param discarded: frames deleted from here to keep to the quota.
@@ -72,7 +72,7 @@ class SpoolReceiverStatistics:
     bytes: int
     stored: int
     duplicates: int
-    released: int
+    handed: int
     evicted: int
     abandoned: int
     discarded: int
@@ -86,8 +86,8 @@ class SpoolReceiver:
     """
     An `Endpoint` whose frames go through a store; it is called in the endpoint's place.
 
-    What `take_deliveries` returns has been noted as handed on, durably: a process that is killed
-    before it has used it finds it in the store only.
+    What `take_deliveries` returns has been noted as handed on: a process that is killed before it
+    has used it finds it in the store only.
 
     :param endpoint: the ground's end of the link; nobody else polls it.
     :param store: what has arrived; closed by its owner.
@@ -136,6 +136,7 @@ class SpoolReceiver:
 
     def take_deliveries(self) -> list[Delivery]:
         """Return what has come since the last call: frames in order, and the link's own."""
+        self._guard(self._hand_on)
         deliveries, self._deliveries = self._deliveries, []
         return deliveries
 
@@ -143,7 +144,7 @@ class SpoolReceiver:
         """Return a snapshot of all counts."""
         counter = self.store.counter
         return SpoolReceiverStatistics(
-            self.store.bytes, counter.stored, counter.duplicates, counter.released,
+            self.store.bytes, counter.stored, counter.duplicates, counter.handed,
             counter.evicted, counter.abandoned, counter.discarded, self._invalid,
             self._failures + counter.failures, self._replaced, self._trouble)
 
@@ -188,7 +189,7 @@ class SpoolReceiver:
 
     def _take_greeting(self, greeting: Greeting) -> None:
         self._commit(at_once=True)
-        self._hand_on(self.store.meet(greeting.identity, greeting.floor))
+        self.store.meet(greeting.identity, greeting.floor)
         self._tag = greeting.identity[:TAG_BYTES]
         self._asked = True
 
@@ -228,11 +229,11 @@ class SpoolReceiver:
         due_ns = max(self._rest_until_ns, self._committed_ns + self._config.commit_ns)
         if self.store.dirty and (at_once or self._now_ns >= due_ns):
             self._committed_ns = self._now_ns
-            self._hand_on(self.store.commit())
+            self.store.commit()
             self._trouble = None
 
-    def _hand_on(self, frames: list[SpoolFrame]) -> None:
-        for frame in frames:
+    def _hand_on(self) -> None:
+        for frame in self.store.take():
             camera = frame.camera.camera
             if self._shown.get(camera.camera_id) != frame.camera_key:
                 self._shown[camera.camera_id] = frame.camera_key

@@ -3,8 +3,8 @@
 """
 The file of a spool: a SQLite database that one process writes and others may read.
 
-`spool_outgoing` and `spool_incoming` say what the two kinds of spool do with it. Here is what they
-share: how a file is made, recognised, locked, and what is wrong with one that cannot be used.
+`spool_outgoing` and `spool_incoming` say what the two kinds of spool do with it, `spool_reader`
+reads both. Here is what they share: how a file is made, recognised, locked, and what is wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import os
 from pathlib import Path
 import secrets
 import sqlite3
-from urllib.parse import quote
 
 from gsc_ros.link.framing import CameraAnnounce
 
@@ -38,7 +37,7 @@ _LOG_BYTES = 4 << 20
 _SHARED_SCHEMA = """
 CREATE TABLE spool (
     role TEXT NOT NULL, id BLOB NOT NULL, bytes INTEGER NOT NULL, evicted INTEGER NOT NULL,
-    next INTEGER NOT NULL, floor INTEGER NOT NULL);
+    next INTEGER NOT NULL, floor INTEGER NOT NULL, boot TEXT NOT NULL);
 CREATE TABLE camera (
     key INTEGER PRIMARY KEY AUTOINCREMENT, peer INTEGER NOT NULL, number INTEGER NOT NULL,
     known INTEGER NOT NULL, camera_id INTEGER NOT NULL, name TEXT NOT NULL,
@@ -52,7 +51,7 @@ CREATE TABLE frame (
 CREATE INDEX frame_by_camera ON frame (camera);
 CREATE TABLE peer (
     key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, next INTEGER NOT NULL,
-    evicted INTEGER NOT NULL, abandoned INTEGER NOT NULL);
+    handed INTEGER NOT NULL, evicted INTEGER NOT NULL, abandoned INTEGER NOT NULL);
 """
 _SCHEMA_OF_ROLE = {
     'outgoing': 'CREATE INDEX frame_by_worth ON frame (priority DESC, key, bytes);',
@@ -178,14 +177,17 @@ class SpoolFile:
             self._lock = -1
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """
-        Do what is inside wholly, and durably by the time of leaving, or not at all.
+        Do what is inside wholly, or not at all.
 
+        :param durable: let it survive a loss of power, too, from the time of leaving on; else only
+            the end of the process, until the next transaction that is durable.
         :raises SpoolDiskError: nothing has changed.
         :raises SpoolDamagedError: the file is damaged.
         """
         with self.errors():
+            self.connection.execute(f'PRAGMA synchronous = {"FULL" if durable else "NORMAL"}')
             self.connection.execute('BEGIN IMMEDIATE')
             try:
                 yield self.connection
@@ -199,11 +201,11 @@ class SpoolFile:
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Turn what SQLite raises into a `SpoolError` that names the file."""
-        with _errors(self.path):
+        with sqlite_errors(self.path):
             yield
 
     def _open(self, role: Role) -> sqlite3.Connection:
-        with _errors(self.path):
+        with sqlite_errors(self.path):
             try:
                 # Made here, so that pictures are not for everybody to read.
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -212,12 +214,11 @@ class SpoolFile:
             connection = sqlite3.connect(
                 self.path, timeout=1.0, isolation_level=None, check_same_thread=False)
             try:
-                if _is_empty(connection):
+                if is_empty(connection):
                     _create(connection, role)
                     _sync_folder(self.path.parent)
                 _check(connection, self.path, role)
                 connection.execute('PRAGMA journal_mode = WAL')
-                connection.execute('PRAGMA synchronous = FULL')
                 connection.execute(f'PRAGMA journal_size_limit = {_LOG_BYTES}')
             except BaseException:
                 connection.close()
@@ -246,7 +247,7 @@ def set_aside(path: Path) -> Path:
     :returns: its new name.
     :raises SpoolDiskError: it cannot be renamed.
     """
-    with _errors(path):
+    with sqlite_errors(path):
         number = 1
         while (aside := path.with_name(f'{path.name}.damaged-{number}')).exists():
             number += 1
@@ -301,80 +302,6 @@ def add_camera(
          camera.calibration, about.session, about.base_sequence, about.base_stamp_ns)).lastrowid
 
 
-@dataclass(frozen=True)
-class SpoolPeer:
-    """
-    What an incoming spool knows of a rover's.
-
-    :param id: its random identity.
-    :param next: the first number still needed of it.
-    :param evicted: how many frames it has reported as given up.
-    :param abandoned: how many will not come, because a new spool took its place.
-    """
-
-    id: bytes
-    next: int
-    evicted: int
-    abandoned: int
-
-
-class SpoolReader:
-    """
-    Reads a spool that a process may be using, in short transactions; a context manager.
-
-    What it says of itself (`role`, `id`, `frames`, `bytes`, `evicted`, `next`, `peers`) is as it
-    was when it was opened.
-
-    :param path: the database.
-    :raises SpoolError: it is not there, not a spool, or damaged.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Open the file for reading only."""
-        self.path = path
-        with _errors(path):
-            self._connection = sqlite3.connect(
-                f'file:{quote(str(path.absolute()))}?mode=ro', uri=True, timeout=5.0)
-            try:
-                if _is_empty(self._connection):
-                    raise SpoolForeignError(f'{path}: is not a spool')
-                _identify(self._connection, path)
-                role, self.id, self.bytes, evicted, self.next = self._connection.execute(
-                    'SELECT role, id, bytes, evicted, next FROM spool').fetchone()
-                self.role = Role(role)
-                self.peers = [SpoolPeer(*row) for row in self._connection.execute(
-                    'SELECT id, next, evicted, abandoned FROM peer ORDER BY key')]
-                self.evicted = evicted + sum(peer.evicted for peer in self.peers)
-                self.frames = self._connection.execute('SELECT COUNT(*) FROM frame').fetchone()[0]
-            except BaseException:
-                self._connection.close()
-                raise
-
-    def __enter__(self) -> SpoolReader:
-        """Return the reader."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        self._connection.close()
-
-    def __iter__(self) -> Iterator[SpoolFrame]:
-        """Yield the frames in order, also those of an outgoing spool that come in meanwhile."""
-        last = 0
-        while True:
-            with _errors(self.path):
-                keys = self._connection.execute(
-                    'SELECT key FROM frame WHERE key > ? ORDER BY key LIMIT 64',
-                    (last,)).fetchall()
-                if not keys:
-                    return
-                batch = read_frames(
-                    self._connection, 'WHERE frame.key > ? AND frame.key <= ? ORDER BY frame.key',
-                    (last, keys[-1][0]))
-            last = keys[-1][0]
-            yield from batch
-
-
 def _camera(row: tuple) -> SpoolCamera:
     return SpoolCamera(CameraAnnounce(*row[:5]), *row[5:])
 
@@ -404,7 +331,8 @@ def _has_header(path: Path) -> bool:
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite or the system raises into a `SpoolError` that names the file."""
     try:
         yield
     except OSError as error:
@@ -422,22 +350,29 @@ def _errors(path: Path) -> Iterator[None]:
         raise SpoolDamagedError(f'{path}: is damaged: {text}') from error
 
 
-def _is_empty(connection: sqlite3.Connection) -> bool:
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Return whether nothing has been written into a database yet."""
     return connection.execute('SELECT COUNT(*) FROM sqlite_master').fetchone()[0] == 0 and (
         connection.execute('PRAGMA application_id').fetchone()[0] == 0)
 
 
 def _create(connection: sqlite3.Connection, role: Role) -> None:
     """Write the schema in one transaction: a file is either empty or a spool."""
+    identity = secrets.token_hex(ID_BYTES)
     connection.execute('PRAGMA synchronous = FULL')
     connection.executescript(
         f'BEGIN IMMEDIATE; {_SHARED_SCHEMA} {_SCHEMA_OF_ROLE[role.value]} '
         f'PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; '
-        f"INSERT INTO spool VALUES ('{role.value}', x'{secrets.token_hex(ID_BYTES)}', 0, 0, 1, 1); "
+        f"INSERT INTO spool VALUES ('{role.value}', x'{identity}', 0, 0, 1, 1, ''); "
         'COMMIT;')
 
 
-def _identify(connection: sqlite3.Connection, path: Path) -> None:
+def identify(connection: sqlite3.Connection, path: Path) -> None:
+    """
+    Look whether a database is a spool.
+
+    :raises SpoolForeignError: it is not, or one of another version.
+    """
     if connection.execute('PRAGMA application_id').fetchone()[0] != APPLICATION_ID:
         raise SpoolForeignError(f'{path}: is a database, but not a spool')
     version = connection.execute('PRAGMA user_version').fetchone()[0]
@@ -447,7 +382,7 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check(connection: sqlite3.Connection, path: Path, role: Role) -> None:
-    _identify(connection, path)
+    identify(connection, path)
     trouble = connection.execute('PRAGMA quick_check(1)').fetchone()[0]
     if trouble != 'ok':
         raise SpoolDamagedError(f'{path}: is damaged: {trouble}')

@@ -7,6 +7,7 @@ import random
 from gsc_ros.link.fec import (
     encode_parity,
     ErasureDecoder,
+    MAX_COVERED,
     Parity,
     parity_overhead,
     parity_size,
@@ -112,7 +113,7 @@ def test_a_parity_over_one_body_replaces_it() -> None:
 
 
 def test_a_parity_cannot_cover_what_is_too_far_apart_or_follows_it() -> None:
-    for counter, covered in ((200, (0, 128)), (5, (5,)), (300, (1,))):
+    for counter, covered in ((200, (0, 128)), (5, (5,)), (300, (1,)), (99, range(60))):
         with pytest.raises(ValueError):
             encode(0, counter, dict.fromkeys(covered, b'x'))
 
@@ -125,7 +126,7 @@ def test_any_bytes_are_a_parity_or_refused(data, counter) -> None:
     except ParityError:
         return
     assert counter > parity.covered[0] and parity.covered[-1] >= 0
-    assert len(parity.covered) <= 128
+    assert len(parity.covered) <= MAX_COVERED
 
 
 def test_the_decoder_stays_small_whatever_parities_claim() -> None:
@@ -136,7 +137,8 @@ def test_the_decoder_stays_small_whatever_parities_claim() -> None:
             decoder.body(counter, generator.randbytes(200))
         else:
             head = bytes([Kind.PARITY << 4 | 15, generator.randrange(128), 1])
-            bitmap = bytes([generator.randrange(256) | 1]) + generator.randbytes(15)
+            bitmap = bytes([generator.randrange(256) | 1, *(
+                generator.randrange(256) & generator.randrange(256) for _ in range(15))])
             try:
                 decoder.parity(Parity.parse(counter, head + bitmap + generator.randbytes(200)))
             except ParityError:

@@ -33,6 +33,8 @@ from gsc_ros.link.galois import add, invert, multiply, scale
 
 # Of the counters that one parity covers, the newest is less than this ahead of the oldest.
 SPAN = 128
+# A parity covers no more bodies than this, which bounds the work that it can cause.
+MAX_COVERED = 48
 _ROWS = 128
 _DELIMITER = b'\x80'
 _HEAD_BYTES = 3
@@ -67,10 +69,11 @@ def encode_parity(kind: int, row: int, counter: int, bodies: Mapping[int, bytes]
     :param row: any number; rows that are congruent modulo 128 give the same parity.
     :param counter: the parity's own counter, above all that it covers.
     :param bodies: what it covers, by counter, at least one.
-    :raises ValueError: when the counters are too far apart or too far from the parity's own.
+    :raises ValueError: when they are too many, too far apart or too far from the parity's own.
     """
     newest, oldest = max(bodies), min(bodies)
-    if newest - oldest >= SPAN or not 1 <= counter - newest <= _MAX_DISTANCE:
+    if newest - oldest >= SPAN or not 1 <= counter - newest <= _MAX_DISTANCE or (
+            len(bodies) > MAX_COVERED):
         raise ValueError(f'a parity with counter {counter} cannot cover {oldest}..{newest}')
     size = -(-(newest - oldest + 1) // 8)
     bitmap = sum(1 << newest - covered for covered in bodies)
@@ -108,7 +111,8 @@ class Parity:
         row, distance = body[1], body[2]
         bitmap = int.from_bytes(body[_HEAD_BYTES:_HEAD_BYTES + size], 'little')
         newest = counter - distance
-        if row >= _ROWS or not distance or not bitmap & 1 or newest - bitmap.bit_length() < -1:
+        if row >= _ROWS or not distance or not bitmap & 1 or (
+                newest - bitmap.bit_length() < -1 or bitmap.bit_count() > MAX_COVERED):
             raise ParityError('parity covers nothing')
         covered = tuple(newest - bit for bit in range(bitmap.bit_length()) if bitmap >> bit & 1)
         return cls(row, covered, body[_HEAD_BYTES + size:])
@@ -157,7 +161,7 @@ class ErasureDecoder:
 
     memory: int = 512
     memory_bytes: int = 256 * 1024
-    max_equations: int = 48
+    max_equations: int = 24
     counter: DecoderCounter = field(default_factory=DecoderCounter)
     _bodies: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     _held: int = 0

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 import math
 
-from gsc_ros.link.fec import encode_parity, parity_overhead, parity_size, SPAN
+from gsc_ros.link.fec import encode_parity, MAX_COVERED, parity_overhead, parity_size, SPAN
 from gsc_ros.link.nack import MAX_TRIES
 from gsc_ros.link.redundancy import (
     count_repeats,
@@ -37,8 +37,7 @@ from gsc_ros.link.redundancy import (
 
 NS_PER_S = 1_000_000_000
 
-# A body falls out of the window when so many bodies, or counters, have followed.
-MAX_BODIES = 48
+# A body falls out of the window when so many counters have followed.
 _MAX_SPAN = SPAN - 32
 _MIN_SPAN = 16
 _MAX_SPACING = 8
@@ -243,7 +242,7 @@ class ParityWindow:
         """
         beside = [covered.counter for covered in self._covered.values()
                   if protection is None or covered.protection is protection]
-        sources = min(MAX_BODIES, len(beside) + 1)
+        sources = min(MAX_COVERED, len(beside) + 1)
         # Parities lie between the bodies, so distances are less than those of the bodies.
         spacing = (counter - beside[0] + 1 if beside else 1) // (sources + 2)
         known = (self._memory.loss, self._memory.burst, sources)
@@ -255,7 +254,7 @@ class ParityWindow:
         self, rank: Protection, due: list[_Covered], room: int,
     ) -> PlannedParity | None:
         wished = [covered for covered in self._covered.values() if covered.rank >= rank]
-        wished = wished[-MAX_BODIES:]
+        wished = wished[-MAX_COVERED:]
         self._widest = max(self._widest, wished[-1].counter - wished[0].counter + 1)
         bodies: dict[int, bytes] = {}
         useful_ns = 0
@@ -266,11 +265,6 @@ class ParityWindow:
                 del bodies[covered.counter]
             else:
                 useful_ns = max(useful_ns, covered.until_ns)
-        for covered in due:
-            if covered.counter not in bodies:
-                # It leaves no room, or is too old to be among so many; that will not change.
-                covered.need = covered.got
-                self.uncovered += 1
         if not any(covered.counter in bodies for covered in due):
             return None
         return PlannedParity(parity_size(bodies), rank, useful_ns, self._row, bodies)
@@ -283,3 +277,4 @@ class ParityWindow:
         for counter, covered in list(self._covered.items()):
             if covered.until_ns <= now_ns or self._newest - counter >= self._span:
                 del self._covered[counter]
+                self.uncovered += covered.got < covered.need

@@ -142,8 +142,8 @@ class LossMemory:
         self._now_ns = 0
 
     def measure(self, loss: float, burst: float, now_ns: int) -> None:
-        """Take in a measurement; what is NaN is unknown and changes nothing."""
-        if not math.isfinite(loss):
+        """Take in a measurement; NaN is unknown, 1 is an outage, and both change nothing."""
+        if not math.isfinite(loss) or loss >= 1.0:
             return
         clear = self._last = min(max(loss, 0.0), _MOST_LOSS)
         runs = clear / max(1.0, burst) if math.isfinite(burst) else clear

@@ -88,7 +88,7 @@ class RepairCounts:
     :param parities: parities that were sent.
     :param repeats: repeats that were sent.
     :param nacks: requests that were sent.
-    :param uncovered: bodies that no parity could cover, as they were too long or the span too wide.
+    :param uncovered: bodies that got fewer parities than they needed, for want of share or room.
     :param not_repeated: requests for bodies that were not, or could not be, repeated.
     :param recovered: bodies that parity brought back.
     :param repeated: bodies that a repeat brought back.

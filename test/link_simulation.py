@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gsc_ros.link.audit import Departure
 from gsc_ros.link.channel import ChannelConfig
@@ -94,6 +94,8 @@ class Simulation:
         self.trace: list[Departure] = []
         self.back_trace: list[Departure] = []
         self.deliveries: list[Delivery] = []
+        # Camera and sequence number of the frames that have left whole, and when.
+        self.sent: dict[tuple[int, int], int] = {}
         self.rover_side, self.ground_side = connect(
             channel or ChannelConfig(rate_bps=rate_bps),
             back_channel or ChannelConfig(rate_bps=back_bps), mtu, overhead_bits)
@@ -151,6 +153,12 @@ class Simulation:
             self.deliveries += self.ground.take_deliveries()
             self.now_ns = min(wakes)
 
+    def decodable(self, since_ns: int = 0) -> float:
+        """Return the share of the frames that have left since a time that also arrived."""
+        sent = {place for place, sent_ns in self.sent.items() if sent_ns >= since_ns}
+        arrived = {(frame.camera_id, frame.sequence) for frame in self.frames()}
+        return len(sent & arrived) / len(sent)
+
     def frames(self, camera_id: int | None = None) -> list[ReceivedFrame]:
         """Return the frames that came through, of one camera or all."""
         return [
@@ -164,8 +172,14 @@ class Simulation:
     def _offer(self, camera: Camera) -> None:
         if camera.next_ns > self.now_ns:
             return
-        self.rover.offer_frame(make_frame(
-            camera.camera_id, camera.sequence, now_ns=self.now_ns, ends=camera.ends,
-            priority=camera.priority, session=camera.session), self.now_ns)
+        place = camera.camera_id, camera.sequence
+        frame = make_frame(
+            *place, now_ns=self.now_ns, ends=camera.ends, priority=camera.priority,
+            session=camera.session)
+
+        def note_sent() -> None:
+            self.sent[place] = self.now_ns
+
+        self.rover.offer_frame(replace(frame, on_sent=note_sent), self.now_ns)
         camera.sequence = (camera.sequence + 1) % (1 << 32)
         camera.next_ns += round(S / camera.fps)

@@ -98,6 +98,7 @@ class _Sending:
     cut: Cut
     payload_bits: int
     progress_ns: int
+    useful_ns: int
 
 
 @dataclass
@@ -176,17 +177,20 @@ class CameraQueue:
     :param packetizer: turns frames into bodies.
     :param rate_bps: the whole budget, in bit/s.
     :param stall_ns: a begun frame of which nothing leaves for so long is given up.
+    :param useful_ns: frames that do not say so are worth repairing for so long after they could
+        have left whole.
     :param frame_bps: called with the time; returns what the other classes leave to frames.
     """
 
     def __init__(
-        self, packetizer: Packetizer, rate_bps: int, stall_ns: int,
+        self, packetizer: Packetizer, rate_bps: int, stall_ns: int, useful_ns: int,
         frame_bps: Callable[[int], int],
     ) -> None:
         """Start with no camera known."""
         self._packetizer = packetizer
         self.rate_bps = rate_bps
         self._stall_ns = stall_ns
+        self._useful_ns = useful_ns
         self._frame_bps = frame_bps
         self._cameras: dict[int, Camera] = {}
         self._reached: dict[int, int] = {}
@@ -287,7 +291,7 @@ class CameraQueue:
             camera.sending = None
             self.drop(DropReason.TOO_LARGE, sending.message)
             return None
-        return Outgoing(body, sending.cut.strong, sending.message.useful_ns)
+        return Outgoing(body, sending.cut.strong, sending.useful_ns)
 
     def sent(self, camera_id: int, bits: int, now_ns: int) -> None:
         """Note that the body last opened has left."""
@@ -379,7 +383,10 @@ class CameraQueue:
             return self.drop(DropReason.INVALID, message)
         bits = self._packetizer.plan(message, len(packet), now_ns).bits
         cut = self._packetizer.begin(message, layers, camera.floor(message), packet, now_ns)
-        camera.sending = _Sending(message, cut, 8 * len(packet), now_ns)
+        useful_ns = message.useful_ns
+        if useful_ns is None:
+            useful_ns = now_ns + bits * NS_PER_S // self.rate_bps + self._useful_ns
+        camera.sending = _Sending(message, cut, 8 * len(packet), now_ns, useful_ns)
         quantum = self._quantum_bits(camera, now_ns)
         # Unused allowance is kept, but no more than delays later frames by half an interval.
         carry = quantum + camera.carry_bits - bits

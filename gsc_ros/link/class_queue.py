@@ -32,21 +32,25 @@ class Share:
 
     :param part: of the budget, 0..1.
     :param rate_bps: the budget.
-    :param datagram_bits: size of the largest datagram; two of them can be saved up for, so that
-        nothing is lost while another class sends one.
+    :param datagram_bits: size of the largest datagram.
+    :param saved: how many of those can be saved up for; with one, what accrues is lost while
+        another class sends.
     """
 
-    def __init__(self, part: float, rate_bps: int, datagram_bits: int, now_ns: int) -> None:
+    def __init__(
+        self, part: float, rate_bps: int, datagram_bits: int, now_ns: int, saved: int = 1,
+    ) -> None:
         """Begin with enough for one datagram."""
         self._part = part
         self._datagram_bits = datagram_bits
+        self._burst_bits = saved * datagram_bits
         self._bucket = TokenBucket(
-            self._bps(rate_bps), 2 * datagram_bits, now_ns, credit_bits=datagram_bits)
+            self._bps(rate_bps), self._burst_bits, now_ns, credit_bits=datagram_bits)
         self._usage = UsageMeter(_USAGE_WINDOW_NS)
 
     def set_rate(self, rate_bps: int, now_ns: int) -> None:
         """Change the budget."""
-        self._bucket.set_rate(self._bps(rate_bps), 2 * self._datagram_bits, now_ns)
+        self._bucket.set_rate(self._bps(rate_bps), self._burst_bits, now_ns)
 
     def wait_ns(self, bits: int, now_ns: int) -> int:
         """Return how long until the share covers so many bits."""

@@ -148,7 +148,7 @@ class Endpoint:
             framer, self._wire, lambda camera_id: self._announcer.current(camera_id), self._splits)
         self._scheduler = Scheduler(
             config.scheduler, packetizer, config.rate_bps, self._datagram_bits, now_ns,
-            _Repairs(self._repair, self._wire))
+            _Repairs(self._repair, self._wire), config.repair.useful_ns)
         self._announcer = Announcer(
             self._scheduler, framer, config.scheduler.control_share, config.announce_period_ns)
         self._sending = SendingHalf(
@@ -249,8 +249,6 @@ class Endpoint:
             return False
         if message.deadline_ns is None and self._config.expiry_ns:
             message = replace(message, deadline_ns=now_ns + self._config.expiry_ns)
-        if message.useful_ns is None:
-            message = replace(message, useful_ns=now_ns + self._config.repair.useful_ns)
         return self._scheduler.offer(message, now_ns)
 
     def offer_control(self, data: bytes, now_ns: int) -> bool:

@@ -81,7 +81,7 @@ class FrameMessage:
         to leave; not when the offer itself is refused.
     :param on_sent: called when its last datagram has left.
     :param useful_ns: until when repairing what was lost of it is worth while, on the endpoint's
-        clock; None: the endpoint's default.
+        clock; None: for the configured time after all of it could have left.
     """
 
     camera_id: int

@@ -143,6 +143,8 @@ class Scheduler:
     :param datagram_bits: size of the largest datagram on the wire.
     :param now_ns: the time.
     :param repair: asked for repairs; None: there are none.
+    :param useful_ns: frames that do not say so are worth repairing for so long after they could
+        have left whole.
     """
 
     def __init__(
@@ -153,20 +155,24 @@ class Scheduler:
         datagram_bits: int,
         now_ns: int,
         repair: RepairSource | None = None,
+        useful_ns: int = NS_PER_S,
     ) -> None:
         """Start with nothing queued."""
         self._config = config
         self._packetizer = packetizer
         self._rate_bps = rate_bps
         self._repair = repair
-        self._control, self._region, self._background, self._repairs = self._shares = tuple(
-            Share(part, rate_bps, datagram_bits, now_ns) for part in (
-                config.control_share, config.region_share, config.background_share, 1.0))
+        self._control = Share(config.control_share, rate_bps, datagram_bits, now_ns)
+        self._region = Share(config.region_share, rate_bps, datagram_bits, now_ns, saved=2)
+        self._background = Share(config.background_share, rate_bps, datagram_bits, now_ns, saved=2)
+        # Repair keeps to its shares itself; here it is only counted.
+        self._repairs = Share(1.0, rate_bps, datagram_bits, now_ns)
         own = {Rank.REGION: self._region, Rank.BACKGROUND: self._background}
         self._classes = {
             rank: ClassQueue(own.get(rank, self._control), beyond, packetizer.bits, self._give_up)
             for rank, beyond in _BEYOND.items()}
-        self._cameras = CameraQueue(packetizer, rate_bps, config.stall_ns, self._frame_bps)
+        self._cameras = CameraQueue(
+            packetizer, rate_bps, config.stall_ns, useful_ns, self._frame_bps)
 
     @property
     def counter(self) -> FrameCounter:
@@ -176,7 +182,7 @@ class Scheduler:
     def set_rate(self, rate_bps: int, now_ns: int) -> None:
         """Change the whole budget, in bit/s."""
         self._rate_bps = self._cameras.rate_bps = rate_bps
-        for share in self._shares:
+        for share in (self._control, self._region, self._background, self._repairs):
             share.set_rate(rate_bps, now_ns)
 
     def set_policy(self, camera_id: int, policy: CameraPolicy) -> None:

@@ -80,13 +80,9 @@ class SendingHalf:
     def send_due(self, now_ns: int) -> int | None:
         """Send while budget and transport allow it; return when they next may."""
         while True:
-            if self._sealed is not None:
-                wait_ns = self._bucket.wait_ns(self._sealed.bits, now_ns)
-                if wait_ns:
-                    return now_ns + wait_ns
-                if not self._transport.send(self._sealed.datagram, now_ns):
-                    return max(now_ns + _RETRY_NS, self._transport.ready_ns(now_ns))
-                self._note_departure(now_ns)
+            held_ns = self._release(now_ns)
+            if held_ns is not None:
+                return held_ns
             candidate = self._scheduler.select(now_ns, self._bucket.credit_bits(now_ns))
             if candidate is None:
                 return None
@@ -102,20 +98,20 @@ class SendingHalf:
         """
         Send a body that nobody repairs, past the scheduler.
 
-        :returns: None when it has left or waits here; else when it may be tried again.
+        :returns: None when it was taken; else when it may be tried again.
         """
-        if self._sealed is None:
-            wait_ns = self._bucket.wait_ns(self._wire.bits(len(body), now_ns), now_ns)
-            ready_ns = max(now_ns + wait_ns, self._transport.ready_ns(now_ns))
-            if ready_ns > now_ns:
-                return ready_ns
-            counter = self._record.next_counter
-            self._seal_body(body, kind, now_ns)
-            self._repair.sent(counter, body, Protection.NONE, None, now_ns)
-            self.follow_epoch(now_ns)
-        if not self._transport.send(self._sealed.datagram, now_ns):
-            return max(now_ns + _RETRY_NS, self._transport.ready_ns(now_ns))
-        self._note_departure(now_ns)
+        held_ns = self._release(now_ns)
+        if held_ns is not None:
+            return held_ns
+        wait_ns = self._bucket.wait_ns(self._wire.bits(len(body), now_ns), now_ns)
+        ready_ns = max(now_ns + wait_ns, self._transport.ready_ns(now_ns))
+        if ready_ns > now_ns:
+            return ready_ns
+        counter = self._record.next_counter
+        self._seal_body(body, kind, now_ns)
+        self._repair.sent(counter, body, Protection.NONE, None, now_ns)
+        self.follow_epoch(now_ns)
+        self._release(now_ns)
         return None
 
     def follow_epoch(self, now_ns: int) -> None:
@@ -124,6 +120,18 @@ class SendingHalf:
             self._epoch = self._record.epoch
             self._path.restart()
             self._repair.restarted(now_ns)
+
+    def _release(self, now_ns: int) -> int | None:
+        """Let the sealed datagram leave; return when it may be tried again if it cannot."""
+        if self._sealed is None:
+            return None
+        wait_ns = self._bucket.wait_ns(self._sealed.bits, now_ns)
+        if wait_ns:
+            return now_ns + wait_ns
+        if not self._transport.send(self._sealed.datagram, now_ns):
+            return max(now_ns + _RETRY_NS, self._transport.ready_ns(now_ns))
+        self._note_departure(now_ns)
+        return None
 
     def _seal(self, candidate: Candidate, now_ns: int) -> None:
         counter = self._record.next_counter

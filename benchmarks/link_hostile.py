@@ -40,6 +40,8 @@ MAX_MEDIAN_US = 50.0
 MAX_GROWN_BLOCKS = 1000
 # Sealed but not delivered: fewer than the counters that a short record is tried for.
 HELD = 64
+# How many of the datagrams that it sent an endpoint remembers.
+MEMORY = 1024
 
 
 @dataclass(frozen=True)
@@ -204,10 +206,12 @@ class Scene:
             self._talk(30)
             self._recorded += self._seal(self.rover, 20)
         self.rover = self._make()
-        self._talk(100)
+        self._talk(200)
         if restarted:
             self._recorded += self._seal(self.rover, HELD)
             self.ground = end(config)
+        for _ in range(MEMORY):
+            self.ground.say()
         self._held = self._seal(self.rover, HELD)
         others = [self._make(keys=KeyRing.random()), self._make(keys=KeyRing.random(9)),
                   self._make(suite=next(

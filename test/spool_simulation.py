@@ -10,7 +10,7 @@ from gsc_ros.link.audit import Departure
 from gsc_ros.link.channel import ChannelConfig
 from gsc_ros.link.cipher import Direction
 from gsc_ros.link.endpoint import Delivery, Endpoint, EndpointConfig, ReceivedFrame
-from gsc_ros.link.framing import CameraAnnounce
+from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.record import RecordConfig
 from gsc_ros.link.scheduler import FrameMessage
 from gsc_ros.link.spool_incoming import IncomingStore

@@ -13,7 +13,7 @@ import sqlite3
 
 from gsc_ros.link.audit import verify_budget
 from gsc_ros.link.delivery import ReceivedCalibration, ReceivedControl
-from gsc_ros.link.framing import CameraAnnounce
+from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.spool_message import (
     Acknowledgement,
     Camera,

@@ -48,6 +48,7 @@ VERBS = (
     Verb('keys', 'Make and change the pre-shared keys of a link'),
     Verb('bench', 'Compare with other codecs on your pictures, and write a report', extra='eval'),
     Verb('link', 'Run a thin link over a channel model, without ROS: what gets through, and when'),
+    Verb('spool', 'Show and export what waits in a spool, or has come over a link with one'),
     Verb('plan', 'Foretell frame period, size and latency on a link'),
     Verb('profile', 'Show profiles, and make one of a published checkpoint', extra='train'),
     Verb('train', 'Train a structure model and export it as a profile', extra='train'),

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 import struct
 
-from gsc_ros.link.framing import CameraAnnounce, code_encode_ms, decode_encode_ms
+from gsc_ros.link.announcement import CameraAnnounce
+from gsc_ros.link.framing import code_encode_ms, decode_encode_ms
 from gsc_ros.link.spool_store import ID_BYTES, SpoolCamera, SpoolFrame
 
 TAG_BYTES = 2

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.endpoint import Delivery, Endpoint, ReceivedControl
-from gsc_ros.link.framing import CameraAnnounce
 from gsc_ros.link.message import BulkRank, FrameMessage
 from gsc_ros.link.spool_incoming import WINDOW
 from gsc_ros.link.spool_message import (

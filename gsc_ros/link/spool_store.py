@@ -19,7 +19,7 @@ from pathlib import Path
 import secrets
 import sqlite3
 
-from gsc_ros.link.framing import CameraAnnounce
+from gsc_ros.link.announcement import CameraAnnounce
 
 # 'GSCS' in the header of the file says that it is ours, the schema's version what is in it.
 APPLICATION_ID = 0x47534353

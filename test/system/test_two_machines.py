@@ -20,9 +20,10 @@ import time
 from conftest import World
 from graph import Camera, NodeProcess, Probe, stamp_of, wait_for
 from gsc_ros.link.audit import read_trace, verify_budget
-from gsc_ros.msg import GscFrame
+from gsc_ros.msg import GscFrame, RegionRequest
 import pytest
 from relay import NullModem, UdpRelay
+from sensor_msgs.msg import Image
 
 CAMERAS = ('front', 'left')
 LINK_BPS = 40_000
@@ -148,6 +149,24 @@ def test_pictures_cross_udp_and_nothing_else_joins_the_two(
     assert ground.probe.node.count_publishers('front/gsc') == 0
     assert world.probe.node.count_publishers('reconstructed/front/image') == 0
     assert world.probe.node.count_publishers('ground/front/gsc') == 0
+
+
+def test_an_operator_on_the_ground_gets_a_region_and_sets_a_parameter_of_the_rover(
+        over_udp: Machines, front: Camera, world: World, ground: World):
+    ground.probe.listen(Image, 'reconstructed/front/region/image')
+    requests = ground.probe.publisher(RegionRequest, 'ground/region_request')
+    wait_for('a bridge that takes requests', lambda: requests.get_subscription_count() == 1)
+    seen = ground.probe.wait_for_messages('reconstructed/front/image')[-1]
+    request = RegionRequest(
+        header=seen.header, camera='front', x=40, y=30, width=80, height=60, quality=100)
+    request.ttl.sec = 20
+    requests.publish(request)
+    region = ground.probe.wait_for_messages('reconstructed/front/region/image')[0]
+    assert (region.header, region.width, region.height) == (seen.header, 80, 60)
+    assert ground.probe.set_parameter('remote', 'sender.front.max_fps', 8.0) == (True, '')
+    assert world.probe.get_parameter('sender', 'front.max_fps') == 8.0
+    assert ground.probe.set_parameter('remote', 'sender.front.max_fps', -1.0) == (True, '')
+    assert not ground.probe.set_parameter('remote', 'bridge.link_bps', 10)[0]
 
 
 def test_each_side_says_how_the_link_is_and_that_it_is_authenticated(

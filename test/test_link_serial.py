@@ -330,3 +330,108 @@ def test_nothing_of_it_blocks(port, make):
         slowest = max(slowest, time.monotonic() - start)
     assert slowest < 0.5
     assert not os.get_blocking(transport.fileno())
+
+
+# A line that only one may use at a time
+
+
+def test_an_end_begins_only_after_the_line_was_silent_for_the_pause(port, make):
+    transport = make(port, baud=9600, pause_ns=50 * MS)
+    assert transport.ready_ns(0) == 0
+    assert transport.send(bytes(100), 0)
+    duration_ns = -(-transport.wire_bits(100) * S // 9600)
+    assert transport.ready_ns(0) == duration_ns + 50 * MS
+    assert transport.ready_ns(duration_ns + 50 * MS) == duration_ns + 50 * MS
+    port.write(b'somebody begins')
+    waiter = Waiter()
+    assert waiter.wait([transport], time.monotonic_ns() + 5 * S)
+    waiter.close()
+    assert transport.receive(S) == []
+    assert transport.ready_ns(S) == S + 50 * MS
+    assert not transport.send(b'x', S + 49 * MS)
+    assert transport.send(b'x', S + 50 * MS)
+
+
+def test_a_line_that_is_never_silent_does_not_silence_an_end_for_good(port, make):
+    transport = make(port, baud=9600, mtu=64, pause_ns=50 * MS)
+    longest_ns = transport.wire_bits(64) * S // 9600 + 50 * MS
+    waiter = Waiter()
+    sent = []
+    for step in range(2000):
+        now_ns = step * 10 * MS
+        port.write(b'\x55')
+        waiter.wait([transport], time.monotonic_ns() + 5 * S)
+        transport.receive(now_ns)
+        if transport.send(b'x', now_ns):
+            sent.append(now_ns)
+    waiter.close()
+    assert 20 * S / (9 * longest_ns) <= len(sent) <= 20 * S / (7 * longest_ns)
+
+
+class SharedAir:
+    """
+    What two modems share: who begins while the other sends destroys both datagrams.
+
+    The bytes pass through the ports; the time is simulated.
+    """
+
+    def __init__(self, ports, transports, baud):
+        self._ports = ports
+        self._transports = transports
+        self._byte_ns = 10 * S // baud
+        self._sending = [None, None]
+        self.collisions = 0
+
+    def begin(self, side, now_ns):
+        """Take what one end has just begun to send."""
+        data = b''
+        while not (data.endswith(b'\0') and len(data) > 1):
+            data += self._ports[side].take(1)
+        self._sending[side] = [data, now_ns, 0]
+        if self._sending[1 - side] is not None:
+            self.collisions += 1
+
+    def carry(self, now_ns):
+        """Let the bytes arrive that have been on the air by now."""
+        for side, sending in enumerate(self._sending):
+            if sending is None:
+                continue
+            data, since_ns, arrived = sending
+            count = min(len(data), (now_ns - since_ns) // self._byte_ns)
+            if count > arrived:
+                other = 1 - side
+                if self._sending[other] is None:
+                    self._ports[other].write(data[arrived:count])
+                    while not self._transports[other]._port.in_waiting:
+                        time.sleep(0.0001)
+                sending[2] = count
+            if count == len(data):
+                self._sending[side] = None
+
+
+@pytest.mark.parametrize(('pauses', 'fewest', 'most'), [((0, 0), 5, 400), ((60, 20), 0, 1)])
+def test_ends_with_different_pauses_take_turns_on_a_line_that_only_one_may_use(
+        tmp_path, make, pauses, fewest, most):
+    ports = [Port(tmp_path / 'near'), Port(tmp_path / 'far')]
+    transports = [
+        make(port, baud=9600, mtu=128, pause_ns=pause * MS) for port, pause in zip(ports, pauses)]
+    air = SharedAir(ports, transports, 9600)
+    draw = random.Random(1)
+    # If both begin at the same moment, no pause can help.
+    due_ns, sent, received = [0, 70 * MS], [0, 0], 0
+    for now_ns in range(0, 15 * S, 5 * MS):
+        air.carry(now_ns)
+        for side in (0, 1):
+            received += len(transports[side].receive(now_ns))
+            if now_ns >= due_ns[side] and transports[side].send(bytes([side]) * 60, now_ns):
+                air.begin(side, now_ns)
+                sent[side] += 1
+                # One sends whenever it may, the other about once per second.
+                due_ns[side] = now_ns + (0, draw.randrange(500, 1500) * MS)[side]
+    assert fewest <= air.collisions <= most
+    assert sent[0] > 75
+    assert sent[1] > 8
+    if most <= 1:
+        assert received >= sum(sent) - 1 - 2 * air.collisions
+    for port in ports:
+        port.unplug()

@@ -35,6 +35,9 @@ MIN_BAUD = 50
 _REOPEN_NS = NS_PER_S
 # A line that takes nothing is tried again no sooner.
 _RETRY_NS = NS_PER_S // 1000
+# Where only one end may use the line at a time, the other may keep this one waiting for as many of
+# the longest datagrams.
+_PATIENCE = 8
 _READ_BYTES = 4096
 # A call of `receive` reads no more pieces, so that a flood cannot keep an endpoint from its duties.
 _MAX_READS = 16
@@ -75,25 +78,30 @@ class SerialTransport:
     :param flow_control: heed RTS and CTS, which modems use whose radio is slower than the line.
     :param added_bytes: what a modem adds to each datagram on the air, >= 0; it counts, too, with 8
         bits per byte.
+    :param pause_ns: for a line that only one end may use at a time: begin only after it has been
+        silent for so long, >= 0. The end with the shorter pause goes first, so give them different
+        ones; 0: both may send at once.
     :raises ValueError: when a value is out of range.
     """
 
     def __init__(
         self, port: str, baud: int, mtu: int, count_start_stop: bool = True,
-        flow_control: bool = False, added_bytes: int = 0,
+        flow_control: bool = False, added_bytes: int = 0, pause_ns: int = 0,
     ) -> None:
         """Open the port if it is there."""
         if baud < MIN_BAUD:
             raise ValueError(f'baud must be >= {MIN_BAUD}, got {baud}')
         if not MIN_MTU <= mtu <= MAX_MTU:
             raise ValueError(f'mtu must be within {MIN_MTU}..{MAX_MTU} bytes, got {mtu}')
-        if added_bytes < 0:
-            raise ValueError(f'added_bytes must be >= 0, got {added_bytes}')
+        if added_bytes < 0 or pause_ns < 0:
+            raise ValueError(
+                f'added_bytes and pause_ns must be >= 0, got {added_bytes} and {pause_ns}')
         self._path = port
         self._baud = baud
         self._mtu = mtu
         self._byte_bits = LINE_BITS if count_start_stop else DATA_BITS
         self._added_bits = DATA_BITS * added_bytes
+        self._pause_ns = pause_ns
         self._flow_control = flow_control
         self._reader = CobsReader(mtu)
         self._port: serial.Serial | None = None
@@ -101,6 +109,8 @@ class SerialTransport:
         self._reopen_ns: int | None = None
         self._rest = b''
         self._busy_ns: int | None = None
+        self._heard_ns: int | None = None
+        self._held_ns: int | None = None
         self._trouble: str | None = None
         self._openings = self._hangups = self._full = 0
         self._open()
@@ -129,7 +139,8 @@ class SerialTransport:
         waiting = len(self._rest) + self._queued()
         if waiting:
             return now_ns + max(_RETRY_NS, self._duration_ns(waiting))
-        return now_ns if self._busy_ns is None else max(now_ns, self._busy_ns)
+        ready_ns = now_ns if self._busy_ns is None else max(now_ns, self._busy_ns)
+        return self._silent_ns(ready_ns, now_ns) if self._pause_ns else ready_ns
 
     def send(self, datagram: bytes, now_ns: int) -> bool:
         """Write a datagram to the line; False while it is not there or is not ready."""
@@ -142,6 +153,7 @@ class SerialTransport:
             return False
         self._rest = framed[taken:] if self._port else b''
         self._busy_ns = now_ns + self._duration_ns(len(framed))
+        self._held_ns = None
         return True
 
     def receive(self, now_ns: int) -> list[bytes]:
@@ -161,6 +173,7 @@ class SerialTransport:
             if not data:
                 self._hang_up('the line was hung up', now_ns)
                 break
+            self._heard_ns = now_ns
             datagrams += self._reader.feed(data)
         return datagrams
 
@@ -186,6 +199,21 @@ class SerialTransport:
         """Close the port for good; what it has not sent yet is lost."""
         self._closed = True
         self._let_go()
+
+    def _silent_ns(self, ready_ns: int, now_ns: int) -> int:
+        """Return when the line will have been silent for the pause, if nobody begins before."""
+        used_ns = [time_ns for time_ns in (self._busy_ns, self._heard_ns) if time_ns is not None]
+        if used_ns:
+            ready_ns = max(ready_ns, max(used_ns) + self._pause_ns)
+        if ready_ns <= now_ns:
+            self._held_ns = None
+            return ready_ns
+        # A line that is never silent must not silence this end for good.
+        if self._held_ns is None:
+            self._held_ns = now_ns
+        longest_ns = self._duration_ns(encoded_size(self._mtu) + DELIMITERS) + self._pause_ns
+        patience_ns = self._held_ns + _PATIENCE * longest_ns
+        return max(now_ns, min(ready_ns, patience_ns))
 
     def _duration_ns(self, count: int) -> int:
         return -(-count * LINE_BITS * NS_PER_S // self._baud)

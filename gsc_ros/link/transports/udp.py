@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 import errno
-import re
 import socket
 import sys
 
 from gsc_ros.link.transports import MIN_MTU
+from gsc_ros.link.transports.address import Address, resolve, spell
 
 NS_PER_S = 1_000_000_000
 
@@ -50,9 +50,6 @@ _DO_NOT_FRAGMENT = {
 _ALWAYS = 2
 _FREE_BIND = {
     socket.AF_INET: (socket.IPPROTO_IP, 15), socket.AF_INET6: (socket.IPPROTO_IPV6, 78)}
-
-# As the socket module returns it: host and port, with IPv6 also flow and scope.
-Address = tuple[str, int] | tuple[str, int, int, int]
 
 
 @dataclass
@@ -116,13 +113,13 @@ class UdpTransport:
             raise ValueError('peers must name one, or learn_peer be set')
         if len(peers) > 1 and learn_peer:
             raise ValueError('learn_peer goes with one peer at most')
-        family, local = _resolve(bind)
+        family, local = resolve(bind)
         most = _ETHERNET_MTU - OVERHEAD[family]
         if not MIN_MTU <= mtu <= most:
             raise ValueError(f'mtu must be within {MIN_MTU}..{most} bytes, got {mtu}')
         if added_bytes < 0:
             raise ValueError(f'added_bytes must be >= 0, got {added_bytes}')
-        self._peers = [_resolve(peer, family)[1] for peer in peers]
+        self._peers = [resolve(peer, family)[1] for peer in peers]
         if any(peer[1] == 0 for peer in self._peers):
             raise ValueError('the port of a peer must be within 1..65535')
         self._mtu = mtu
@@ -153,7 +150,7 @@ class UdpTransport:
     @property
     def peers(self) -> list[str]:
         """Return the peers, as they could be configured."""
-        return [_spell(peer) for peer in self._peers]
+        return [spell(peer) for peer in self._peers]
 
     def wire_bits(self, size: int) -> int:
         """Return the bits of a datagram with its headers, to every peer."""
@@ -289,28 +286,6 @@ class UdpTransport:
             self.counter.unreachable += 1
         self._failure = failure.strerror
         return False
-
-
-def _resolve(text: str, family: int = socket.AF_UNSPEC) -> tuple[int, Address]:
-    """Return the family and the address of ``host:port`` or ``[host]:port``."""
-    parts = re.fullmatch(r'(?:\[([^\[\]]+)\]|([^\[\]:]+)):([0-9]{1,5})', text)
-    if parts is None or int(parts[3]) > 65535:
-        raise ValueError(f'an address is host:port or [host]:port, got {text!r}')
-    host = parts[1] or parts[2]
-    found = socket.getaddrinfo(host, int(parts[3]), type=socket.SOCK_DGRAM)
-    for kind, _, _, _, address in found:
-        if kind in OVERHEAD and family in (kind, socket.AF_UNSPEC):
-            return kind, address
-    name = 'IPv4' if family == socket.AF_INET else 'IPv6'
-    raise ValueError(f'{text} has no {name} address, as the local address asks for')
-
-
-def _spell(address: Address) -> str:
-    """Return an address as it could be configured."""
-    if len(address) == 2:
-        return f'{address[0]}:{address[1]}'
-    scope = f'%{address[3]}' if address[3] else ''
-    return f'[{address[0]}{scope}]:{address[1]}'
 
 
 def _open(family: int, local: Address, copies: int) -> socket.socket:

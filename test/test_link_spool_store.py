@@ -14,17 +14,11 @@ import subprocess
 import sys
 
 from gsc_ros.link import spool_incoming
+from gsc_ros.link.spool_error import SpoolBusyError, SpoolDiskError, SpoolError, SpoolForeignError
 from gsc_ros.link.spool_incoming import IncomingStore, WINDOW
 from gsc_ros.link.spool_outgoing import OutgoingStore
 from gsc_ros.link.spool_reader import SpoolReader
-from gsc_ros.link.spool_store import (
-    ROW_BYTES,
-    SpoolBusyError,
-    SpoolDiskError,
-    SpoolError,
-    SpoolForeignError,
-    SpoolFrame,
-)
+from gsc_ros.link.spool_store import ROW_BYTES, SpoolFrame
 from hypothesis import given, settings, strategies
 import pytest
 from spool_frames import (
@@ -446,7 +440,7 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from spool_frames import append, fill
 from gsc_ros.link.spool_outgoing import OutgoingStore
-from gsc_ros.link.spool_store import SpoolDiskError
+from gsc_ros.link.spool_error import SpoolDiskError
 store = OutgoingStore(Path(sys.argv[1]), 1 << 20)
 fill(store, 5)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

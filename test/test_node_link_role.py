@@ -17,7 +17,7 @@ from gsc_ros.link.endpoint import Delivery, ReceivedControl, ReceivedFrame
 from gsc_ros.link.framing import CameraAnnounce
 from gsc_ros.link.scheduler import FrameMessage
 from gsc_ros.link.security import KeyRing
-from gsc_ros.link.spool_store import SpoolError
+from gsc_ros.link.spool_error import SpoolError
 from gsc_ros.nodes.bridge import Bridge
 from gsc_ros.nodes.link import Link
 from gsc_ros.nodes.link_security import security_of, suite_of

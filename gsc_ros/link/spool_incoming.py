@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import sqlite3
 
+from gsc_ros.link.spool_error import SpoolError, SpoolFullError
 from gsc_ros.link.spool_store import (
     add_camera,
     FULL_DISK_MARGINS,
@@ -32,9 +33,7 @@ from gsc_ros.link.spool_store import (
     ROW_BYTES,
     set_aside,
     SpoolCamera,
-    SpoolError,
     SpoolFrame,
-    SpoolFullError,
 )
 
 # Numbers beyond `next` that are stored: as far as acknowledgements reach.

@@ -26,6 +26,7 @@ from pathlib import Path
 import secrets
 import sqlite3
 
+from gsc_ros.link.spool_error import SpoolError, SpoolFullError
 from gsc_ros.link.spool_store import (
     add_camera,
     FULL_DISK_MARGINS,
@@ -37,9 +38,7 @@ from gsc_ros.link.spool_store import (
     ROW_BYTES,
     set_aside,
     SpoolCamera,
-    SpoolError,
     SpoolFrame,
-    SpoolFullError,
 )
 
 # What may wait in memory while the disk refuses; beyond that the oldest is given up.

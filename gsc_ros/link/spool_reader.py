@@ -10,15 +10,8 @@ from pathlib import Path
 import sqlite3
 from urllib.parse import quote
 
-from gsc_ros.link.spool_store import (
-    identify,
-    is_empty,
-    read_frames,
-    Role,
-    SpoolForeignError,
-    SpoolFrame,
-    sqlite_errors,
-)
+from gsc_ros.link.spool_error import SpoolForeignError, sqlite_errors
+from gsc_ros.link.spool_store import identify, is_empty, read_frames, Role, SpoolFrame
 
 # Frames read at a time: a reader that took all at once would keep the log from being worked in.
 _BATCH = 64

@@ -24,6 +24,7 @@ from gsc_ros.link.endpoint import (
     ReceivedControl,
     ReceivedFrame,
 )
+from gsc_ros.link.spool_error import SpoolDamagedError, SpoolError
 from gsc_ros.link.spool_incoming import IncomingStore, WINDOW
 from gsc_ros.link.spool_message import (
     Acknowledgement,
@@ -37,7 +38,6 @@ from gsc_ros.link.spool_message import (
     TAG_BYTES,
 )
 from gsc_ros.link.spool_sender import SpoolConfig
-from gsc_ros.link.spool_store import SpoolDamagedError, SpoolError
 
 NS_PER_S = 1_000_000_000
 

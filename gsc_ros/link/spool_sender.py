@@ -26,6 +26,7 @@ from enum import Enum
 from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.endpoint import Delivery, Endpoint, ReceivedControl
 from gsc_ros.link.message import BulkRank, FrameMessage
+from gsc_ros.link.spool_error import SpoolDamagedError, SpoolError
 from gsc_ros.link.spool_incoming import WINDOW
 from gsc_ros.link.spool_message import (
     Acknowledgement,
@@ -39,7 +40,7 @@ from gsc_ros.link.spool_message import (
     TAG_BYTES,
 )
 from gsc_ros.link.spool_outgoing import OutgoingStore
-from gsc_ros.link.spool_store import SpoolCamera, SpoolDamagedError, SpoolError, SpoolFrame
+from gsc_ros.link.spool_store import SpoolCamera, SpoolFrame
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000

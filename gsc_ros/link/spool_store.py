@@ -20,6 +20,13 @@ import secrets
 import sqlite3
 
 from gsc_ros.link.announcement import CameraAnnounce
+from gsc_ros.link.spool_error import (
+    SpoolBusyError,
+    SpoolDamagedError,
+    SpoolDiskError,
+    SpoolForeignError,
+    sqlite_errors,
+)
 
 # 'GSCS' in the header of the file says that it is ours, the schema's version what is in it.
 APPLICATION_ID = 0x47534353
@@ -58,30 +65,6 @@ _SCHEMA_OF_ROLE = {
     'incoming': 'CREATE UNIQUE INDEX frame_by_number ON frame (peer, number); '
                 'CREATE UNIQUE INDEX camera_by_number ON camera (peer, number);',
 }
-
-
-class SpoolError(Exception):
-    """A spool cannot be used, now or at all; the message names the file and the reason."""
-
-
-class SpoolBusyError(SpoolError):
-    """Another process uses the spool."""
-
-
-class SpoolForeignError(SpoolError):
-    """The file is not a spool, or one of another kind or a newer version."""
-
-
-class SpoolDamagedError(SpoolError):
-    """The file was a spool, but its content is damaged."""
-
-
-class SpoolDiskError(SpoolError):
-    """The disk is full or does not obey; what was committed before is as it was."""
-
-
-class SpoolFullError(SpoolDiskError):
-    """The disk is full."""
 
 
 class Role(Enum):
@@ -328,26 +311,6 @@ def _take_lock(path: Path) -> tuple[int, bool]:
 def _has_header(path: Path) -> bool:
     with path.open('rb') as file:
         return file.read(16) == b'SQLite format 3\0'
-
-
-@contextmanager
-def sqlite_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite or the system raises into a `SpoolError` that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise SpoolDiskError(f'{path}: {error.strerror or error}') from error
-    except sqlite3.Error as error:
-        text = str(error)
-        if 'not a database' in text:
-            raise SpoolForeignError(f'{path}: is not a spool: {text}') from error
-        # What SQLite calls operational is of the moment (disk, permissions, locks), but for tables
-        # that are not there.
-        if isinstance(error, sqlite3.OperationalError) and not any(
-                word in text for word in ('malformed', 'no such')):
-            kind = SpoolFullError if 'full' in text else SpoolDiskError
-            raise kind(f'{path}: {text}') from error
-        raise SpoolDamagedError(f'{path}: is damaged: {text}') from error
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:

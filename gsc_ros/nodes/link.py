@@ -16,11 +16,11 @@ from gsc_ros.link.message import CameraPolicy
 from gsc_ros.link.record import RecordConfig
 from gsc_ros.link.redundancy import RepairConfig, RepairMode
 from gsc_ros.link.security import KeyRing
+from gsc_ros.link.spool_error import SpoolError
 from gsc_ros.link.spool_incoming import IncomingStore
 from gsc_ros.link.spool_outgoing import OutgoingStore
 from gsc_ros.link.spool_receiver import SpoolReceiver
 from gsc_ros.link.spool_sender import SpoolSender
-from gsc_ros.link.spool_store import SpoolError
 from gsc_ros.link.transports import Transport
 from gsc_ros.link.transports.sim import SimTransport
 from gsc_ros.nodes.link_security import carrier_of, key_ring, suite_of

@@ -7,6 +7,7 @@ from __future__ import annotations
 import xml.etree.ElementTree
 
 from command_line import call, write_picture
+from gsc_ros.cli.link_input import read_packets
 import pytest
 
 
@@ -38,6 +39,16 @@ def test_packets_cross_the_link_with_their_layers_shed(packets, capsys):
     assert len(run['frames']) == 150 and len(delivered) == camera['delivered']
     assert all(frame['offered_s'] <= frame['begun_s'] < frame['delivered_s']
                for frame in delivered)
+
+
+def test_the_layers_of_packets_on_disk_are_those_that_the_encoder_made(
+        packets, tmp_path, capsys):
+    words = ('encode', tmp_path / 'in', '-o', packets, '--channels', 16, '--selection', 'ssim')
+    encoded = call(capsys, *words, '--json').json['results']
+    frames = read_packets(packets, 'tiny', 10).frames
+    assert [list(frame.ends) for frame in frames] == [one['layer_ends'] for one in encoded]
+    for frame in frames:
+        assert tuple(len(frame.render(1 + index)) for index in range(len(frame.ends))) == frame.ends
 
 
 def test_pictures_are_coded_and_the_same_call_gives_the_same_run(tmp_path, capsys):
@@ -89,10 +100,15 @@ def test_the_plot_is_an_svg_file(packets, tmp_path, capsys):
     assert 'Latency of delivered frames' in titles and 'camera1' in titles
 
 
-def test_a_packet_of_another_profile_is_sent_whole(packets, capsys):
+def test_packets_that_refer_to_others_are_sent_whole(packets, tmp_path, capsys):
+    assert call(capsys, 'encode', tmp_path / 'in', '-o', packets, '--stream').status == 0
+    _, second, _ = read_packets(packets, 'tiny', 10).frames
+    assert len(second.ends) == 1 and second.render(1) == (packets / '1.gsc').read_bytes()
+
+
+def test_a_damaged_packet_is_bad_data(packets, capsys):
     path = packets / '0.gsc'
     content = bytearray(path.read_bytes())
-    assert call(capsys, 'info', path).status == 0
     content[-1] ^= 1
     path.write_bytes(content)
     outcome = call(capsys, 'link', '--bps', 2400, packets)

@@ -42,6 +42,17 @@ def test_a_preset_gives_budget_mtu_and_delay_and_options_replace_them(capsys):
     assert plan['bps'] == 4800 and plan['latency_s'] < 2.5
 
 
+def test_the_round_trip_counts_half_and_makes_repairs_dearer_where_it_is_long(capsys):
+    def planned(*words):
+        return call(capsys, 'plan', '--bps', 9600, '--fps', 5, '--loss', 0.1, '--json', *words).json
+
+    assert planned('--rtt', 1.2) == planned('--delay-ms', 600)
+    assert planned('--rtt', 1.2)['latency_s'] > planned('--rtt', 0.2)['latency_s'] + 0.4
+    assert planned('--rtt', 1.2)['repair_share'] > 1.2 * planned('--rtt', 0.2)['repair_share']
+    assert planned('--rtt', 1.2, '--useful-s', 20)['repair_share'] < 0.15
+    assert call(capsys, 'plan', '--bps', 9600, '--rtt', 1, '--delay-ms', 5).status == 2
+
+
 def test_a_link_without_a_budget_is_a_usage_error(capsys):
     outcome = call(capsys, 'plan', '--fps', 2)
     assert outcome.status == 2 and '--bps' in outcome.err

@@ -4,7 +4,7 @@
 Foretell what a link carries: frame period, bytes a frame, latency, share of payload.
 
     gsc plan --bps 2400 --cameras 1 --fps 0.5
-    gsc plan --bps 9600 --cameras 2 --fps 10 --bytes 400 --least-bytes 60 --delay-ms 600
+    gsc plan --bps 9600 --cameras 2 --fps 10 --bytes 400 --least-bytes 60 --rtt 1.2
     gsc plan --preset lora --cameras 1 --fps 2 --json
 
 `gsc link` runs what this foretells. Cameras are alike and evenly shifted; their frames can be cut
@@ -35,8 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='a packet with the layers that are never shed (%(default)s)')
     parser.add_argument('--target-fps', type=bounded(float, 0, 1000), metavar='N',
                         help='frame rate to aim at by shedding layers; 0: as they come')
-    parser.add_argument('--delay-ms', type=bounded(float, 0, 3_600_000), metavar='N',
-                        help='one-way delay, half the round trip (0)')
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument('--rtt', type=bounded(float, 0, 7200), metavar='S',
+                     help='round trip in seconds (0)')
+    way.add_argument('--delay-ms', type=bounded(float, 0, 3_600_000), metavar='N',
+                     help='instead: the delay of one way')
+    parser.add_argument('--useful-s', type=bounded(float, 0.05, 86_400), metavar='S',
+                        help='age after which a repair comes too late for a frame (2)')
     add_budget_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print one JSON object on stdout')
 
@@ -49,14 +54,15 @@ def run(arguments: argparse.Namespace) -> int:
     :raises UsageError: when values do not fit together.
     """
     settings = link_settings(arguments)
+    delay_s = settings.channel['delay_ms'] / 1e3 if arguments.rtt is None else arguments.rtt / 2
     try:
         planned = plan(PlanRequest(
             rate_bps=settings.bps, cameras=arguments.cameras, fps=arguments.fps,
             whole_bytes=arguments.bytes, least_bytes=arguments.least_bytes, mtu=settings.mtu,
             tag_bytes=settings.suite.tag_bytes, overhead_bytes=settings.overhead,
-            target_fps=settings.rules['target_fps'],
-            delay_s=settings.channel['delay_ms'] / 1e3, loss=settings.channel['loss'],
-            repair=settings.repair))
+            target_fps=settings.rules['target_fps'], delay_s=delay_s,
+            loss=settings.channel['loss'], repair=settings.repair,
+            useful_s=settings.rules['useful_s']))
     except ValueError as error:
         raise UsageError(str(error)) from error
     if arguments.json:

@@ -25,9 +25,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gsc_ros.link.cutting import FrameFramer
-from gsc_ros.link.fec import parity_overhead
+from gsc_ros.link.fec import MAX_COVERED, parity_overhead
 from gsc_ros.link.framing import Announcement, CameraAnnounce, FrameHeader, MAX_PARTS
-from gsc_ros.link.parity_window import MAX_BODIES
 from gsc_ros.link.redundancy import (
     count_repeats,
     parities_needed,
@@ -72,6 +71,7 @@ class PlanRequest:
     :param delay_s: one way.
     :param loss: probability that a datagram is lost, 0..1.
     :param repair: how losses are made up for.
+    :param useful_s: age after which a repair comes too late.
     :raises ValueError: when a value is out of range.
     """
 
@@ -87,6 +87,7 @@ class PlanRequest:
     delay_s: float = 0.0
     loss: float = 0.0
     repair: RepairMode = RepairMode.AUTO
+    useful_s: float = 2.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -198,10 +199,10 @@ def _plan(request: PlanRequest, repair: float, reserve_bytes: int) -> LinkPlan:
 
 def _repairs(request: PlanRequest, planned: LinkPlan) -> tuple[float, int]:
     """Return bits of parity and repeats per bit of a frame, and bytes left free for parity."""
-    config = RepairConfig(mode=request.repair)
+    config = RepairConfig(mode=request.repair, useful_ns=round(request.useful_s * NS_PER_S))
     datagram_s = 8 * planned.wire_bytes / planned.datagrams / request.rate_bps
     round_trip_s = 2 * request.delay_s + datagram_s
-    window_s = config.useful_ns / NS_PER_S - round_trip_s / 2 - 2 * datagram_s
+    window_s = request.useful_s - round_trip_s / 2 - 2 * datagram_s
     repeats = 0
     if config.repeats:
         repeats = count_repeats(
@@ -210,7 +211,7 @@ def _repairs(request: PlanRequest, planned: LinkPlan) -> tuple[float, int]:
     parity, reserve_bytes = 0.0, 0
     if config.parity and window_s > 0:
         per_s = request.cameras * planned.datagrams / planned.frame_period_s
-        sources = max(1, min(MAX_BODIES, round(per_s * window_s)))
+        sources = max(1, min(MAX_COVERED, round(per_s * window_s)))
         loss = min(_MOST_LOSS, request.loss * _LOSS_RECKONED)
         needed = parities_needed(
             loss, 1.0 / (1.0 - loss), sources, 1,

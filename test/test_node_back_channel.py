@@ -31,7 +31,7 @@ from hypothesis.strategies import (
 import pytest
 
 BYTE, SHORT, LONG = integers(0, 2 ** 8 - 1), integers(0, 2 ** 16 - 1), integers(0, 2 ** 32 - 1)
-STAMP = integers(-2 ** 63, 2 ** 63 - 1)
+STAMP = integers(-2 ** 31 * 10 ** 9, 2 ** 31 * 10 ** 9 - 1)
 NAME = text(max_size=60)
 MESSAGES = one_of(
     builds(RefreshRequest, BYTE, SHORT, LONG),
@@ -70,8 +70,9 @@ def test_what_follows_a_message_makes_another_or_none_of_it(message: object, mor
 
 @pytest.mark.parametrize('change', [
     {'box': Box(5, 7, 15, 30)}, {'box': Box(50, 7, 16, 30)}, {'box': Box(5, 7, 16, 42)},
-    {'image_width': 9000}, {'payload': b''}])
-def test_an_answer_whose_box_cannot_be_is_none(change: dict[str, object]):
+    {'image_width': 9000}, {'payload': b''},
+    {'stamp_ns': 2 ** 31 * 10 ** 9}])
+def test_an_answer_that_cannot_be_is_none(change: dict[str, object]):
     fields = {'number': 1, 'camera': 'front', 'stamp_ns': 1, 'frame_id': '', 'image_width': 64,
               'image_height': 48, 'box': Box(5, 7, 16, 30), 'payload': b'x'}
     assert RegionAnswer.parse(RegionAnswer(**fields).pack()) is not None
@@ -79,7 +80,8 @@ def test_an_answer_whose_box_cannot_be_is_none(change: dict[str, object]):
 
 
 @pytest.mark.parametrize('change', [
-    {'quality': 0}, {'quality': 101}, {'box': Box(0, 0, 0, 5)}, {'box': Box(0, 0, 5, 0)}])
+    {'quality': 0}, {'quality': 101}, {'box': Box(0, 0, 0, 5)}, {'box': Box(0, 0, 5, 0)},
+    {'stamp_ns': -2 ** 31 * 10 ** 9 - 1}])
 def test_a_request_out_of_range_is_none(change: dict[str, object]):
     fields = {'number': 1, 'camera': 'front', 'stamp_ns': 1, 'box': Box(0, 0, 5, 5), 'quality': 50,
               'ttl_ms': 0}

@@ -271,7 +271,7 @@ def test_a_rover_that_restarts_is_asked_again_before_it_has_accepted():
 @pytest.mark.parametrize('fields', [
     {'camera': 'left'}, {'width': 63}, {'width': 0}, {'image_width': 60}, {'payload': b''},
     {'payload': array('B', PAYLOAD[:-1])}, {'payload': array('B', bytes(70_000))},
-    {'refusal': 200}])
+    {'refusal': 200}, {'refusal': int(Outcome.SENT)}])
 def test_what_a_sender_may_not_answer_stays_off_the_link(fields: dict[str, object]):
     world = World()
     world.reply = lambda request: region(request, **fields)

@@ -28,10 +28,11 @@ Done = Callable[[bool, str], None]
 @dataclass
 class _Call:
     client: Client
-    future: Future
     node: str
+    request: SetParameters.Request
     since_s: float
     done: Done
+    future: Future | None = None  # until the node has been found
 
 
 class ParameterClient:
@@ -56,19 +57,22 @@ class ParameterClient:
             return
         if node not in self._clients:
             self._clients[node] = self._node.create_client(SetParameters, f'{node}/set_parameters')
-        client = self._clients[node]
-        # A client that was made just now has not found its node yet: the request waits for it.
-        future = client.call_async(SetParameters.Request(parameters=[parameter]))
-        call = _Call(client, future, node, time.monotonic(), done)
-        self._calls.append(call)
-        future.add_done_callback(lambda _: self._finish(call))
+        self._calls.append(_Call(
+            self._clients[node], node, SetParameters.Request(parameters=[parameter]),
+            time.monotonic(), done))
+        self.tick(time.monotonic())
 
     def tick(self, now_s: float) -> None:
-        """Give up the calls that nobody answers."""
-        for call in [call for call in self._calls if now_s - call.since_s > PATIENCE_S]:
-            self._calls.remove(call)
-            call.client.remove_pending_request(call.future)
-            call.done(False, f'no node {call.node} answers')
+        """Ask the nodes that have been found, give up those that do not answer."""
+        for call in list(self._calls):
+            if now_s - call.since_s > PATIENCE_S:
+                self._calls.remove(call)
+                if call.future is not None:
+                    call.client.remove_pending_request(call.future)
+                call.done(False, f'no node {call.node} answers')
+            elif call.future is None and call.client.service_is_ready():
+                call.future = call.client.call_async(call.request)
+                call.future.add_done_callback(lambda _, call=call: self._finish(call))
 
     def close(self) -> None:
         """Release the clients."""

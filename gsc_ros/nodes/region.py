@@ -14,8 +14,10 @@ MIN_SIDE, MAX_SIDE = packet.MIN_SIDE, packet.MAX_SIDE
 FACTORS = (1, 2, 4, 8, 16)
 # What an answer says about its packet, with names of a usual length.
 ANSWER_HEAD_BYTES = 56
-# Beyond this no box of a camera gets better; a request without ttl may take it all.
+# Beyond this no box gets better, and the link takes 64 KiB.
 MAX_PACKET_BYTES = 60 * 1024
+# What the answer for a request without ttl may take of the link: the next one has to wait for it.
+UNHURRIED_S = 60.0
 # Part of its time that an answer may need on the link; the rest is for coding, losses and delay.
 _LINK_PART = 0.8
 # Bits per pixel of the box that the qualities 1 and 99 may cost; in between it is a geometric row.
@@ -146,12 +148,11 @@ def link_bytes(rate_bps: float, mtu: int, datagram_bytes: int, seconds: float | 
     :param rate_bps: what regions get of the link for certain, in bit/s.
     :param mtu: bytes of a datagram.
     :param datagram_bytes: what each takes beside its part of the answer.
-    :param seconds: until the answer must have arrived; None for any time.
+    :param seconds: until the answer must have arrived; None where it may take its time.
     :return: 0..MAX_PACKET_BYTES.
     """
-    if seconds is None:
-        return MAX_PACKET_BYTES
-    on_wire = _LINK_PART * rate_bps * max(0.0, seconds) / 8
+    seconds = UNHURRIED_S if seconds is None else max(0.0, seconds)
+    on_wire = _LINK_PART * rate_bps * seconds / 8
     share = max(0, mtu - datagram_bytes) / mtu
     return max(0, min(MAX_PACKET_BYTES, int(on_wire * share) - ANSWER_HEAD_BYTES))
 

@@ -22,7 +22,13 @@ from gsc_ros.msg import GscRegion, RegionNotice, RegionRequest
 from gsc_ros.nodes import stamp
 from gsc_ros.nodes.diagnostic import brief
 from gsc_ros.nodes.region import Box, Outcome
-from gsc_ros.nodes.region_message import MAX_TTL_MS, RegionAnswer, RegionAsk, RegionWord
+from gsc_ros.nodes.region_message import (
+    MAX_TTL_MS,
+    RegionAnswer,
+    RegionAsk,
+    RegionWord,
+    stamp_fits,
+)
 
 # A request of which nothing is heard is sent again after this, or after the pause that the way
 # back needs, where that is longer.
@@ -85,7 +91,9 @@ class GroundRegions:
         if camera not in self._cameras:
             self._tell(new, Outcome.NO_CAMERA, brief(camera))
             return
-        if ttl_ns < 0 or not 1 <= request.quality <= 100 or not (request.width and request.height):
+        if ttl_ns < 0 or not 1 <= request.quality <= 100 or not (
+                request.width and request.height and stamp_fits(
+                    stamp.to_ns(request.header.stamp))):
             self._tell(new, Outcome.MALFORMED)
             return
         if camera in self._pending:

@@ -19,6 +19,7 @@ import struct
 
 from gsc_ros.nodes.back_channel import MessageType, pack_text, take_text
 from gsc_ros.nodes.region import Box, box_defect, Outcome
+from gsc_ros.nodes.stamp import NANOSECONDS
 
 MAX_TTL_MS = 2 ** 32 - 1
 # The link's bound on a message of several datagrams.
@@ -27,6 +28,11 @@ MAX_ANSWER_BYTES = 64 * 1024
 _REQUEST = struct.Struct('>BHBqHHHHI')
 _NOTICE = struct.Struct('>BHB')
 _ANSWER = struct.Struct('>BHqHHHHHH')
+
+
+def stamp_fits(stamp_ns: int) -> bool:
+    """Return whether a stamp is one that a ROS message can have."""
+    return -2 ** 31 <= stamp_ns // NANOSECONDS < 2 ** 31
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,8 @@ class RegionAsk:
             camera, end = take_text(data, _REQUEST.size)
         except ValueError:
             return None
-        if end != len(data) or not 1 <= quality <= 100 or not (width and height):
+        if end != len(data) or not 1 <= quality <= 100 or not (width and height) or (
+                not stamp_fits(stamp_ns)):
             return None
         return cls(number, camera, stamp_ns, Box(x, y, width, height), quality, ttl_ms)
 
@@ -161,5 +168,7 @@ class RegionAnswer:
 
     def defect(self) -> str | None:
         """Return what is wrong with the answer, or None."""
+        if not stamp_fits(self.stamp_ns):
+            return f'{self.stamp_ns} ns is no stamp'
         return box_defect(self.box, self.image_width, self.image_height) or (
             None if self.payload else 'it holds no packet')

@@ -25,6 +25,8 @@ SENDER_PATIENCE_NS = 30_000_000_000
 # A request without ttl is not kept beyond this.
 LONGEST_NS = 3_600_000_000_000
 
+_REFUSALS = {int(outcome): outcome for outcome in Outcome if outcome.final}
+
 
 @dataclass
 class _Job:
@@ -89,10 +91,7 @@ class RoverRegions:
                 region.camera, region.number) != (camera, job.ask.number):
             return
         if region.refusal:
-            try:
-                self._settle(job, Outcome(region.refusal))
-            except ValueError:
-                self._settle(job, Outcome.FAILED)
+            self._settle(job, _REFUSALS.get(region.refusal, Outcome.FAILED))
             return
         answer = RegionAnswer(
             job.ask.number, camera, stamp.to_ns(region.header.stamp), region.header.frame_id,

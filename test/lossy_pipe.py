@@ -159,7 +159,7 @@ class Pipe:
             body = message.build(end.counter)
             assert len(body) == message.size <= end.room
             kind = message.kind
-            repair.departed(message, end.counter, self.now_ns)
+            repair.departed(message, end.counter, wire_bits(message.size), self.now_ns)
         elif side == 1 and self.now_ns >= end.receipt_ns and repair.highest >= 0:
             end.receipt_ns = self.now_ns + S
             body = bytes([Kind.RECEIPT << 4]) + b''.join(

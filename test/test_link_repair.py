@@ -14,6 +14,7 @@ from gsc_ros.link.redundancy import (
     residual_loss,
 )
 from gsc_ros.link.repair import PathMeasure, Protection, Repair, RepairConfig, RepairMode
+from gsc_ros.link.repair_share import RepairShare
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lossy_pipe import bernoulli, bursts, MS, MTU, Pipe, S, wire_bits
@@ -215,7 +216,7 @@ def test_nothing_changes_before_a_message_has_departed() -> None:
     due_ns = repair.next_ns(0)
     messages = [repair.select(due_ns, 119) for _ in range(3)]
     assert len({message.build(1) for message in messages}) == 1
-    repair.departed(messages[0], 1, due_ns)
+    repair.departed(messages[0], 1, wire_bits(messages[0].size), due_ns)
     again = repair.select(due_ns, 119)
     assert again is None or again.build(2) != messages[0].build(1)
 
@@ -238,7 +239,7 @@ def test_a_parity_over_full_bodies_fits_once_room_is_reserved() -> None:
         if message:
             assert message.size <= 119
             covered = Parity.parse(counter, message.build(counter)).covered
-            repair.departed(message, counter, now_ns)
+            repair.departed(message, counter, wire_bits(message.size), now_ns)
         else:
             room = 119 - repair.reserve(Protection.STRONG, now_ns)
             repair.sent(counter, BODY * room, Protection.STRONG, now_ns + 2 * S, now_ns)
@@ -319,7 +320,22 @@ def test_a_changed_budget_changes_the_shares() -> None:
         repair.receive(counter, bytes([Kind.NACK << 4]) + counter.to_bytes(2, 'big'), now_ns)
         counter += 1
         while message := repair.select(now_ns, 119):
-            repair.departed(message, counter, now_ns)
+            repair.departed(message, counter, wire_bits(message.size), now_ns)
             sent += wire_bits(message.size)
             counter += 1
     assert 2 * 0.3 * 9600 < sent <= 2 * 0.6 * 1_000_000 + 4 * wire_bits(MTU) + 600_000
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.integers(0, 3 * S), st.integers(1, 2000), st.integers(0, 300)),
+                max_size=50))
+def test_a_share_is_never_exceeded_by_more_than_was_unforeseen(steps) -> None:
+    share = RepairShare(0.3, 9600, 2048, 0)
+    now_ns = spent = most = 0
+    for wait_ns, bits, unforeseen in steps:
+        now_ns += wait_ns
+        if share.wait_ns(bits, now_ns) == 0:
+            share.spend(bits + unforeseen, now_ns)
+            spent += bits + unforeseen
+            most = max(most, unforeseen)
+            assert spent <= 0.3 * 9600 * now_ns / S + most

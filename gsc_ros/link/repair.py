@@ -26,7 +26,7 @@ Use, from the one who seals and opens the records::
     message = repair.select(now_ns, room)
     if message:
         send(record.seal(message.build(record.next_counter), now_ns))
-        repair.departed(message, counter, now_ns)
+        repair.departed(message, counter, bits, now_ns)
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from gsc_ros.link.redundancy import (
     RepairMode,
 )
 from gsc_ros.link.repair_receiver import RepairReceiver
+from gsc_ros.link.repair_share import RepairShare
 from gsc_ros.link.repeat import PlannedRepeat, REPEAT_OVERHEAD, RepeatQueue
-from gsc_ros.link.shaper import TokenBucket
 
 __all__ = [
     'PathMeasure', 'Protection', 'Repair', 'RepairConfig', 'RepairCounts', 'RepairMessage',
@@ -125,16 +125,16 @@ class Repair:
         """Start with nothing sent, received or measured."""
         self._config = config
         self._wire_bits = wire_bits
-        self._mtu = mtu
         self._path = PathMeasure(math.nan, math.nan, None, rate_bps)
-        self._buckets = {
-            kind: TokenBucket(*self._bound(share, rate_bps), now_ns)
-            for kind, share in self._shares().items()}
+        self._shares = {
+            kind: RepairShare(part, rate_bps, 2 * wire_bits(mtu), now_ns) for kind, part in (
+                ('fec', config.fec_share), ('repeat', config.nack_share),
+                ('nack', config.back_share))}
         self._admitted_ns: dict[str, int] = {}
         self._window = ParityWindow(config, mtu)
         self._queue = RepeatQueue()
         self._receiver = RepairReceiver(config)
-        self._sent = dict.fromkeys(self._buckets, 0)
+        self._sent = dict.fromkeys(self._shares, 0)
         self._gap_ns = 0
         self._departed_ns: int | None = None
         self._tail_ns: int | None = None
@@ -172,8 +172,8 @@ class Repair:
     def measure(self, path: PathMeasure, now_ns: int) -> None:
         """Take in what is known of the path, and the budget of this end."""
         if path.rate_bps != self._path.rate_bps:
-            for kind, share in self._shares().items():
-                self._buckets[kind].set_rate(*self._bound(share, path.rate_bps), now_ns)
+            for share in self._shares.values():
+                share.set_rate(path.rate_bps, now_ns)
         self._path = path
         self._window.measure(path, now_ns)
         self._receiver.watch.measure(path.round_trip_ns)
@@ -259,15 +259,16 @@ class Repair:
         return RepairMessage('nack', len(body), now_ns + self._config.give_up_ns,
                              lambda _: body, counters)
 
-    def departed(self, message: RepairMessage, counter: int, now_ns: int) -> None:
+    def departed(self, message: RepairMessage, counter: int, bits: int, now_ns: int) -> None:
         """
         Note that a message of `select` or `select_nack` has left.
 
         :param counter: of its record.
+        :param bits: that it took on the wire.
         """
         self._note_departure(counter, now_ns)
         self._sent[message.kind] += 1
-        self._buckets[message.kind].admit(self._wire_bits(message.size), now_ns)
+        self._shares[message.kind].spend(bits, now_ns)
         if isinstance(message.plan, PlannedRepeat):
             self._queue.departed(message.plan, counter, now_ns)
         elif isinstance(message.plan, PlannedParity):
@@ -348,17 +349,8 @@ class Repair:
         """Return when a body that leaves now arrives."""
         return now_ns + self._duration_ns(size) + (self._path.round_trip_ns or 0) // 2
 
-    def _shares(self) -> dict[str, float]:
-        return {'fec': self._config.fec_share, 'repeat': self._config.nack_share,
-                'nack': self._config.back_share}
-
-    def _bound(self, share: float, rate_bps: int) -> tuple[int, int]:
-        """Return rate and burst of a share: two datagrams, or what it earns in a second."""
-        share_bps = max(1, int(share * rate_bps))
-        return share_bps, max(2 * self._wire_bits(self._mtu), share_bps)
-
     def _admits(self, kind: str, size: int, now_ns: int) -> bool:
         """Return whether a share lets a body leave now; else note when it will."""
-        wait_ns = self._buckets[kind].wait_ns(self._wire_bits(size), now_ns)
+        wait_ns = self._shares[kind].wait_ns(self._wire_bits(size), now_ns)
         self._admitted_ns[kind] = now_ns + wait_ns if wait_ns else now_ns
         return wait_ns == 0

@@ -137,7 +137,7 @@ class SendingHalf:
         counter = self._record.next_counter
         if candidate.repair is not None:
             self._seal_body(candidate.repair.build(counter), candidate.kind, now_ns)
-            self._repair.departed(candidate.repair, counter, now_ns)
+            self._repair.departed(candidate.repair, counter, self._sealed.bits, now_ns)
         else:
             outgoing = self._scheduler.open(candidate, now_ns)
             if outgoing is None:

@@ -191,7 +191,7 @@ def test_bridge_refuses_a_burst_that_holds_no_datagram_while_it_runs(bridge: Bri
 
 
 @pytest.mark.parametrize('link_bps, return_bps', [
-    (10, 10), (50, 50), (300, 50), (2400, 240), (20_000, 2000), (10 ** 9, 10 ** 8)])
+    (10, 10), (50, 50), (300, 106), (2400, 240), (20_000, 2000), (10 ** 9, 10 ** 8)])
 def test_return_path_has_a_tenth_or_what_receipts_need_and_never_more_than_the_link(
         link_bps: int, return_bps: int):
     settings = BridgeParameters(link_bps=link_bps)

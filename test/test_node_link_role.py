@@ -103,6 +103,19 @@ def test_a_port_that_is_taken_is_named(key_file: str):
         assert '127.0.0.1' in refused(settings)
 
 
+def test_what_the_layers_below_add_counts(key_file: str):
+    plain = BridgeParameters(
+        role='rover', transport='udp', key_file=key_file, mtu=100,
+        udp=UdpParameters('127.0.0.1:0', '127.0.0.1:9'))
+    for settings in (plain, replace(
+            plain, transport='serial', serial=SerialParameters('/dev/null')), BridgeParameters()):
+        sizes = []
+        for added in (0, 20):
+            with closing(Link(replace(settings, overhead_bytes=added), 0, None)) as link:
+                sizes.append(link.transports[0].wire_bits(100))
+        assert sizes[1] - sizes[0] == 8 * 20
+
+
 def test_a_spool_needs_a_file_of_its_own(tmp_path: Path):
     settings = BridgeParameters(transport='spool', spool=SpoolParameters(carrier='sim'))
     assert 'spool.file' in refused(settings)
@@ -133,7 +146,7 @@ def test_security_is_on_by_itself_for_all_that_leaves_the_machine(
 
 
 @pytest.mark.parametrize('link_bps, return_bps, expected', [
-    (20_000, 0, 2000), (20_000, 700, 700), (100, 0, 50)])
+    (20_000, 0, 2000), (20_000, 700, 700), (400, 0, 181)])
 def test_the_ground_keeps_to_the_budget_of_the_way_back(
         key_file: str, link_bps: int, return_bps: int, expected: int):
     settings = BridgeParameters(

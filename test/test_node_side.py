@@ -34,6 +34,8 @@ PATIENCE_S = 20.0
 class RecordingEnd:
     """Takes all that is offered, as an end of a link does, and keeps it."""
 
+    budget_bps = 2000
+
     def __init__(self) -> None:
         self.announced: list[CameraAnnounce] = []
         self.frames: list[FrameMessage] = []

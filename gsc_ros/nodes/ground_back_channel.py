@@ -20,7 +20,6 @@ from gsc_ros.msg import GscRegion, RegionNotice, RegionRequest
 from gsc_ros.nodes.back_channel import ask_period_s, CONTROL_OVERHEAD_BYTES, MessageType
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import ManagedNode
-from gsc_ros.nodes.link import return_bps
 from gsc_ros.nodes.parameter_exchange import GroundParameters
 from gsc_ros.nodes.pump import SharedEnd
 from gsc_ros.nodes.qos import ground_qos, notice_qos
@@ -155,4 +154,4 @@ class GroundBackChannel:
         """Return the time between two requests of that many bytes for each camera."""
         bits = 8 * (CONTROL_OVERHEAD_BYTES + data_bytes)
         return round(1e9 * ask_period_s(
-            len(self._cameras), return_bps(self._node.settings), bits))
+            len(self._cameras), self._end.statistics().budget_bps, bits))

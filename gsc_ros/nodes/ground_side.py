@@ -20,7 +20,6 @@ from gsc_ros.nodes import calibration, stamp
 from gsc_ros.nodes.back_channel import ask_period_s, RefreshRequest
 from gsc_ros.nodes.diagnostic import brief, Level, Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
-from gsc_ros.nodes.link import return_bps
 from gsc_ros.nodes.pump import SharedEnd
 from gsc_ros.nodes.qos import ground_qos, latched_qos, notice_qos
 from rclpy.publisher import Publisher
@@ -139,7 +138,7 @@ class GroundSide:
     def _request_refresh(self, camera: Camera) -> None:
         """Ask the rover, on behalf of a receiver, for a frame that stands alone."""
         now_s = time.monotonic()
-        period_s = ask_period_s(len(self._cameras), return_bps(self._node.settings))
+        period_s = ask_period_s(len(self._cameras), self._end.budget_bps)
         if camera.arrived is None or now_s - camera.requested_s < period_s:
             return
         camera.requested_s = now_s

@@ -30,10 +30,11 @@ from gsc_ros.nodes.transport_schema import SpoolParameters
 
 MIN_BURST_BITS = 4096
 # The way back carries receipts, heartbeats and requests, and has a budget of its own: this part of
-# link_bps, but as much as lets the rover hear the ground within the 6 s after which it counts as
-# silent, and never more than link_bps.
+# link_bps, but as much as brings a receipt of so many bytes in so many seconds, as the rover counts
+# the ground as silent when it has not heard it for 6 s, and never more than link_bps.
 RETURN_PART = 10
-MIN_RETURN_BPS = 50
+RECEIPT_BYTES = 40
+RECEIPT_PERIOD_S = 3
 
 
 class Link:
@@ -97,7 +98,7 @@ class Link:
             for number in range(len(settings.cameras)):
                 self.rover.set_policy(number, _policy(settings))
         if self.ground is not None:
-            self.ground.set_rate(return_bps(settings), now_ns)
+            self.ground.set_rate(self._return_bps(settings), now_ns)
         for transport in self.transports[:1]:
             if isinstance(transport, SimTransport):
                 transport.set_rate(channel_bps(settings), now_ns)
@@ -151,24 +152,23 @@ class Link:
             record=RecordConfig(Direction.ROVER, suite_of(settings), keys),
             repair=_repair(settings))
 
-    @staticmethod
-    def _ground_config(settings: BridgeParameters, keys: KeyRing | None) -> EndpointConfig:
+    def _ground_config(self, settings: BridgeParameters, keys: KeyRing | None) -> EndpointConfig:
         return EndpointConfig(
-            rate_bps=return_bps(settings),
+            rate_bps=self._return_bps(settings),
             record=RecordConfig(Direction.GROUND, suite_of(settings), keys),
             repair=_repair(settings))
+
+    def _return_bps(self, settings: BridgeParameters) -> int:
+        """Return the budget of the way back in bit/s."""
+        least_bps = self.transports[0].wire_bits(RECEIPT_BYTES) // RECEIPT_PERIOD_S
+        return settings.return_bps or max(
+            settings.link_bps // RETURN_PART, min(least_bps, settings.link_bps))
 
     def _burst_bits(self, settings: BridgeParameters) -> int:
         """Return the burst as the operator bounds it, or one that holds two full datagrams."""
         transport = self.transports[0]
         return settings.burst_bits or max(
             settings.link_bps, MIN_BURST_BITS, 2 * transport.wire_bits(transport.mtu))
-
-
-def return_bps(settings: BridgeParameters) -> int:
-    """Return the budget of the way back in bit/s."""
-    return settings.return_bps or max(
-        settings.link_bps // RETURN_PART, min(MIN_RETURN_BPS, settings.link_bps))
 
 
 def _policy(settings: BridgeParameters) -> CameraPolicy:

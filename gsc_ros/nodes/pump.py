@@ -71,6 +71,11 @@ class SharedEnd:
         return self.use(lambda end, now_ns: end.offer_bulk(
             data, rank, now_ns, deadline_ns, on_sent, on_dropped))
 
+    @property
+    def budget_bps(self) -> int:
+        """What may leave this end, in bit/s."""
+        return self.statistics().budget_bps
+
     def statistics(self) -> LinkStatistics:
         """Return what this end has counted and measured."""
         with self._lock:

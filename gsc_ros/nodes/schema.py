@@ -165,13 +165,16 @@ class BridgeParameters:
         20_000, 'Hard budget of what leaves the rover in bits per second, every header included.',
         minimum=10, maximum=10 ** 9, live=True)
     return_bps: int = parameter(
-        0, 'Hard budget of what leaves the ground in bits per second; 0 is a tenth of link_bps, at '
-        'least 50.', minimum=0, maximum=10 ** 9, live=True)
+        0, 'Hard budget of what leaves the ground in bits per second; 0 is a tenth of link_bps, or '
+        'what receipts need where that is more.', minimum=0, maximum=10 ** 9, live=True)
     burst_bits: int = parameter(
         0, 'Bits that may leave the rover at once after a pause; 0 is one second of link_bps, at '
         'least 4096.', minimum=0, maximum=2 ** 31 - 1, live=True)
     mtu: int = parameter(
         256, 'Bytes of a datagram, at most.', minimum=32, maximum=1500)
+    overhead_bytes: int = parameter(
+        0, 'Bytes that the layers below the transport add to each datagram, counted in the budget.',
+        minimum=0, maximum=255)
     target_fps: float = parameter(
         0.0, 'Frames per second of a camera to share the budget among, shedding layers to get '
         'there; 0 sends frames as they come.', minimum=0, maximum=1000, live=True)

@@ -36,7 +36,7 @@ def open_simulation(settings: BridgeParameters, now_ns: int) -> tuple[SimTranspo
         modulation=Modulation(sim.modulation), start_ns=now_ns, seed=sim.seed + 1)
     trace = read_channel_trace(Path(sim.trace)) if sim.trace else None
     forth = replace(back, rate_bps=channel_bps(settings), trace=trace, seed=sim.seed)
-    return connect(forth, back, settings.mtu)
+    return connect(forth, back, settings.mtu, 8 * settings.overhead_bytes)
 
 
 def open_transport(settings: BridgeParameters, carrier: str) -> Transport:
@@ -54,13 +54,18 @@ def open_transport(settings: BridgeParameters, carrier: str) -> Transport:
                 'udp.peers is empty, and without security the far side could be anybody: name it')
         udp = settings.udp
         try:
-            return UdpTransport(udp.bind, peers, mtu=settings.mtu, learn_peer=not peers)
+            return UdpTransport(
+                udp.bind, peers, settings.mtu, learn_peer=not peers,
+                added_bytes=settings.overhead_bytes)
         except OSError as error:
             raise OSError(f'udp.bind {udp.bind}, udp.peers {udp.peers or "none"}: '
                           f'{error.strerror}') from error
-    if not settings.serial.port:
+    serial = settings.serial
+    if not serial.port:
         raise ValueError('serial.port is empty: name the device, as /dev/ttyUSB0')
-    return SerialTransport(settings.serial.port, settings.serial.baud, mtu=settings.mtu)
+    return SerialTransport(
+        serial.port, serial.baud, settings.mtu, serial.count_start_stop, serial.flow_control,
+        settings.overhead_bytes, round(serial.pause_ms * 1e6))
 
 
 def channel_bps(settings: BridgeParameters) -> int:

@@ -79,6 +79,12 @@ class SerialParameters:
     baud: int = parameter(
         57_600, 'Bits per second on the wire of the serial port, 8N1.', minimum=50,
         maximum=4_000_000)
+    count_start_stop: bool = parameter(
+        True, 'Count 10 bits for a byte; off: 8, for a modem that carries on the bytes alone.')
+    flow_control: bool = parameter(False, 'Use the lines RTS and CTS.')
+    pause_ms: float = parameter(
+        0.0, 'Silence of the line, in milliseconds, before this side begins to send: for modems '
+        'that cannot hear while they speak.', minimum=0, maximum=60_000)
 
 
 @dataclass(frozen=True)

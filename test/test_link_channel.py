@@ -91,7 +91,7 @@ def test_impossible_channels_are_refused(config):
 
 def test_what_one_end_sends_only_the_other_receives():
     rover, ground = connect(ChannelConfig(), ChannelConfig(delay_ns=S), mtu=64, overhead_bits=224)
-    assert (rover.mtu, rover.overhead_bits) == (64, 224)
+    assert (rover.mtu, rover.wire_bits(10)) == (64, 304)
     assert rover.send(b'to ground', 0)
     assert ground.send(b'to rover', 0)
     assert ground.receive(0) == [b'to ground']

@@ -37,11 +37,6 @@ class SimTransport:
         """Return the largest datagram taken, in bytes."""
         return self._mtu
 
-    @property
-    def overhead_bits(self) -> int:
-        """Return the bits added to each datagram on the wire."""
-        return self._overhead_bits
-
     def wire_bits(self, size: int) -> int:
         """Return the bits that a datagram of ``size`` bytes takes on the wire."""
         return 8 * size + self._overhead_bits

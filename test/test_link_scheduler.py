@@ -42,6 +42,7 @@ class PlainPacketizer:
     """Datagrams of at most 100 bytes without headers."""
 
     max_datagrams = 10
+    slack_bits = 0
 
     def bits(self, size, now_ns):
         return 8 * size

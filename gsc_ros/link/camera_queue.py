@@ -76,6 +76,10 @@ class Packetizer(Protocol):
     def max_datagrams(self) -> int:
         """Return the most datagrams a frame may have."""
 
+    @property
+    def slack_bits(self) -> int:
+        """Return by how much a frame may exceed its plan now and then."""
+
 
 @dataclass
 class FrameCounter:
@@ -337,7 +341,7 @@ class CameraQueue:
         frames, not by letting the next ones push each other out.
         """
         others = [c for c in self._cameras.values() if c is not camera and c.ready]
-        behind = sum(c.floor_bits for c in others)
+        behind = sum(c.floor_bits for c in others) + self._packetizer.slack_bits
         # Half an interval of delay lets a frame take the next larger step now and then.
         spans = [camera.arrival_ns + camera.frame_ns * 3 // 2 - now_ns]
         spans += [

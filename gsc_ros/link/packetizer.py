@@ -10,7 +10,7 @@ from gsc_ros.link.camera_queue import Plan
 from gsc_ros.link.cutting import FrameCut, FrameFramer
 from gsc_ros.link.framing import Announcement, FrameHeader, MAX_PARTS
 from gsc_ros.link.message import FrameMessage
-from gsc_ros.link.wire import DatagramWire
+from gsc_ros.link.wire import DatagramWire, LONG_RECORD_BYTES
 
 
 class CameraPacketizer:
@@ -38,6 +38,11 @@ class CameraPacketizer:
     def max_datagrams(self) -> int:
         """Return the most datagrams a frame may have."""
         return MAX_PARTS
+
+    @property
+    def slack_bits(self) -> int:
+        """Return by how much a frame exceeds its plan when a long record comes among its own."""
+        return 8 * LONG_RECORD_BYTES
 
     def bits(self, size: int, now_ns: int) -> int:
         """Return the bits on the wire of a body of ``size`` bytes."""

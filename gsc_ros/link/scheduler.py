@@ -161,6 +161,7 @@ class Scheduler:
         self._config = config
         self._packetizer = packetizer
         self._rate_bps = rate_bps
+        self._datagram_bits = datagram_bits
         self._repair = repair
         self._control = Share(config.control_share, rate_bps, datagram_bits, now_ns)
         self._region = Share(config.region_share, rate_bps, datagram_bits, now_ns, saved=2)
@@ -252,7 +253,9 @@ class Scheduler:
         if candidate is None:
             candidate = self._first(_AFTER_REPAIR, camera is None, now_ns)
         if candidate is None and camera is not None:
-            bits, layers = self._cameras.next_bits(camera, now_ns, credit_bits)
+            # More than one datagram at once the transport may not take.
+            bits, layers = self._cameras.next_bits(
+                camera, now_ns, min(credit_bits, self._datagram_bits))
             candidate = Candidate(bits, 'frame', camera_id=camera.camera_id, layers=layers)
         return candidate
 

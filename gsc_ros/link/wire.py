@@ -8,6 +8,8 @@ from gsc_ros.link.record import RecordLayer
 from gsc_ros.link.repair import Protection, Repair
 from gsc_ros.link.transports import Transport
 
+# A long record is so much longer than a short one.
+LONG_RECORD_BYTES = 17
 # Less room than this no kind of body can do with.
 _LEAST_ROOM = 6
 

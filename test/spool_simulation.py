@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.audit import Departure
 from gsc_ros.link.channel import ChannelConfig
-from gsc_ros.link.cipher import Direction
+from gsc_ros.link.cipher import Direction, Suite
 from gsc_ros.link.endpoint import Delivery, Endpoint, EndpointConfig, ReceivedFrame
-from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.record import RecordConfig
 from gsc_ros.link.scheduler import FrameMessage
+from gsc_ros.link.security import KeyRing
 from gsc_ros.link.spool_incoming import IncomingStore
 from gsc_ros.link.spool_outgoing import OutgoingStore
 from gsc_ros.link.spool_receiver import SpoolReceiver
@@ -36,12 +37,14 @@ class SpoolSimulation:
 
     def __init__(self, folder: Path, rate_bps: int = 9600, fps: float = 2.0,
                  priorities: tuple[int, ...] = (0,), quota: int = 1 << 24, mtu: int = 128,
-                 packet_bytes: int = 200, **channel: object) -> None:
+                 packet_bytes: int = 200, suite: Suite = Suite.NONE, **channel: object) -> None:
         self.now_ns = 10 * S
         self.rate_bps = rate_bps
         self.quota = quota
         self.packet_bytes = packet_bytes
         self.priorities = priorities
+        self.keys = None if suite is Suite.NONE else KeyRing.random()
+        self.suite = suite
         self.offering = True
         self.contact = True
         self.sequence = 0
@@ -139,5 +142,5 @@ class SpoolSimulation:
 
     def _endpoint(self, side: int, rate_bps: int, direction: Direction) -> Endpoint:
         return Endpoint(
-            EndpointConfig(rate_bps, record=RecordConfig(direction)), self.sides[side],
-            self.now_ns, self.trace.append if side == 0 else None)
+            EndpointConfig(rate_bps, record=RecordConfig(direction, self.suite, self.keys)),
+            self.sides[side], self.now_ns, self.trace.append if side == 0 else None)

@@ -11,9 +11,10 @@ from random import Random
 import shutil
 import sqlite3
 
-from gsc_ros.link.audit import verify_budget
-from gsc_ros.link.delivery import ReceivedCalibration, ReceivedControl
 from gsc_ros.link.announcement import CameraAnnounce
+from gsc_ros.link.audit import verify_budget
+from gsc_ros.link.cipher import Suite
+from gsc_ros.link.delivery import ReceivedCalibration, ReceivedControl
 from gsc_ros.link.spool_message import (
     Acknowledgement,
     Camera,
@@ -24,7 +25,7 @@ from gsc_ros.link.spool_message import (
     SpoolMessageError,
 )
 from gsc_ros.link.spool_reader import SpoolReader
-from gsc_ros.link.spool_sender import SpoolPhase
+from gsc_ros.link.spool_status import SpoolPhase
 from gsc_ros.link.spool_store import SpoolCamera, SpoolFrame
 from hypothesis import given, strategies
 import pytest
@@ -262,6 +263,27 @@ def test_a_frame_that_the_link_can_never_carry_is_given_up_and_told(folder):
     assert link.sequences == [0, 2]
     assert link.ground.statistics_of_spool().evicted == 1
     assert link.rover.statistics_of_spool().too_large == 1
+
+
+def test_a_description_that_the_link_can_never_carry_costs_its_frames_only(folder):
+    link = SpoolSimulation(folder, mtu=32, rate_bps=100_000, suite=Suite.AES_CCM)
+    link.offering = False
+    link.announce(0, calibration=b'k' * 3400)
+    link.offer(2)
+    link.announce(0)
+    link.offer(2)
+    link.drain()
+    assert link.sequences == [2, 3]
+    assert link.ground.statistics_of_spool().evicted == 2
+
+
+@pytest.mark.parametrize(('suite', 'mtu'), [
+    (Suite.NONE, 32), (Suite.AES_CCM, 32), (Suite.CHACHA20_POLY1305, 35)])
+def test_the_smallest_datagrams_carry_it_too(folder, suite, mtu):
+    link = SpoolSimulation(folder, mtu=mtu, rate_bps=20_000, suite=suite, **LOSSY)
+    link.run(8)
+    link.drain()
+    assert link.sequences == link.offered
 
 
 def test_a_frame_that_is_not_well_formed_or_not_announced_is_refused(folder):

@@ -41,6 +41,8 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SpoolDiskError(f'{path}: {error.strerror or error}') from error
+    except sqlite3.ProgrammingError:
+        raise  # a defect of ours, not of the file
     except sqlite3.Error as error:
         text = str(error)
         if 'not a database' in text:
@@ -48,7 +50,7 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         # What SQLite calls operational is of the moment (disk, permissions, locks), but for tables
         # that are not there.
         if isinstance(error, sqlite3.OperationalError) and not any(
-                word in text for word in ('malformed', 'no such')):
+                word in text for word in ('malformed', 'no such', 'decode')):
             kind = SpoolFullError if 'full' in text else SpoolDiskError
             raise kind(f'{path}: {text}') from error
         raise SpoolDamagedError(f'{path}: is damaged: {text}') from error

@@ -31,7 +31,6 @@ from gsc_ros.link.framing import code_encode_ms, decode_encode_ms
 from gsc_ros.link.spool_store import ID_BYTES, SpoolCamera, SpoolFrame
 
 TAG_BYTES = 2
-# An acknowledgement fits into the smallest MTU with a record around it.
 BITMAP_BYTES = 12
 
 _DELTA_LIMIT = 1 << 47
@@ -192,12 +191,18 @@ class Acknowledgement:
     wanted: int = 0
     further: frozenset[int] = frozenset()
 
-    def pack(self) -> bytes:
-        """Return the message; the bitmap's first bit stands for `next` + 1."""
+    def pack(self, most_bytes: int = 64) -> bytes:
+        """
+        Return the message; the bitmap's first bit stands for `next` + 1.
+
+        :param most_bytes: what it may have; the bitmap is cut to it.
+        """
+        head = bytes([SpoolType.ACKNOWLEDGEMENT]) + self.tag + _pack_number(self.next) + (
+            _pack_number(self.wanted))
+        places = 8 * min(BITMAP_BYTES, max(0, most_bytes - len(head)))
         bits = sum(1 << place for place in (number - self.next - 1 for number in self.further)
-                   if 0 <= place < 8 * BITMAP_BYTES)
-        return bytes([SpoolType.ACKNOWLEDGEMENT]) + self.tag + _pack_number(self.next) + (
-            _pack_number(self.wanted) + bits.to_bytes((bits.bit_length() + 7) // 8, 'little'))
+                   if 0 <= place < places)
+        return head + bits.to_bytes((bits.bit_length() + 7) // 8, 'little')
 
 
 Message = Greeting | Gap | Camera | Frame | Acknowledgement

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gsc_ros.link.endpoint import (
     Delivery,
@@ -37,9 +36,12 @@ from gsc_ros.link.spool_message import (
     SpoolMessageError,
     TAG_BYTES,
 )
-from gsc_ros.link.spool_sender import SpoolConfig
+from gsc_ros.link.spool_status import SpoolConfig, SpoolReceiverStatistics
 
 NS_PER_S = 1_000_000_000
+
+# When the endpoint takes no acknowledgement, try again after this.
+_RETRY_NS = NS_PER_S // 10
 
 # Frames that wait in memory for the description of their camera.
 _MAX_HOMELESS = 32
@@ -49,37 +51,6 @@ _ACKNOWLEDGE_PART = 4
 _ACKNOWLEDGE_BITS = 8 * 50
 # While frames are missing, what has arrived is told again after so many times the least pause.
 _REPEAT = 2
-
-
-@dataclass(frozen=True)
-class SpoolReceiverStatistics:
-    """
-    A snapshot; counts are of this process.
-
-    :param bytes: what the stored frames take, as the quota counts.
-    :param stored: frames that arrived for the first time.
-    :param duplicates: frames that had arrived, or had been given up, before.
-    :param handed: frames handed on.
-    :param evicted: frames that the rover reported as given up.
-    :param abandoned: frames that cannot come any more, as a new spool took the place of theirs.
-    :param discarded: frames deleted from here to keep to the quota.
-    :param invalid: messages that were not understood.
-    :param failures: how often the disk refused.
-    :param replaced: how often a damaged file was set aside.
-    :param trouble: what the last such failure was; None while all is well.
-    """
-
-    bytes: int
-    stored: int
-    duplicates: int
-    handed: int
-    evicted: int
-    abandoned: int
-    discarded: int
-    invalid: int
-    failures: int
-    replaced: int
-    trouble: str | None
 
 
 class SpoolReceiver:
@@ -110,7 +81,8 @@ class SpoolReceiver:
         # Frames since the last acknowledgement; and whether it is due whatever the pause.
         self._unsaid = 0
         self._asked = False
-        self._acknowledged_ns = self._committed_ns = self._rest_until_ns = now_ns
+        self._acknowledged_ns = self._committed_ns = now_ns
+        self._rest_until_ns = self._retry_ns = now_ns
         self._invalid = self._failures = 0
         self._replaced = int(store.aside is not None)
         self._trouble: str | None = None
@@ -248,7 +220,8 @@ class SpoolReceiver:
 
     def _acknowledge(self) -> bool:
         """Say what has arrived if it is time, and only what is durable."""
-        if self._tag is None or self._now_ns < self._acknowledge_due_ns():
+        if self._tag is None or self._now_ns < max(
+                self._retry_ns, self._acknowledge_due_ns()):
             return False
         identity = self.store.identify(self._tag)
         if identity is None:
@@ -257,8 +230,9 @@ class SpoolReceiver:
             message = Acknowledgement(
                 self._tag, self.store.next_number(identity), self._wanted,
                 self.store.held(identity))
-        if not self.endpoint.offer_control(message.pack(), self._now_ns):
-            self._acknowledged_ns = self._now_ns
+        data = message.pack(self.endpoint.max_control_bytes)
+        if not self.endpoint.offer_control(data, self._now_ns):
+            self._retry_ns = self._now_ns + _RETRY_NS
             return False
         self._acknowledged_ns = self._now_ns
         self._unsaid, self._asked = 0, False
@@ -289,5 +263,5 @@ class SpoolReceiver:
         if self.store.dirty:
             duties.append(max(self._rest_until_ns, self._committed_ns + self._config.commit_ns))
         if self._tag is not None:
-            duties.append(self._acknowledge_due_ns())
+            duties.append(max(self._retry_ns, self._acknowledge_due_ns()))
         return min(duties)

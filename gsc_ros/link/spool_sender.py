@@ -20,13 +20,12 @@ What the two ends know of each other (`SpoolPhase`)::
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 
 from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.endpoint import Delivery, Endpoint, ReceivedControl
 from gsc_ros.link.message import BulkRank, FrameMessage
 from gsc_ros.link.spool_error import SpoolDamagedError, SpoolError
+from gsc_ros.link.spool_flight import Flights
 from gsc_ros.link.spool_incoming import WINDOW
 from gsc_ros.link.spool_message import (
     Acknowledgement,
@@ -40,6 +39,7 @@ from gsc_ros.link.spool_message import (
     TAG_BYTES,
 )
 from gsc_ros.link.spool_outgoing import OutgoingStore
+from gsc_ros.link.spool_status import SpoolConfig, SpoolPhase, SpoolSenderStatistics
 from gsc_ros.link.spool_store import SpoolCamera, SpoolFrame
 
 NS_PER_S = 1_000_000_000
@@ -48,84 +48,6 @@ NS_PER_MS = 1_000_000
 # Messages that wait in the endpoint at a time, so that it is never idle for want of one.
 _QUEUED = 4
 _RETRY_NS = 100 * NS_PER_MS
-# A frame counts as lost once so many acknowledgements have told of later ones but not of it; until
-# then the link's own repair may bring it.
-_OVERTAKEN = 2
-# So many time-outs in a row and the ends greet anew.
-_MAX_DOUBLINGS = 4
-
-
-class SpoolPhase(Enum):
-    """What the sender knows of the far end; the picture in the module's docstring."""
-
-    SILENT = 'silent'
-    GREETING = 'greeting'
-    FLOWING = 'flowing'
-
-
-@dataclass(frozen=True)
-class SpoolConfig:
-    """
-    Times of both ends of a spool.
-
-    :param commit_ns: what has come waits so long at most until it is made durable, in one
-        transaction.
-    :param greeting_ns: time between two greetings that are not answered.
-    :param patience_ns: least time after which a frame that is not acknowledged is sent again.
-    :param acknowledge_ns: least time between two acknowledgements.
-    :param rest_ns: after the disk has refused it is left alone for so long.
-    """
-
-    commit_ns: int = 50 * NS_PER_MS
-    greeting_ns: int = 2 * NS_PER_S
-    patience_ns: int = 6 * NS_PER_S
-    acknowledge_ns: int = 2 * NS_PER_S
-    rest_ns: int = NS_PER_S
-
-
-@dataclass(frozen=True)
-class SpoolSenderStatistics:
-    """
-    A snapshot; counts are of this process.
-
-    :param phase: what is known of the far end.
-    :param frames: frames on disk, of which `in_flight` are on their way.
-    :param bytes: what they take, as the quota counts.
-    :param appended: frames taken in.
-    :param settled: frames that the far end has, durably.
-    :param evicted: frames given up, which the far end is told.
-    :param too_large: those of them that no bulk message can hold at this MTU.
-    :param resent: frames sent again.
-    :param invalid: frames that were not well formed, and messages that were not understood.
-    :param failures: how often the disk refused.
-    :param replaced: how often a damaged file was set aside.
-    :param trouble: what the last such failure was; None while all is well.
-    """
-
-    phase: SpoolPhase
-    frames: int
-    in_flight: int
-    bytes: int
-    appended: int
-    settled: int
-    evicted: int
-    too_large: int
-    resent: int
-    invalid: int
-    failures: int
-    replaced: int
-    trouble: str | None
-
-
-@dataclass
-class _Flight:
-    """A frame on its way: `first` is where the gap before it begins that it tells of."""
-
-    first: int
-    camera: int
-    sent_ns: int | None = None
-    order: int = 0
-    overtaken: int = 0
 
 
 class SpoolSender:
@@ -151,14 +73,13 @@ class SpoolSender:
         self._phase = SpoolPhase.SILENT
         self._announced: dict[int, CameraAnnounce] = {}
         self._deliveries: list[Delivery] = []
-        self._flight: dict[int, _Flight] = {}
+        self._flights = Flights(self._config.patience_ns)
         self._needed = 1
         self._further: frozenset[int] = frozenset()
         # Cameras that were told: when the description left, None while it is queued.
         self._told: dict[int, int | None] = {}
-        self._order = self._queued = self._doublings = 0
-        self._resent_below = 0
-        self._delay_ns = 0
+        self._queued = self._resent_below = 0
+        self._refused = False
         self._greeted_ns: int | None = None
         self._gap: tuple[int, int] | None = None
         self._gap_ns = self._rest_until_ns = self._committed_ns = now_ns
@@ -228,7 +149,7 @@ class SpoolSender:
         """Return a snapshot of all counts."""
         counter = self.store.counter
         return SpoolSenderStatistics(
-            self._phase, self.store.frames, len(self._flight), self.store.bytes, counter.appended,
+            self._phase, self.store.frames, len(self._flights), self.store.bytes, counter.appended,
             counter.settled, counter.evicted, self._too_large, self._resent, self._invalid,
             self._failures + counter.failures, self._replaced, self._trouble)
 
@@ -267,7 +188,7 @@ class SpoolSender:
         if not self.store.dirty or self._now_ns < due_ns:
             return
         self._committed_ns = self._now_ns
-        self.store.pinned = frozenset(self._flight)
+        self.store.pinned = frozenset(self._flights)
         self.store.commit()
         self._trouble = None
 
@@ -280,7 +201,8 @@ class SpoolSender:
             self._greet()
         if self._phase is SpoolPhase.GREETING:
             return self._send_greeting()
-        self._give_up_waiting()
+        if self._flights.give_up(self._now_ns) and self._flights.exhausted:
+            self._greet()
         return self._tell_gap() | self._fill()
 
     def _greet(self) -> None:
@@ -296,60 +218,52 @@ class SpoolSender:
             Greeting(self.store.id, self.store.floor).pack(), self._now_ns)
 
     def _fill(self) -> bool:
-        """Hand the endpoint frames until it has enough."""
+        """Hand the endpoint frames until it has enough; return whether it has got any."""
+        self._refused = False
         if self._queued >= _QUEUED:
             return False
-        handed = False
+        queued = self._queued
         numbers = self.store.numbers(self._needed, 2 * WINDOW)
         for number in numbers:
-            if self._queued >= _QUEUED or number >= numbers[0] + WINDOW:
+            if self._queued >= _QUEUED or number >= numbers[0] + WINDOW or self._refused:
                 break
-            if number in self._flight or number in self._further:
-                continue
-            frame = self.store.read(number)
-            if frame is None:
-                continue
-            if not self._tell_camera(frame.camera_key, frame.camera):
-                break
-            fits = self._hand(frame)
-            if fits is None:
-                break
-            handed |= fits
-        return handed
+            if number not in self._flights and number not in self._further:
+                self._hand(self.store.read(number))
+        return self._queued > queued
 
-    def _hand(self, frame: SpoolFrame) -> bool | None:
-        """Hand over a frame; return whether it can be sent at all, None: not now."""
+    def _hand(self, frame: SpoolFrame) -> None:
+        """Hand over a frame, and before it what its camera is."""
         number = frame.number
         absent = self.store.absent_before(number, self._needed)
-        flight = _Flight(number - absent, frame.camera_key)
+        message = Frame.of(frame, self._tag, absent).pack()
+        description = Camera(self._tag, frame.camera_key, frame.camera).pack()
+        if max(len(message), len(description)) > self.endpoint.max_bulk_bytes:
+            self._too_large += 1
+            self.store.evict(number)
+            return
+        self._tell_camera(frame.camera_key, description)
+        if self._refused:
+            return
+        flight = self._flights.begin(number, number - absent, frame.camera_key)
 
         def note_sent() -> None:
             self._queued -= 1
-            self._order += 1
-            flight.order, flight.sent_ns = self._order, self._now_ns
+            self._flights.left(flight, self._now_ns)
 
         def note_dropped() -> None:
             self._queued -= 1
-            if self._flight.get(number) is flight:
-                del self._flight[number]
+            self._flights.dropped(number, flight)
 
-        message = Frame.of(frame, self._tag, absent).pack()
-        try:
-            if not self._offer(message, note_sent, note_dropped):
-                return None
-        except ValueError:
-            self._too_large += 1
-            self.store.evict(number)
-            return False
-        self._flight[number] = flight
+        if not self._offer(message, note_sent, note_dropped):
+            self._flights.dropped(number, flight)
+            return
         self._resent += number < self._resent_below
         self._resent_below = max(self._resent_below, number + 1)
-        return True
 
-    def _tell_camera(self, key: int, about: SpoolCamera) -> bool:
-        """Hand over a camera's description unless it is known; return False: not now."""
+    def _tell_camera(self, key: int, description: bytes) -> None:
+        """Hand over a camera's description, unless it is known."""
         if key in self._told or self.store.is_known(key):
-            return True
+            return
 
         def note_sent() -> None:
             self._queued -= 1
@@ -359,16 +273,15 @@ class SpoolSender:
             self._queued -= 1
             self._told.pop(key, None)
 
-        if not self._offer(Camera(self._tag, key, about).pack(), note_sent, note_dropped):
-            return False
-        self._told[key] = None
-        return True
+        if self._offer(description, note_sent, note_dropped):
+            self._told[key] = None
 
     def _offer(self, data: bytes, note_sent: Callable[[], None],
                note_dropped: Callable[[], None]) -> bool:
         taken = self.endpoint.offer_bulk(
             data, BulkRank.BACKGROUND, self._now_ns, on_sent=note_sent, on_dropped=note_dropped)
         self._queued += taken
+        self._refused = not taken
         return taken
 
     def _tell_gap(self) -> bool:
@@ -376,13 +289,14 @@ class SpoolSender:
         first = next(iter(self.store.numbers(self._needed, 1)), self.store.next_number)
         if first <= self._needed:
             return False
-        flight = self._flight.get(first)
-        if flight is not None and flight.first <= self._needed:
+        if self._flights.tells_of(first, self._needed):
             return False
-        if first < self.store.next_number and flight is None and first not in self._further:
+        will_tell = first < self.store.next_number and not (
+            first in self._flights or first in self._further)
+        if will_tell:
             return False
         gap = first, first - self._needed
-        if gap == self._gap and self._now_ns - self._gap_ns < self._patience_ns:
+        if gap == self._gap and self._now_ns - self._gap_ns < self._flights.patience_ns:
             return False
         self._gap, self._gap_ns = gap, self._now_ns
         return self.endpoint.offer_control(Gap(self._tag, *gap).pack(), self._now_ns)
@@ -408,32 +322,15 @@ class SpoolSender:
             self._acknowledge(message)
 
     def _acknowledge(self, message: Acknowledgement) -> None:
-        greeted = self._phase is SpoolPhase.GREETING
-        arrived = [number for number in self._flight
-                   if number < message.next or number in message.further]
-        newest = 0
-        for number in arrived:
-            flight = self._flight.pop(number)
-            self.store.settle_camera(flight.camera)
-            newest = max(newest, flight.order)
-            if flight.sent_ns is not None:
-                sample = self._now_ns - flight.sent_ns
-                self._delay_ns = max(sample, (7 * self._delay_ns + sample) // 8)
-        if arrived or message.next > self._needed:
-            self._doublings = 0
+        for camera in self._flights.acknowledge(message.next, message.further, self._now_ns):
+            self.store.settle_camera(camera)
         self._needed, self._further = message.next, message.further
         self.store.settle(message.next, set(message.further))
-        if greeted:
+        if self._phase is SpoolPhase.GREETING and self._greeted_ns is not None:
             # What had left before the greeting would be in this answer.
-            self._forget(lambda flight: flight.sent_ns is not None
-                         and flight.sent_ns <= self._greeted_ns)
+            self._flights.forget_until(self._greeted_ns)
             self._told.clear()
             self._phase = SpoolPhase.FLOWING
-        for flight in self._flight.values():
-            flight.overtaken += 0 < flight.order < newest
-        old_ns = self._now_ns - self._least_patience_ns
-        self._forget(lambda flight: flight.overtaken >= _OVERTAKEN or (
-            flight.overtaken > 0 and flight.sent_ns <= old_ns))
         if message.wanted:
             self._tell_wanted(message.wanted)
 
@@ -446,42 +343,13 @@ class SpoolSender:
         if about is not None:
             self._told.pop(key, None)
             self.store.forget_camera(key)
-            self._tell_camera(key, about)
-
-    def _forget(self, lost: Callable[[_Flight], bool]) -> None:
-        """Let frames be sent again."""
-        for number in [number for number, flight in self._flight.items() if lost(flight)]:
-            del self._flight[number]
-
-    def _give_up_waiting(self) -> None:
-        """Send the oldest frame again when nothing was said of it for too long."""
-        oldest = self._oldest()
-        if oldest is None or self._now_ns < self._flight[oldest].sent_ns + self._patience_ns:
-            return
-        del self._flight[oldest]
-        self._doublings = min(self._doublings + 1, _MAX_DOUBLINGS)
-        if self._doublings == _MAX_DOUBLINGS:
-            self._greet()
+            self._tell_camera(key, Camera(self._tag, key, about).pack())
 
     # Times
 
     @property
     def _tag(self) -> bytes:
         return self.store.id[:TAG_BYTES]
-
-    @property
-    def _least_patience_ns(self) -> int:
-        return max(self._config.patience_ns, 2 * self._delay_ns)
-
-    @property
-    def _patience_ns(self) -> int:
-        return self._least_patience_ns << self._doublings
-
-    def _oldest(self) -> int | None:
-        """Return the frame that has been on its way for longest."""
-        sent = [(flight.sent_ns, number) for number, flight in self._flight.items()
-                if flight.sent_ns is not None]
-        return min(sent)[1] if sent else None
 
     def _next_duty_ns(self) -> int:
         """Return when there is something to commit or to send again."""
@@ -492,9 +360,7 @@ class SpoolSender:
         if self._phase is SpoolPhase.GREETING and self._greeted_ns is not None:
             duties.append(self._greeted_ns + self._config.greeting_ns)
         if self._phase is SpoolPhase.FLOWING:
-            oldest = self._oldest()
-            if oldest is not None:
-                duties.append(self._flight[oldest].sent_ns + self._patience_ns)
-            if self._queued < _QUEUED:
+            duties.append(self._flights.due_ns or now_ns + self._config.greeting_ns)
+            if self._refused:
                 duties.append(now_ns + _RETRY_NS)
         return min(duties)

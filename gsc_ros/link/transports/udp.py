@@ -136,6 +136,7 @@ class UdpTransport:
         self._refused_size = 0
         self.counter = UdpCounter()
         self._socket: socket.socket | None = _open(family, local, self._copies)
+        self._address = self._socket.getsockname()[:2]
 
     @property
     def mtu(self) -> int:
@@ -145,7 +146,7 @@ class UdpTransport:
     @property
     def address(self) -> tuple[str, int]:
         """Return the local address and port."""
-        return self._socket.getsockname()[:2]
+        return self._address
 
     @property
     def peers(self) -> list[str]:

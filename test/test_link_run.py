@@ -108,7 +108,7 @@ def test_shares_are_of_the_time_in_which_frames_are_offered():
     assert summary.seconds == 30.0
     assert 0.7 < summary.payload_share < summary.forward.used_share < 1.0
     assert summary.forward.budget_holds and summary.backward.budget_holds
-    assert summary.repair_share == 0.0
+    assert summary.parity_share == summary.repeat_share == 0.0
     assert sum(summary.forward.bytes_by_kind.values()) == pytest.approx(
         summary.forward.bytes, abs=10)
 

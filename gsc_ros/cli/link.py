@@ -143,8 +143,8 @@ def _table(settings: LinkSettings, summary: RunSummary) -> str:
         lines += _camera_lines(camera)
     if summary.control_latency_s.p50 is not None:
         lines.append(f'  control messages: {_latency(summary)} s')
-    lines.append(f'  packets are {summary.payload_share:.1%} of the budget, repairs '
-                 f'{summary.repair_share:.1%}')
+    lines.append(f'  packets are {summary.payload_share:.1%} of the budget, parity '
+                 f'{summary.parity_share:.1%}, repeats {summary.repeat_share:.1%}')
     if summary.loss is not None or summary.round_trip_s is not None:
         lines.append(f'  measured: loss {_number(summary.loss, ".1%")}, round trip '
                      f'{_number(summary.round_trip_s, ".3f")} s')

@@ -103,7 +103,8 @@ class RunSummary:
     :param cameras: one entry each.
     :param payload_share: bits of packets delivered in that time, 0..1.
     :param decodable_share: frames delivered of those begun, all cameras; None when none was.
-    :param repair_share: bits of parity and repeats, 0..1.
+    :param parity_share: bits of parity, 0..1.
+    :param repeat_share: bits of repeats, 0..1.
     :param loss: share of datagrams lost as the rover measured it at the end, 0..1; None when
         unknown.
     :param round_trip_s: as the rover measured it at the end; None when unknown.
@@ -116,16 +117,13 @@ class RunSummary:
     cameras: tuple[CameraSummary, ...]
     payload_share: float
     decodable_share: float | None
-    repair_share: float
+    parity_share: float
+    repeat_share: float
     loss: float | None
     round_trip_s: float | None
     control_latency_s: Percentiles
     forward: DirectionSummary
     backward: DirectionSummary
-
-
-# As `repair.RepairMessage.kind` names what it adds to the link.
-REPAIR_KINDS = ('fec', 'repeat')
 
 
 def summarize(run: LinkRun) -> RunSummary:
@@ -146,9 +144,9 @@ def summarize(run: LinkRun) -> RunSummary:
             one.delivered_bytes for one in run.outcomes
             if one.fate is Fate.DELIVERED and one.delivered_ns <= until_ns) / allowed_bytes,
         decodable_share=decodable_share(run.outcomes),
-        repair_share=sum(
-            departure.bits for departure in run.trace if departure.kind in REPAIR_KINDS
-            and departure.time_ns <= until_ns) / 8 / allowed_bytes,
+        # As `repair.RepairMessage.kind` calls what it adds to the link.
+        parity_share=_share(run, 'fec', allowed_bytes),
+        repeat_share=_share(run, 'repeat', allowed_bytes),
         loss=_known(rover.loss),
         round_trip_s=_known(rover.round_trip),
         control_latency_s=Percentiles.of(run.controls_ns),
@@ -162,6 +160,11 @@ def decodable_share(outcomes: Sequence[FrameOutcome]) -> float | None:
     begun = [one for one in outcomes if one.begun_ns is not None]
     delivered = sum(one.fate is Fate.DELIVERED for one in begun)
     return delivered / len(begun) if begun else None
+
+
+def _share(run: LinkRun, kind: str, allowed_bytes: float) -> float:
+    return sum(departure.bits for departure in run.trace if departure.kind == kind
+               and departure.time_ns <= run.offered_until_ns) / 8 / allowed_bytes
 
 
 def _known(value: float) -> float | None:

@@ -78,6 +78,12 @@ def test_nothing_passes_during_an_outage_and_frames_do_before_and_after(packets,
     assert any(time < 10 for time in times) and any(20 < time < 23 for time in times)
 
 
+def test_the_way_back_has_a_budget_of_its_own(packets, capsys):
+    for words, budget in (((), 960), (('--return-bps', 300), 300)):
+        run = call(capsys, 'link', '--bps', 9600, '--seconds', 5, '--json', *words, packets).json
+        assert run['backward']['budget_bps'] == budget
+
+
 def test_a_trace_of_the_channel_is_followed(packets, tmp_path, capsys):
     path = tmp_path / 'trace.csv'
     path.write_text('time_s,loss\n0,0\n5,1\n')

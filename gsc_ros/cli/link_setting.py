@@ -32,8 +32,8 @@ SUITES = {'none': Suite.NONE, 'aes-ccm': Suite.AES_CCM,
           'chacha20-poly1305': Suite.CHACHA20_POLY1305}
 # What the bridge takes where a preset says nothing: its own parameters, and those under `sim`.
 RULES: dict[str, Any] = {
-    'mtu': 256, 'target_fps': 0.0, 'min_layers': 1, 'deadline_s': 10.0, 'reorder_ms': 30.0,
-    'useful_s': 2.0}
+    'return_bps': 0, 'mtu': 256, 'target_fps': 0.0, 'min_layers': 1, 'deadline_s': 10.0,
+    'reorder_ms': 30.0, 'useful_s': 2.0}
 CHANNEL: dict[str, Any] = {
     'rate_bps': 0, 'delay_ms': 0.0, 'jitter_ms': 0.0, 'loss': 0.0, 'loss_model': 'bernoulli',
     'burst_ms': 200.0, 'duplicate': 0.0, 'reorder': 0.0, 'reorder_ms': 200.0, 'outages': '',
@@ -75,6 +75,8 @@ def add_channel_arguments(parser: argparse.ArgumentParser) -> None:
         default = CHANNEL[name.replace('-', '_')]
         channel.add_argument(f'--{name}', type=bounded(kind, low, high), metavar='N',
                              help=f'{words} ({default:g})')
+    channel.add_argument('--return-bps', type=bounded(int, 10, 10 ** 9), metavar='N',
+                         help='hard budget of the way back in bit/s (a tenth, at least 50)')
     channel.add_argument('--loss-model', choices=[kind.value for kind in LossKind],
                          help='losses one by one, or in bursts (bernoulli)')
     channel.add_argument('--modulation', choices=[kind.value for kind in Modulation],
@@ -137,6 +139,7 @@ class LinkSettings:
         """
         keys = None if self.suite is Suite.NONE else KeyRing.random()
         rules = self.rules
+        back_bps = rules['return_bps'] or return_bps(self.bps)
         repair = RepairConfig(
             mode=self.repair, useful_ns=round(rules['useful_s'] * NS_PER_S),
             reorder_ns=round(rules['reorder_ms'] * NS_PER_MS))
@@ -146,11 +149,10 @@ class LinkSettings:
                 rate_bps, record=RecordConfig(direction, self.suite, keys), repair=repair,
                 policy=self.policy, expiry_ns=round(rules['deadline_s'] * NS_PER_S))
                 for direction, rate_bps in (
-                    (Direction.ROVER, self.bps), (Direction.GROUND, return_bps(self.bps)))]
+                    (Direction.ROVER, self.bps), (Direction.GROUND, back_bps))]
         except ValueError as error:
             raise UsageError(str(error)) from error
-        backward = replace(
-            forward, rate_bps=return_bps(self.bps), trace=None, seed=forward.seed + 1)
+        backward = replace(forward, rate_bps=back_bps, trace=None, seed=forward.seed + 1)
         return LinkSetup(
             *ends, forward=forward, backward=backward, mtu=self.mtu,
             overhead_bits=8 * self.overhead)

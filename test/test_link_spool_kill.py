@@ -28,7 +28,7 @@ def test_kills_of_both_ends_lose_and_repeat_nothing_that_was_on_disk(tmp_path, q
         assert frame.camera.camera.name == f'camera{frame.sequence % 2}'
     assert report.handed == sorted(set(report.handed))
     assert set(report.handed) <= set(stored)
-    assert len(report.durable) > 50 * len(report.killed)
+    assert len(report.durable) > 5 * len(report.killed)
     if report.evicted == 0:
         assert set(report.durable) <= set(stored)
     # A ground that is killed has noted, but not handed on, what it had just stored.

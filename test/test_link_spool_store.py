@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import math
 import os
 from pathlib import Path
+from random import Random
 import sqlite3
 import stat
 import subprocess
@@ -323,6 +324,30 @@ def test_the_log_of_a_deleted_database_is_not_taken_for_that_of_the_new_one(path
     log.write_bytes(content)
     again = OutgoingStore(path, QUOTA)
     assert (again.id != store.id, numbers(again)) == (True, [])
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_a_torn_log_is_read_up_to_the_commit_before(path, seed):
+    random = Random(seed)
+    store = OutgoingStore(path, QUOTA)
+    for sequence in range(0, 60, 3):
+        fill(store, 3, first=sequence)
+    log = path.with_name(path.name + '-wal').read_bytes()
+    database = path.read_bytes()
+    store.close()
+    for _ in range(20):
+        cut = random.randrange(len(log))
+        torn = path.with_name(f'torn-{cut}')
+        torn.write_bytes(database)
+        torn.with_name(torn.name + '-wal').write_bytes(
+            log[:cut] + random.randbytes(random.choice((0, 5000))))
+        again = OutgoingStore(torn, QUOTA)
+        held = numbers(again)
+        assert again.aside is None
+        assert held == list(range(1, again.next_number))
+        assert len(held) % 3 == 0
+        assert again.bytes == FRAME_BYTES * len(held)
+        again.close()
 
 
 @pytest.mark.parametrize('content', [

@@ -70,6 +70,10 @@ class PeerTable:
         """Return an epoch that is kept."""
         return self._confirmed.get(name) or self._pending.get(name)
 
+    def is_confirmed(self, peer: PeerEpoch) -> bool:
+        """Return whether an epoch is or was the present one."""
+        return peer.name in self._confirmed
+
     def wait(self, peer: PeerEpoch) -> None:
         """Note that an epoch waits to be echoed; those who wait are served in turn."""
         self._waiting[peer.name] = peer

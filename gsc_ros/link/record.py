@@ -271,15 +271,19 @@ class RecordLayer:
             return None
         if self._config.two_way and head.stage is not Stage.SURE:
             self._peers.wait(peer)
-        restarted = False
+        restarted = came_back = False
         if peer is not self._peers.current:
             if not (self._trusting or self._is_echo(head.echo)):
                 peer.window.mark(head.counter)
                 self._peers.keep_pending(peer)
                 self.counter.unconfirmed += 1
                 return None
+            came_back = self._peers.is_confirmed(peer)
             restarted = self._confirm(peer, head.counter)
-        if head.stage >= Stage.CONFIRMED:
+        if came_back:
+            # A late record of an epoch that has ended, as a rule: ask, and the live one answers.
+            self._peers.wait(peer)
+        elif head.stage >= Stage.CONFIRMED:
             self._sure = head.echo == self._epoch[:ECHO_BYTES]
         return self._accept(peer, head.counter, body, now_ns, restarted)
 

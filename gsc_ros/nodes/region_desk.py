@@ -12,8 +12,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-import os
-import sys
 import threading
 import time
 
@@ -30,7 +28,6 @@ from sensor_msgs.msg import CompressedImage, Image
 MEGABYTE = 1_000_000
 # A region that is being coded is not worth waiting for when the node stops.
 _STOP_S = 1.0
-_NICENESS = 10
 
 
 @dataclass
@@ -75,7 +72,6 @@ class RegionDesk:
     def stop(self) -> None:
         """Answer nothing more, and keep no image."""
         self._worker.stop(_STOP_S)
-        self._coder = None
         for camera in self._cameras.values():
             camera.ring.clear()
             camera.waiting = None
@@ -130,10 +126,9 @@ class RegionDesk:
         message = camera.ring.find(
             stamp.to_ns(request.header.stamp), time.monotonic_ns(), _keep_ns(settings))[0]
         image = conversion.to_rgb(message, settings.max_pixels)
-        if self._coder is None:
-            _let_frames_go_first()
-            self._coder = RegionCoder(self._profile)
-        coded = self._coder.code(
+        coder = self._coder or RegionCoder(self._profile)
+        self._coder = coder
+        coded = coder.code(
             image, Box(request.x, request.y, request.width, request.height), request.quality,
             min(request.max_bytes, MAX_PACKET_BYTES))
         box = coded.box
@@ -154,9 +149,3 @@ class RegionDesk:
 
 def _keep_ns(settings: SenderParameters) -> int:
     return round(settings.region_ring_s * stamp.NANOSECONDS)
-
-
-def _let_frames_go_first() -> None:
-    """Lower the priority of the calling thread; where a thread has none of its own, do nothing."""
-    if sys.platform == 'linux':
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -11,10 +11,12 @@ from random import Random
 import shutil
 import sqlite3
 
+from gsc_ros.link import spool_outgoing
 from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.audit import verify_budget
 from gsc_ros.link.cipher import Suite
 from gsc_ros.link.delivery import ReceivedCalibration, ReceivedControl
+from gsc_ros.link.spool_error import SpoolDiskError
 from gsc_ros.link.spool_message import (
     Acknowledgement,
     Camera,
@@ -320,10 +322,20 @@ def test_a_disk_that_fails_stops_neither_end_and_is_told(folder, side):
     assert link.rover.connected(link.now_ns)
     assert link.ground.connected(link.now_ns)
     end.store._file.connection.execute('PRAGMA query_only = OFF')
-    link.run(2)
+    link.run(15)
     link.drain()
     assert link.sequences == link.offered
     assert end.statistics_of_spool().trouble is None
+
+
+def damage(link: SpoolSimulation) -> None:
+    """Overwrite the content of the rover's file, also what is in memory of it."""
+    connection = link.outgoing._file.connection
+    connection.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+    with link.files[0].open('r+b') as file:
+        file.seek(8192)
+        file.write(b'\xa5' * (link.files[0].stat().st_size - 8192))
+    connection.execute('PRAGMA shrink_memory')
 
 
 def test_damage_at_run_time_costs_what_was_in_the_file_and_nothing_more(folder):
@@ -333,12 +345,7 @@ def test_damage_at_run_time_costs_what_was_in_the_file_and_nothing_more(folder):
     link.contact = False
     link.offer(200)
     link.run(10)
-    connection = link.outgoing._file.connection
-    connection.execute('PRAGMA wal_checkpoint(TRUNCATE)')
-    with link.files[0].open('r+b') as file:
-        file.seek(8192)
-        file.write(b'\xa5' * (link.files[0].stat().st_size - 8192))
-    connection.execute('PRAGMA shrink_memory')
+    damage(link)
     link.contact = True
     link.run(20)
     first = link.sequence
@@ -347,6 +354,64 @@ def test_damage_at_run_time_costs_what_was_in_the_file_and_nothing_more(folder):
     assert link.rover.statistics_of_spool().replaced == 1
     assert link.sequences[-20:] == list(range(first, first + 20))
     assert link.outgoing.aside.exists()
+
+
+def test_a_damaged_file_that_cannot_be_renamed_is_tried_again(folder, monkeypatch):
+    link = SpoolSimulation(folder)
+    link.contact = link.offering = False
+    link.offer(200)
+    link.run(5)
+    damage(link)
+
+    def refuse(path: Path) -> Path:
+        raise SpoolDiskError(f'{path}: Read-only file system')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_outgoing, 'set_aside', refuse)
+        link.contact = True
+        link.run(20)
+        assert 'Read-only' in link.rover.statistics_of_spool().trouble
+        assert link.rover.connected(link.now_ns)
+    first = link.sequence
+    link.offer(5)
+    link.run(15)
+    link.drain()
+    assert link.sequences[-5:] == list(range(first, first + 5))
+    link.offer()
+    link.drain()
+    assert link.rover.statistics_of_spool().trouble is None
+
+
+def test_a_full_disk_is_told_although_the_newest_frames_are_kept(folder):
+    link = SpoolSimulation(folder, fps=20)
+    link.contact = False
+    link.offer(100)
+    link.run(1)
+    connection = link.outgoing._file.connection
+    pages = connection.execute('PRAGMA page_count').fetchone()[0]
+    connection.execute(f'PRAGMA max_page_count = {pages}')
+    link.run(8)
+    statistics = link.rover.statistics_of_spool()
+    assert 'full' in statistics.trouble
+    assert statistics.evicted > 0
+    link.contact = True
+    link.drain()
+    assert link.sequences[-40:] == link.offered[-40:]
+    link.offer()
+    link.drain()
+    assert link.rover.statistics_of_spool().trouble is None
+
+
+def test_a_long_gap_is_told_although_the_frame_after_it_is_lost(folder):
+    link = SpoolSimulation(folder, quota=40 * 300, **LOSSY)
+    link.contact = link.offering = False
+    for _ in range(20):
+        link.offer(30)
+        link.run(0.2)
+    link.contact = True
+    link.drain(120)
+    assert link.sequences == link.offered[-40:]
+    assert link.rover.statistics_of_spool().resent < 10
 
 
 # Messages

@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import sqlite3
 
-from gsc_ros.link.spool_error import SpoolError, SpoolFullError
+from gsc_ros.link.spool_error import SpoolError
 from gsc_ros.link.spool_store import (
     add_camera,
-    FULL_DISK_MARGINS,
+    make_room,
     open_spool,
     read_cameras,
     read_frames,
@@ -260,29 +260,25 @@ class IncomingStore:
         """Return the first number that would still be needed once what is staged is stored."""
         return _advance(peer.next, peer.held | peer.staged.keys(), peer.gaps)[0]
 
-    def commit(self) -> None:
+    def commit(self) -> str | None:
         """
         Make durable what has arrived, in one transaction, and keep to the quota.
 
+        :returns: what is to be said of the disk, although it has been done; or None.
         :raises SpoolDiskError: nothing has changed on disk; what had come will have to come again.
         :raises SpoolDamagedError: the file is damaged.
         """
         if not self.dirty:
-            return
-        limits = [self._quota]
-        limits += [min(self._quota, self._bytes - margin) for margin in FULL_DISK_MARGINS]
+            return None
         try:
-            for limit in limits:
-                try:
-                    return self._commit(max(0, limit))
-                except SpoolFullError:
-                    self.counter.failures += 1
-                    if limit == limits[-1]:
-                        raise
+            return make_room(self._commit, self._quota, self._bytes, self._note_full)
         finally:
             self._dirty = False
             for peer in self._peers.values():
                 peer.staged.clear()
+
+    def _note_full(self) -> None:
+        self.counter.failures += 1
 
     def _commit(self, quota: int) -> None:
         after: list[tuple[_Peer, int, set[int], list]] = []

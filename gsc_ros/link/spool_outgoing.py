@@ -26,11 +26,11 @@ from pathlib import Path
 import secrets
 import sqlite3
 
-from gsc_ros.link.spool_error import SpoolError, SpoolFullError
+from gsc_ros.link.spool_error import SpoolError
 from gsc_ros.link.spool_store import (
     add_camera,
-    FULL_DISK_MARGINS,
     ID_BYTES,
+    make_room,
     open_spool,
     read_cameras,
     read_frames,
@@ -195,7 +195,7 @@ class OutgoingStore:
             self._pending_bytes -= self._pending.popleft().bytes
             self._given_up += 1
 
-    def settle(self, below: int, further: set[int] = frozenset()) -> None:
+    def settle(self, below: int, further: frozenset[int] = frozenset()) -> None:
         """
         Note that the far end has frames durably, or knows that they are gone.
 
@@ -205,7 +205,7 @@ class OutgoingStore:
         :param below: the far end needs no number less than this.
         :param further: numbers above it that it has.
         """
-        if below > max(1, self._settled_through):
+        if below > self.floor:
             self._settled_through = below
         self._settled |= {number for number in further if number >= below}
 
@@ -289,24 +289,19 @@ class OutgoingStore:
             frames = read_frames(self._file.connection, 'WHERE frame.key = ?', (number,))
         return frames[0] if frames else None
 
-    def commit(self) -> None:
+    def commit(self) -> str | None:
         """
         Make durable what was appended and settled, in one transaction, and keep to the quota.
 
+        :returns: what is to be said of the disk, although it has been done; or None.
         :raises SpoolDiskError: nothing has changed on disk; what waits, waits on, within bounds.
         :raises SpoolDamagedError: the file is damaged.
         """
-        if not self.dirty:
-            return
-        limits = [self._quota]
-        limits += [min(self._quota, self._bytes - margin) for margin in FULL_DISK_MARGINS]
-        for limit in limits:
-            try:
-                return self._commit(max(0, limit))
-            except SpoolFullError:
-                self.counter.failures += 1
-                if limit == limits[-1]:
-                    raise
+        return make_room(self._commit, self._quota, self._bytes, self._note_full) if (
+            self.dirty) else None
+
+    def _note_full(self) -> None:
+        self.counter.failures += 1
 
     def _commit(self, quota: int) -> None:
         first = self._next + self._given_up

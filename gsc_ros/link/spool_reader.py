@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+import os
 from pathlib import Path
 import sqlite3
 from urllib.parse import quote
@@ -68,8 +69,12 @@ class SpoolReader:
         """Open the file for reading only."""
         self.path = path
         with sqlite_errors(path):
+            # Where nothing can be written, nobody writes; SQLite would want a file for its locks.
+            log = path.with_name(path.name + '-wal')
+            frozen = not os.access(path.parent, os.W_OK) and not log.exists()
             self._connection = sqlite3.connect(
-                f'file:{quote(str(path.absolute()))}?mode=ro', uri=True, timeout=5.0)
+                f'file:{quote(str(path.absolute()))}?mode=ro{"&immutable=1" * frozen}', uri=True,
+                timeout=5.0)
             try:
                 if is_empty(self._connection):
                     raise SpoolForeignError(f'{path}: is not a spool')

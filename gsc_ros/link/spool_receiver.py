@@ -86,6 +86,7 @@ class SpoolReceiver:
         self._invalid = self._failures = 0
         self._replaced = int(store.aside is not None)
         self._trouble: str | None = None
+        self._trouble_ns = now_ns
 
     def poll(self, now_ns: int) -> int:
         """
@@ -131,6 +132,8 @@ class SpoolReceiver:
         try:
             return bool(action())
         except SpoolDamagedError as error:
+            if self._now_ns < self._rest_until_ns:
+                return False
             self._note_failure(error)
             try:
                 self.store.replace()
@@ -142,8 +145,15 @@ class SpoolReceiver:
             self._note_failure(error)
         return False
 
+    def _note_trouble(self, trouble: str | None) -> None:
+        """Remember what is wrong, for long enough to be seen."""
+        if trouble is not None:
+            self._trouble, self._trouble_ns = trouble, self._now_ns
+        elif self._now_ns - self._trouble_ns >= self._config.told_ns:
+            self._trouble = None
+
     def _note_failure(self, error: SpoolError) -> None:
-        self._trouble = str(error)
+        self._note_trouble(str(error))
         self._failures += 1
         self._rest_until_ns = self._now_ns + self._config.rest_ns
 
@@ -201,8 +211,7 @@ class SpoolReceiver:
         due_ns = max(self._rest_until_ns, self._committed_ns + self._config.commit_ns)
         if self.store.dirty and (at_once or self._now_ns >= due_ns):
             self._committed_ns = self._now_ns
-            self.store.commit()
-            self._trouble = None
+            self._note_trouble(self.store.commit())
 
     def _hand_on(self) -> None:
         for frame in self.store.take():

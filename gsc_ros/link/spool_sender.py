@@ -86,6 +86,7 @@ class SpoolSender:
         self._too_large = self._resent = self._invalid = self._failures = 0
         self._replaced = int(store.aside is not None)
         self._trouble: str | None = None
+        self._trouble_ns = now_ns
 
     def announce(self, camera: CameraAnnounce) -> None:
         """
@@ -164,6 +165,8 @@ class SpoolSender:
         try:
             return bool(action())
         except SpoolDamagedError as error:
+            if self._now_ns < self._rest_until_ns:
+                return False
             self._note_failure(error)
             try:
                 self.store.replace()
@@ -176,8 +179,15 @@ class SpoolSender:
             self._note_failure(error)
         return False
 
+    def _note_trouble(self, trouble: str | None) -> None:
+        """Remember what is wrong, for long enough to be seen."""
+        if trouble is not None:
+            self._trouble, self._trouble_ns = trouble, self._now_ns
+        elif self._now_ns - self._trouble_ns >= self._config.told_ns:
+            self._trouble = None
+
     def _note_failure(self, error: SpoolError) -> None:
-        self._trouble = str(error)
+        self._note_trouble(str(error))
         self._failures += 1
         self._rest_until_ns = self._now_ns + self._config.rest_ns
 
@@ -189,8 +199,7 @@ class SpoolSender:
             return
         self._committed_ns = self._now_ns
         self.store.pinned = frozenset(self._flights)
-        self.store.commit()
-        self._trouble = None
+        self._note_trouble(self.store.commit())
 
     def _send(self) -> bool:
         """Send what is due; return whether the endpoint has got something."""
@@ -291,9 +300,10 @@ class SpoolSender:
             return False
         if self._flights.tells_of(first, self._needed):
             return False
-        will_tell = first < self.store.next_number and not (
+        will_be_told = first < self.store.next_number and not (
             first in self._flights or first in self._further)
-        if will_tell:
+        # What comes after a long gap is beyond the far end's reach until it knows of the gap.
+        if will_be_told and first - self._needed < WINDOW // 2:
             return False
         gap = first, first - self._needed
         if gap == self._gap and self._now_ns - self._gap_ns < self._flights.patience_ns:
@@ -324,8 +334,9 @@ class SpoolSender:
     def _acknowledge(self, message: Acknowledgement) -> None:
         for camera in self._flights.acknowledge(message.next, message.further, self._now_ns):
             self.store.settle_camera(camera)
+            self._told.pop(camera, None)
+        self.store.settle(message.next, message.further - self._further)
         self._needed, self._further = message.next, message.further
-        self.store.settle(message.next, set(message.further))
         if self._phase is SpoolPhase.GREETING and self._greeted_ns is not None:
             # What had left before the greeting would be in this answer.
             self._flights.forget_until(self._greeted_ns)

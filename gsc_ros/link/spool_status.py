@@ -22,6 +22,7 @@ class SpoolConfig:
     :param patience_ns: least time after which a frame that is not acknowledged is sent again.
     :param acknowledge_ns: least time between two acknowledgements.
     :param rest_ns: after the disk has refused it is left alone for so long.
+    :param told_ns: trouble that has passed is told for so long.
     """
 
     commit_ns: int = 50 * NS_PER_MS
@@ -29,6 +30,7 @@ class SpoolConfig:
     patience_ns: int = 6 * NS_PER_S
     acknowledge_ns: int = 2 * NS_PER_S
     rest_ns: int = NS_PER_S
+    told_ns: int = 10 * NS_PER_S
 
 
 class SpoolPhase(Enum):
@@ -55,7 +57,7 @@ class SpoolSenderStatistics:
     :param invalid: frames that were not well formed, and messages that were not understood.
     :param failures: how often the disk refused.
     :param replaced: how often a damaged file was set aside.
-    :param trouble: what the last such failure was; None while all is well.
+    :param trouble: what was wrong lately; None while all is well.
     """
 
     phase: SpoolPhase
@@ -88,7 +90,7 @@ class SpoolReceiverStatistics:
     :param invalid: messages that were not understood.
     :param failures: how often the disk refused.
     :param replaced: how often a damaged file was set aside.
-    :param trouble: what the last such failure was; None while all is well.
+    :param trouble: what was wrong lately; None while all is well.
     """
 
     bytes: int

@@ -9,7 +9,7 @@ reads both. Here is what they share: how a file is made, recognised, locked, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +25,7 @@ from gsc_ros.link.spool_error import (
     SpoolDamagedError,
     SpoolDiskError,
     SpoolForeignError,
+    SpoolFullError,
     sqlite_errors,
 )
 
@@ -35,9 +36,9 @@ ID_BYTES = 8
 # What a row takes besides its packet, in the table and its indices.
 ROW_BYTES = 100
 
-# A full disk is a smaller quota, as the pages of what is deleted are used again: so many bytes
-# below what is stored, more if it does not help. Rows are deleted here and there, pages are whole.
-FULL_DISK_MARGINS = (16 << 10, 128 << 10, 1 << 20)
+# On a full disk, so many bytes less than before are kept, fewer if that does not help: the pages of
+# what is deleted are used again, but rows are deleted here and there, and pages are whole.
+_FULL_DISK_MARGINS = (16 << 10, 128 << 10, 1 << 20)
 
 # Size that the write-ahead log is cut back to; it is worked in after every 1000 pages (4 MB).
 _LOG_BYTES = 4 << 20
@@ -183,7 +184,13 @@ class SpoolFile:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn what SQLite raises into a `SpoolError` that names the file."""
+        """
+        Turn what SQLite raises into a `SpoolError` that names the file.
+
+        :raises SpoolDamagedError: also where a damaged file was closed and could not be replaced.
+        """
+        if self._lock < 0:
+            raise SpoolDamagedError(f'{self.path}: is damaged and closed')
         with sqlite_errors(self.path):
             yield
 
@@ -221,6 +228,33 @@ def open_spool(path: Path, role: Role) -> tuple[SpoolFile, Path | None]:
     except SpoolDamagedError:
         aside = set_aside(path)
         return SpoolFile(path, role), aside
+
+
+def make_room(
+    commit: Callable[[int], None], quota_bytes: int, stored_bytes: int,
+    note_full: Callable[[], None],
+) -> str | None:
+    """
+    Commit within a quota; where the disk is full, within a smaller one.
+
+    :param commit: called with the quota.
+    :param note_full: called each time that the disk was full.
+    :returns: what the disk said, if it was full and a smaller quota helped.
+    :raises SpoolError: what `commit` raised last.
+    """
+    limits = [quota_bytes]
+    limits += [max(0, min(quota_bytes, stored_bytes - margin)) for margin in _FULL_DISK_MARGINS]
+    trouble = None
+    for limit in limits[:-1]:
+        try:
+            commit(limit)
+        except SpoolFullError as error:
+            note_full()
+            trouble = str(error)
+        else:
+            return trouble
+    commit(limits[-1])
+    return trouble
 
 
 def set_aside(path: Path) -> Path:

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 import time
 
 from conftest import World
 from graph import Camera, NodeProcess, Probe, stamp_of, wait_for
-from gsc_ros.msg import GscFrame, RegionNotice, RegionRequest
+from gsc_ros.msg import GscFrame, GscRegion, RegionNotice, RegionRequest
 from gsc_ros.nodes.conversion import to_rgb
 import numpy as np
 import pytest
@@ -163,6 +164,39 @@ def test_a_flood_of_requests_brings_the_newest_and_stops_nothing(probe: Probe):
         probe.wait_for_messages('reconstructed/front/image', 5)
         assert len(camera.sent) > 5
     assert int(probe.wait_for_report('sender: front', '')['regions_asked']) < 20
+
+
+def test_garbage_on_the_topics_of_regions_is_refused_and_stops_nothing(probe: Probe):
+    noise = array('B', np.random.default_rng(1).integers(0, 256, 300, dtype=np.uint8).tobytes())
+    box = {'camera': 'front', 'width': 64, 'height': 48, 'image_width': 320, 'image_height': 192}
+    for topic in ('front/gsc/region', 'ground/front/gsc/region'):
+        publisher = probe.publisher(GscRegion, topic)
+        wait_for(f'a listener to {topic}', lambda publisher=publisher: (
+            publisher.get_subscription_count() > 0))
+        for garbage in (
+                GscRegion(), GscRegion(**box), GscRegion(**box, payload=noise),
+                GscRegion(**box, refusal=255), GscRegion(camera='rear', payload=noise),
+                GscRegion(**box | {'width': 65535, 'height': 65535}, payload=noise),
+                GscRegion(**box, payload=array('B', bytes(200_000)))):
+            publisher.publish(garbage)
+    requests = probe.publisher(RegionRequest, 'front/gsc/region_request')
+    wait_for('a sender that listens', lambda: requests.get_subscription_count() > 0)
+    for request in (
+            RegionRequest(), RegionRequest(camera='rear', width=1, height=1, max_bytes=2 ** 32 - 1),
+            RegionRequest(x=65535, y=65535, width=65535, height=65535, max_bytes=10)):
+        requests.publish(request)
+    probe.wait_for_report('receiver: front', '')
+    with Camera(probe, 'front'):
+        probe.wait_for_messages('reconstructed/front/image')
+        ask(probe, x=7)
+        wait_for('the region', lambda: any(
+            info.roi.x_offset == 7 for info in probe.received(
+                f'{REGIONS["front"]}/camera_info')))
+
+        def counted() -> bool:
+            report = probe.report('receiver: front')
+            return report is not None and int(report['regions_undecodable']) >= 3
+        wait_for('undecodable regions in the report', counted)
 
 
 def test_without_originals_there_is_no_region(probe: Probe):

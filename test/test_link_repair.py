@@ -117,7 +117,7 @@ def test_a_mode_uses_what_it_is_called_after(mode, parity, repeats) -> None:
 
 
 def test_a_lost_last_datagram_before_a_pause_is_noticed() -> None:
-    pipe = lossy(300, fps=0.5, frame=(100,), useful_ns=1500 * MS, round_trip_ns=200 * MS)
+    pipe = lossy(600, fps=0.5, frame=(100,), useful_ns=1500 * MS, round_trip_ns=200 * MS)
     assert pipe.decodable(1500 * MS)[0] >= 0.99
     assert pipe.share('heartbeat') < 0.03
 

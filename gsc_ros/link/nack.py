@@ -33,7 +33,7 @@ _BITMAP_BYTES = 15
 # Taken for the round trip while none is known.
 _FIRST_ROUND_TRIP_NS = NS_PER_S
 _SHORTEST_ROUND_TRIP_NS = 50 * NS_PER_MS
-_PATIENCE = 6
+_PATIENCE = 8
 _LONGEST_PAUSE_NS = 4 * NS_PER_S
 _RECENT = 1024
 
@@ -147,31 +147,26 @@ class LossWatch:
     def due(self, now_ns: int) -> list[int]:
         """Return the counters to ask for now, ascending, for one request."""
         self._settle(now_ns)
-        if now_ns < self._quiet_until_ns:
-            return []
         counters = sorted(counter for counter, missing in self._missing.items()
                           if missing.settled and missing.due_ns <= now_ns)
+        if now_ns < self._quiet_until_ns:
+            # What cannot be asked for now is as if it had been; after the pause comes what is new.
+            self._put_off(counters, now_ns)
+            return []
         return [c for c in counters if c - counters[0] <= 8 * _BITMAP_BYTES]
 
     def asked(self, counters: list[int], now_ns: int) -> None:
         """Note that a request for these counters has left."""
         self._fruitless += 1
-        wait_ns = self._wait_ns()
-        for counter in counters:
-            missing = self._missing.get(counter)
-            if missing is None:
-                continue
-            missing.due_ns = now_ns + (wait_ns << missing.tries)
-            missing.tries += 1
-            missing.asked_ns = now_ns
+        self._put_off(counters, now_ns)
         if self._fruitless > _PATIENCE:
-            pause_ns = wait_ns << min(16, self._fruitless - _PATIENCE)
+            pause_ns = self._wait_ns() << min(16, self._fruitless - _PATIENCE)
             self._quiet_until_ns = now_ns + min(pause_ns, _LONGEST_PAUSE_NS)
 
     def next_ns(self) -> int | None:
         """Return when `due` may next have something, or None."""
         times = [missing.due_ns for missing in self._missing.values()]
-        return max(min(times), self._quiet_until_ns) if times else None
+        return min(times, default=None)
 
     def _miss(self, counter: int, now_ns: int) -> None:
         """Note what is missing before a counter that is the highest now."""
@@ -205,6 +200,16 @@ class LossWatch:
                 del self._missing[counter]
         while len(self._lost) > _RECENT:
             self._lost.popitem(last=False)
+
+    def _put_off(self, counters: list[int], now_ns: int) -> None:
+        """Ask for these counters again only when an answer should have come."""
+        wait_ns = self._wait_ns()
+        for counter in counters:
+            missing = self._missing.get(counter)
+            if missing is not None:
+                missing.due_ns = now_ns + (wait_ns << missing.tries)
+                missing.tries += 1
+                missing.asked_ns = now_ns
 
     def _wait_ns(self) -> int:
         """Return how long an answer may take."""

@@ -20,17 +20,15 @@ from collections import OrderedDict
 from dataclasses import dataclass
 import math
 
-from gsc_ros.link.fec import encode_parity, MAX_COVERED, parity_overhead, parity_size, SPAN
+from gsc_ros.link.fec import encode_parity, MAX_COVERED, parity_overhead, SPAN
 from gsc_ros.link.nack import MAX_TRIES
 from gsc_ros.link.redundancy import (
-    count_repeats,
     LossMemory,
     MAX_PARITIES,
     parities_needed,
     PathMeasure,
     Protection,
     RepairConfig,
-    RepairMode,
     repeat_failure,
     residual_loss,
 )
@@ -52,10 +50,12 @@ class _Covered:
     """
     A body that parities cover.
 
+    :param ordinal: how-manyth it is of those that are covered.
     :param rank: parities of which protection it needs; WEAK bodies may be among the STRONG.
     """
 
     counter: int
+    ordinal: int
     body: bytes
     protection: Protection
     rank: Protection
@@ -66,18 +66,13 @@ class _Covered:
 
     @property
     def due(self) -> float:
-        """Return the progress at which the next parity over it should leave."""
+        """Return what part of its time may be over when the next parity over it leaves."""
         return (self.got + 1) / (self.need + _EARLY)
 
     @property
     def due_ns(self) -> int:
-        """Return the time at which it should leave if nothing else is sent."""
+        """Return when that is."""
         return self.sent_ns + math.ceil(self.due * (self.until_ns - self.sent_ns))
-
-    def progress(self, newest: int, span: int, now_ns: int) -> float:
-        """Return how much of its time, or of its way through the window, is over."""
-        age = (now_ns - self.sent_ns) / max(1, self.until_ns - self.sent_ns)
-        return max(age, (newest - self.counter) / span)
 
 
 @dataclass(frozen=True)
@@ -88,6 +83,7 @@ class PlannedParity:
     :param size: bytes of its body.
     :param rank: which bodies it is for: STRONG, or all.
     :param useful_ns: until when it is worth sending.
+    :param expires_ns: until when all that it covers is of use.
     :param row: its row of the code.
     :param bodies: what it covers, by counter.
     """
@@ -95,6 +91,7 @@ class PlannedParity:
     size: int
     rank: Protection
     useful_ns: int
+    expires_ns: int
     row: int
     bodies: dict[int, bytes]
 
@@ -119,7 +116,10 @@ class ParityWindow:
         self._round_trip_ns: int | None = None
         self._covered: OrderedDict[int, _Covered] = OrderedDict()
         self._newest = -1
-        self._row = 0
+        self._row = self._ordinal = 0
+        # When the next parity of a rank is due; and the one that was planned last.
+        self._due_ns: dict[Protection, int] = {}
+        self._planned: tuple[int, PlannedParity] | None = None
         self._wanted_ns: dict[Protection, int] = {}
         self._widest = 1
         self.uncovered = 0
@@ -138,6 +138,7 @@ class ParityWindow:
         """Forget all bodies."""
         self._covered.clear()
         self._newest = -1
+        self._changed()
 
     def reserve(self, protection: Protection, now_ns: int) -> int:
         """Return the bytes that must be free in bodies for a parity over them to fit."""
@@ -147,36 +148,40 @@ class ParityWindow:
         return parity_overhead(self._widest)
 
     def sent(
-        self, counter: int, body: bytes, protection: Protection, useful_ns: int, gap_ns: int,
+        self, counter: int, body: bytes, protection: Protection, useful_ns: int, repeats: int,
         datagram_ns: int, now_ns: int,
     ) -> None:
         """
         Note a body that has left.
 
         :param useful_ns: until when its arrival is of use.
-        :param gap_ns: until the next datagram, as a rule.
+        :param repeats: how many repeats of it are in time.
         :param datagram_ns: how long a datagram takes to leave.
         """
         self._newest = max(self._newest, counter)
         self._prune(now_ns)
+        self._cover(counter, body, protection, useful_ns, repeats, datagram_ns, now_ns)
+        self._changed()
+
+    def _cover(
+        self, counter: int, body: bytes, protection: Protection, useful_ns: int, repeats: int,
+        datagram_ns: int, now_ns: int,
+    ) -> None:
+        """Take a body into the window if it needs parity."""
         if protection is Protection.NONE or not self._config.parity or not self._memory.loss:
             return
         until_ns = useful_ns - (self._round_trip_ns or 0) // 2 - 2 * datagram_ns
         if until_ns <= now_ns:
             return
-        repeats = 0
-        if self._config.mode is RepairMode.AUTO:
-            repeats = count_repeats(
-                useful_ns - now_ns, self._round_trip_ns, gap_ns, self._config.reorder_ns,
-                datagram_ns)
         slots = (until_ns - now_ns) // max(1, datagram_ns)
         rank, need = self._demand(counter, protection, repeats, slots)
         if need:
             if not self._wants_any(now_ns):
                 self._widest = 1
             self._wanted_ns[protection] = now_ns
+            self._ordinal += 1
             self._covered[counter] = _Covered(
-                counter, body, protection, rank, now_ns, until_ns, need)
+                counter, self._ordinal, body, protection, rank, now_ns, until_ns, need)
 
     def select(self, room: int, now_ns: int) -> PlannedParity | None:
         """
@@ -186,14 +191,17 @@ class ParityWindow:
 
         :param room: the most bytes of its body.
         """
-        self._prune(now_ns)
+        if self._planned is not None:
+            planned_room, planned = self._planned
+            if planned_room == room and now_ns < planned.expires_ns:
+                return planned
+        self._planned = None
         for rank in (Protection.STRONG, Protection.WEAK):
-            due = [covered for covered in self._covered.values()
-                   if covered.rank is rank and covered.got < covered.need
-                   and covered.progress(self._newest, self._span, now_ns) >= covered.due]
-            plan = self._plan(rank, due, room) if due else None
-            if plan is not None:
-                return plan
+            if self._due_ns.get(rank, now_ns + 1) <= now_ns:
+                planned = self._plan(rank, room, now_ns)
+                if planned is not None:
+                    self._planned = (room, planned)
+                    return planned
         return None
 
     def departed(self, parity: PlannedParity) -> None:
@@ -203,11 +211,11 @@ class ParityWindow:
             covered = self._covered.get(counter)
             if covered is not None and covered.rank is parity.rank:
                 covered.got += 1
+        self._changed()
 
-    def next_ns(self, now_ns: int) -> int | None:
-        """Return when the next parity is due if nothing else is sent, or None."""
-        return min((covered.due_ns for covered in self._covered.values()
-                    if covered.got < covered.need and covered.until_ns > now_ns), default=None)
+    def next_ns(self) -> int | None:
+        """Return when the next parity is due, or was, if nothing else is sent; None: never."""
+        return min(self._due_ns.values(), default=None)
 
     def _demand(
         self, counter: int, protection: Protection, repeats: int, slots: int,
@@ -250,24 +258,47 @@ class ParityWindow:
         return (parities_needed(*known, spacing, target),
                 residual_loss(*known, min(parities, MAX_PARITIES), spacing))
 
-    def _plan(
-        self, rank: Protection, due: list[_Covered], room: int,
-    ) -> PlannedParity | None:
-        wished = [covered for covered in self._covered.values() if covered.rank >= rank]
-        wished = wished[-MAX_COVERED:]
+    def _plan(self, rank: Protection, room: int, now_ns: int) -> PlannedParity | None:
+        """Return a parity over all of a rank, and above, that is of use and fits."""
+        wished = [covered for covered in self._covered.values()
+                  if covered.rank >= rank and covered.until_ns > now_ns][-MAX_COVERED:]
+        if not wished:
+            return None
         self._widest = max(self._widest, wished[-1].counter - wished[0].counter + 1)
-        bodies: dict[int, bytes] = {}
-        useful_ns = 0
+        fitting: list[_Covered] = []
+        longest = size = 0
         # Newest first: what is left out for want of room is the oldest.
         for covered in reversed(wished):
-            bodies[covered.counter] = covered.body
-            if parity_size(bodies) > room:
-                del bodies[covered.counter]
-            else:
-                useful_ns = max(useful_ns, covered.until_ns)
-        if not any(covered.counter in bodies for covered in due):
+            span = fitting[0].counter - covered.counter + 1 if fitting else 1
+            needed = parity_overhead(span) + max(longest, len(covered.body))
+            if needed <= room:
+                fitting.append(covered)
+                longest, size = max(longest, len(covered.body)), needed
+        if not any(self._is_due(covered, now_ns) for covered in fitting):
             return None
-        return PlannedParity(parity_size(bodies), rank, useful_ns, self._row, bodies)
+        return PlannedParity(
+            size, rank, max(covered.until_ns for covered in fitting),
+            min(covered.until_ns for covered in fitting), self._row,
+            {covered.counter: covered.body for covered in fitting})
+
+    def _is_due(self, covered: _Covered, now_ns: int) -> bool:
+        return covered.got < covered.need and (
+            covered.due_ns <= now_ns or self._way(covered) >= covered.due)
+
+    def _way(self, covered: _Covered) -> float:
+        """Return how much of its way through the window a body has gone."""
+        return max((self._newest - covered.counter) / self._span,
+                   (self._ordinal - covered.ordinal) / MAX_COVERED)
+
+    def _changed(self) -> None:
+        """Find out anew when parities are due."""
+        self._planned = None
+        self._due_ns.clear()
+        for covered in self._covered.values():
+            if covered.got < covered.need:
+                due_ns = covered.sent_ns if self._way(covered) >= covered.due else covered.due_ns
+                known_ns = self._due_ns.get(covered.rank, due_ns)
+                self._due_ns[covered.rank] = min(known_ns, due_ns)
 
     def _wants_any(self, now_ns: int) -> bool:
         return any(now_ns - wanted_ns <= _RESERVE_NS for wanted_ns in self._wanted_ns.values())
@@ -275,6 +306,6 @@ class ParityWindow:
     def _prune(self, now_ns: int) -> None:
         """Let go of what is out of time or out of the window."""
         for counter, covered in list(self._covered.items()):
-            if covered.until_ns <= now_ns or self._newest - counter >= self._span:
+            if covered.until_ns <= now_ns or self._way(covered) >= 1.0:
                 del self._covered[counter]
                 self.uncovered += covered.got < covered.need

@@ -39,6 +39,7 @@ from gsc_ros.link.framing import Kind
 from gsc_ros.link.nack import NackError, pack_nack, parse_nack
 from gsc_ros.link.parity_window import ParityWindow, PlannedParity
 from gsc_ros.link.redundancy import (
+    count_repeats,
     PathMeasure,
     Protection,
     RepairConfig,
@@ -54,8 +55,8 @@ __all__ = [
 
 NS_PER_S = 1_000_000_000
 
-# After so many usual gaps between datagrams the traffic has paused.
-_PAUSE_GAPS = 3
+# When nothing has followed for so long, or for two datagrams, the traffic has paused.
+_PAUSE_NS = 200_000_000
 _LONGEST_GAP_NS = 2 * NS_PER_S
 # From this loss on bodies leave room to be repeated whole; below, halves cost less.
 _LOSS_FOR_ROOM = 0.03
@@ -211,13 +212,16 @@ class Repair:
         if useful_ns is None:
             useful_ns = now_ns + self._config.useful_ns
         datagram_ns = self._duration_ns(len(body))
-        self._window.sent(
-            counter, body, protection, useful_ns, self._gap_ns, datagram_ns, now_ns)
-        if self._config.repeats:
+        pause_ns = max(_PAUSE_NS, 2 * datagram_ns)
+        repeats = 0
+        if self._config.repeats and protection is not Protection.NONE:
             self._queue.sent(counter, body, protection, useful_ns, now_ns)
-            watched = protection is not Protection.NONE and self._path.round_trip_ns is not None
-            pause_ns = max(_PAUSE_GAPS * self._gap_ns, 2 * datagram_ns)
-            self._tail_ns = now_ns + pause_ns if watched and self._path.loss > 0 else None
+            repeats = count_repeats(
+                useful_ns - now_ns, self._path.round_trip_ns, min(self._gap_ns, pause_ns),
+                self._config.reorder_ns, datagram_ns)
+            if repeats and self._window.loss:
+                self._tail_ns = now_ns + pause_ns
+        self._window.sent(counter, body, protection, useful_ns, repeats, datagram_ns, now_ns)
 
     def select(self, now_ns: int, room: int) -> RepairMessage | None:
         """
@@ -278,7 +282,7 @@ class Repair:
 
     def next_ns(self, now_ns: int) -> int | None:
         """Return when `select` or `select_nack` may next have something, or None."""
-        times = [self._window.next_ns(now_ns)]
+        times = [self._window.next_ns()]
         if self._config.repeats:
             times.append(self._receiver.watch.next_ns())
         times += [self._admitted_ns[kind] for kind in self._admitted_ns]

@@ -413,6 +413,7 @@ def test_a_config_that_makes_no_sense_is_refused():
             RecordConfig(Direction.ROVER, **values)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(Stage), st.binary(min_size=9, max_size=9),
        st.one_of(st.integers(0, 300), st.integers(0, (1 << 32) - 1)), st.binary(max_size=4))
 def test_a_long_head_is_read_as_it_was_written_and_not_when_cut_short(stage, name, counter, rest):
@@ -424,6 +425,7 @@ def test_a_long_head_is_read_as_it_was_written_and_not_when_cut_short(stage, nam
         assert LongHead.parse(packed[:size]) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 4 * WINDOW), max_size=200), st.integers(0, WINDOW))
 def test_the_window_takes_each_counter_once_and_none_that_is_too_old(counters, floor):
     window = ReplayWindow(floor)

@@ -10,7 +10,7 @@ import stat
 
 from gsc_ros.link.cipher import AeadCipher, derive_key, Direction, make_cipher, Suite
 from gsc_ros.link.security import KeyFileError, KeyRing, parse_key_file
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
@@ -34,6 +34,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@settings(deadline=None)
 @given(rings, st.data())
 def test_a_ring_is_read_as_it_was_written(tmp_path_factory, keys, data):
     path = tmp_path_factory.mktemp('keys') / 'link.keys'
@@ -141,6 +142,7 @@ def test_binary_and_endless_files_are_refused(tmp_path):
         KeyRing.load(path)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='active 0123456789abcdef#\n\t', max_size=200))
 def test_any_text_is_understood_or_refused(text):
     try:

@@ -21,7 +21,6 @@ transport has something, and at the latest at the time that the last `poll` retu
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 import math
@@ -30,7 +29,7 @@ import struct
 
 from gsc_ros.link.announcing import Announcer
 from gsc_ros.link.audit import Departure
-from gsc_ros.link.bulk import BulkReassembler, MAX_BULK_BYTES
+from gsc_ros.link.bulk import MAX_BULK_BYTES
 from gsc_ros.link.cipher import Suite
 from gsc_ros.link.cutting import FrameFramer, PartCut, WholeCut
 from gsc_ros.link.delivery import (
@@ -40,20 +39,14 @@ from gsc_ros.link.delivery import (
     ReceivedControl,
     ReceivedFrame,
 )
+from gsc_ros.link.duty import DutyRoster
 from gsc_ros.link.endpoint_config import EndpointConfig
 from gsc_ros.link.framing import (
-    Announcement,
-    BulkPart,
     CameraAnnounce,
     Control,
     CONTROL_OVERHEAD_BYTES,
-    FramingError,
-    Heartbeat,
     Kind,
     MAX_PARTS,
-    MAX_WANTED,
-    parse,
-    Part,
     Receipt,
 )
 from gsc_ros.link.message import (
@@ -65,7 +58,8 @@ from gsc_ros.link.message import (
     Rank,
 )
 from gsc_ros.link.packetizer import CameraPacketizer
-from gsc_ros.link.reassembly import Arrival, FrameArrival, Reassembler
+from gsc_ros.link.reassembly import Reassembler
+from gsc_ros.link.receiving import ReceivingHalf
 from gsc_ros.link.record import RecordLayer
 from gsc_ros.link.repair import PathMeasure, Repair, RepairMessage
 from gsc_ros.link.scheduler import Scheduler
@@ -83,19 +77,15 @@ __all__ = [
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 
-# When something is due but cannot be queued or sent yet, look again after this.
+# When an announcement is due but cannot be queued yet, look again after this.
 _RETRY_NS = 5 * NS_PER_MS
 _SETTLE_NS = NS_PER_S
 _MEASURE_NS = NS_PER_S
-# Until the far end accepts what this end sends, it is greeted this often, and answered this often.
-_GREETING_NS = NS_PER_S
-_ANSWER_NS = 250 * NS_PER_MS
 # How long repairing control and bulk messages is worth while.
 _CONTROL_USEFUL_NS = 10 * NS_PER_S
 _BULK_USEFUL_NS = 60 * NS_PER_S
 # Frames are split in two where more than this is lost.
 _SPLIT_LOSS = 0.005
-_MAX_DELIVERIES = 4096
 
 
 class _Repairs:
@@ -155,19 +145,14 @@ class Endpoint:
             self._bucket, self._scheduler, self._record, self._repair, self._wire, transport,
             self._path, trace)
         self._reassembler = Reassembler(config.reassembly)
-        self._bulk = BulkReassembler()
+        self._receiving = ReceivingHalf(
+            transport, self._record, self._repair, self._reassembler, self._take_receipt)
+        self._duties = DutyRoster(
+            config, self._scheduler, self._sending, self._record, self._repair, self._reassembler)
         self._bulk_id = randrange(1 << 16)
         self._policies: dict[int, CameraPolicy] = {}
-        self._deliveries: deque[Delivery] = deque(maxlen=_MAX_DELIVERIES)
-        self._pending: set[Kind] = set()
-        self._greeted_ns: int | None = None
         self._measured_ns = now_ns
-        self._receipt_ns: int | None = None
-        self._owes_receipt = False
-        self._highest_ns = now_ns
         self._heard_ns: int | None = None
-        self._received_datagrams = self._received_bits = 0
-        self._received_frames = self._malformed = 0
 
     @property
     def max_control_bytes(self) -> int:
@@ -309,33 +294,32 @@ class Endpoint:
         now_ns = self._advance(now_ns)
         for position, datagram in enumerate(self._transport.receive(now_ns)):
             self._receive(position, datagram, now_ns)
-        self._hand_on(self._reassembler.expire(now_ns), now_ns)
-        self._bulk.expire(now_ns)
+        self._receiving.expire(now_ns)
         if now_ns - self._measured_ns >= _MEASURE_NS:
             self._measure(now_ns)
         wakes = [self._measured_ns + _MEASURE_NS, self._transport.next_arrival_ns(),
                  self._reassembler.next_ns(), self._repair.next_ns(now_ns)]
         if self._open:
-            self._queue_due(now_ns)
+            self._announcer.queue_due(self._bucket.rate_bps, self.connected(now_ns), now_ns)
+            self._duties.queue_due(now_ns)
             send_ns = self._sending.send_due(now_ns)
-            wakes += [send_ns, self._next_duty_ns(now_ns)]
+            wakes += [send_ns, self._duties.next_ns(now_ns), self._announcement_due_ns(now_ns)]
             if send_ns is None:
                 wakes.append(self._share_due_ns(now_ns))
         else:
             self._scheduler.expire(now_ns)
-            wakes.append(self._greet(now_ns))
+            wakes.append(self._duties.greet(now_ns))
         return max(now_ns + 1, min(wake_ns for wake_ns in wakes if wake_ns is not None))
 
     def take_deliveries(self) -> list[Delivery]:
         """Return what has come from the far end since the last call, in order."""
-        deliveries = list(self._deliveries)
-        self._deliveries.clear()
-        return deliveries
+        return self._receiving.take_deliveries()
 
     def statistics(self, now_ns: int) -> LinkStatistics:
         """Return a snapshot of all counts and measurements."""
         now_ns = self._advance(now_ns)
         scheduled, assembled = self._scheduler.counter, self._reassembler.counter
+        received, bulk = self._receiving.counter, self._receiving.bulk
         records, repairs = self._record.counter, self._repair.counts
         window = self._sending.usage.window_ns / NS_PER_S
         used_bps = self._sending.usage.bits(now_ns) / window
@@ -367,15 +351,15 @@ class Endpoint:
             sent_frames=scheduled.sent_frames,
             sent_payload_bits=scheduled.sent_payload_bits,
             frames_shed=scheduled.frames_shed,
-            received_datagrams=self._received_datagrams,
-            received_bits=self._received_bits,
-            received_frames=self._received_frames,
+            received_datagrams=received.datagrams,
+            received_bits=received.bits,
+            received_frames=received.frames,
             received_bases=assembled.bases,
             duplicates=assembled.duplicates,
-            incomplete=assembled.incomplete + self._bulk.incomplete,
+            incomplete=assembled.incomplete + bulk.incomplete,
             unannounced=assembled.unannounced,
-            malformed=records.malformed + records.unknown_key + self._malformed + (
-                assembled.malformed + self._bulk.malformed + repairs.malformed),
+            malformed=records.malformed + records.unknown_key + received.malformed + (
+                assembled.malformed + bulk.malformed + repairs.malformed),
             forged=records.forged,
             replayed=records.replayed,
             unconfirmed=records.unconfirmed,
@@ -423,142 +407,37 @@ class Endpoint:
         expected = self._config.repair.least_loss
         return expected > _SPLIT_LOSS or self._path.loss(now_ns) > _SPLIT_LOSS
 
-    # Sending
-
-    def _greet(self, now_ns: int) -> int:
-        """Send a heartbeat if one is due while nothing else is accepted; return when next."""
-        pause_ns = _ANSWER_NS if self._record.owes_answer else _GREETING_NS
-        due_ns = now_ns if self._greeted_ns is None else self._greeted_ns + pause_ns
-        if due_ns > now_ns:
-            return due_ns
-        retry_ns = self._sending.send_body(Heartbeat().pack(), 'heartbeat', now_ns)
-        if retry_ns is not None:
-            return retry_ns
-        self._greeted_ns = now_ns
-        return now_ns + _ANSWER_NS
-
-    def _queue_due(self, now_ns: int) -> None:
-        self._announcer.queue_due(self._bucket.rate_bps, self.connected(now_ns), now_ns)
-        receipt_ns = self._receipt_due_ns()
-        if receipt_ns is not None and receipt_ns <= now_ns:
-            self._queue_receipt()
-        if self._heartbeat_due_ns() <= now_ns and not self._pending:
-            self._queue_heartbeat()
-
-    def _queue_receipt(self) -> None:
-        wanted = self._reassembler.take_wanted(MAX_WANTED)
-
-        def build(sent_ns: int) -> bytes:
-            held_ms = min(0xFFFF, (sent_ns - self._highest_ns) // NS_PER_MS)
-            return Receipt(
-                max(0, self._repair.highest), self._repair.received % (1 << 32),
-                self._repair.runs % (1 << 16), held_ms, wanted).pack()
-
-        def note_sent(sent_ns: int) -> None:
-            self._pending.discard(Kind.RECEIPT)
-            self._receipt_ns = sent_ns
-            self._owes_receipt = False
-
-        size = Receipt(0, 0, 0, 0, wanted).size
-        if self._scheduler.offer_message(
-                QueuedMessage('receipt', Rank.PROMPT, WholeCut(size, build), note_sent)):
-            self._pending.add(Kind.RECEIPT)
-
-    def _queue_heartbeat(self) -> None:
-        body = Heartbeat().pack()
-
-        def note_sent(sent_ns: int) -> None:
-            self._pending.discard(Kind.HEARTBEAT)
-            self._greeted_ns = sent_ns
-
-        if self._scheduler.offer_message(QueuedMessage(
-                'heartbeat', Rank.PROMPT, WholeCut(len(body), lambda _: body), note_sent)):
-            self._pending.add(Kind.HEARTBEAT)
-
-    def _next_duty_ns(self, now_ns: int) -> int:
-        """Return when a heartbeat, a receipt or a changed announcement is due next."""
-        duties = [self._heartbeat_due_ns(), self._receipt_due_ns(), self._announcer.next_ns()]
-        # What is due already waits for its turn in a queue, or for room in it.
-        return max(min(due for due in duties if due is not None), now_ns + _RETRY_NS)
+    def _announcement_due_ns(self, now_ns: int) -> int | None:
+        due_ns = self._announcer.next_ns()
+        # One that is due and not queued waits for room in the queue.
+        return None if due_ns is None else max(due_ns, now_ns + _RETRY_NS)
 
     def _share_due_ns(self, now_ns: int) -> int | None:
         wait_ns = self._scheduler.share_wait_ns(now_ns)
         return None if wait_ns is None else now_ns + wait_ns
 
-    def _heartbeat_due_ns(self) -> int:
-        if self._sending.departed_ns is None:
-            return self._now_ns
-        due_ns = self._sending.departed_ns + self._config.heartbeat_period_ns
-        tail_ns = self._repair.tail_ns()
-        if tail_ns is not None:
-            due_ns = min(due_ns, tail_ns)
-        if self._record.owes_answer:
-            answered_ns = self._greeted_ns
-            due_ns = min(due_ns, self._now_ns if answered_ns is None else answered_ns + _ANSWER_NS)
-        return due_ns
-
-    def _receipt_due_ns(self) -> int | None:
-        if not self._owes_receipt or Kind.RECEIPT in self._pending:
-            return None
-        if self._receipt_ns is None:
-            return self._now_ns
-        return self._receipt_ns + self._config.receipt_period_ns
-
     # Receiving
 
     def _receive(self, position: int, datagram: bytes, now_ns: int) -> None:
-        unconfirmed = self._record.counter.unconfirmed
-        opened = self._record.open(datagram, now_ns)
+        opened = self._receiving.open(position, datagram, now_ns)
         self._sending.follow_epoch(now_ns)
         if opened is None:
-            # A short record is counted as unconfirmed before its tag has been looked at.
-            if self._record.counter.unconfirmed > unconfirmed and datagram[0] & 0x80:
-                self._transport.note_authentic(position, confirmed=False)
             return
-        self._transport.note_authentic(position, confirmed=True)
-        self._received_datagrams += 1
-        self._received_bits += self._transport.wire_bits(len(datagram))
-        self._note_heard(now_ns)
-        if opened.restarted:
-            self._note_restart(now_ns)
-        highest = self._repair.highest
-        for counter, body in self._repair.receive(opened.counter, opened.body, now_ns):
-            self._take_body(counter, body, now_ns)
-        if self._repair.highest != highest:
-            self._highest_ns = now_ns
-        # What says that something arrived need not be answered itself.
-        self._owes_receipt |= opened.body[0] >> 4 not in (Kind.RECEIPT, Kind.NACK)
-
-    def _note_heard(self, now_ns: int) -> None:
         if self._heard_ns is not None and not self.connected(now_ns):
             # The beginning of what is being sent is lost; what is newer has a better chance.
             self._scheduler.renew()
         self._heard_ns = now_ns
+        if opened.restarted:
+            self._note_restart(now_ns)
+        self._receiving.take(opened, now_ns)
+        self._duties.note_arrival(opened.body[0] >> 4, now_ns)
 
     def _note_restart(self, now_ns: int) -> None:
         """Tell the far end everything again: it has forgotten it."""
         self._announcer.forgotten()
         self._path.restart()
         self._repair.peer_restarted(now_ns)
-        self._reassembler.restart()
-        self._bulk.restart()
-
-    def _take_body(self, counter: int, body: bytes, now_ns: int) -> None:
-        try:
-            message = parse(body)
-        except FramingError:
-            self._malformed += 1
-            return
-        if isinstance(message, Receipt):
-            self._take_receipt(message, now_ns)
-        elif isinstance(message, Control):
-            self._deliveries.append(ReceivedControl(message.data))
-        elif isinstance(message, BulkPart):
-            whole = self._bulk.accept(message, now_ns)
-            if whole is not None:
-                self._deliveries.append(ReceivedBulk(whole))
-        elif isinstance(message, Part):
-            self._hand_on(self._reassembler.accept(message, counter, now_ns), now_ns)
+        self._receiving.restart()
 
     def _take_receipt(self, receipt: Receipt, now_ns: int) -> None:
         self._path.receipt(
@@ -567,17 +446,3 @@ class Endpoint:
         # An announcement that is on its way must first have had the time to arrive.
         settled_ns = now_ns - max(_SETTLE_NS, 2 * (self._path.round_trip_ns or 0))
         self._announcer.want(receipt.wanted, settled_ns)
-
-    def _hand_on(self, arrivals: list[Arrival], now_ns: int) -> None:
-        for arrival in arrivals:
-            if isinstance(arrival, Announcement):
-                camera = arrival.camera
-                self._deliveries.append(ReceivedCalibration(
-                    camera.name, camera.camera_id, camera.frame_id, camera.calibration))
-            elif isinstance(arrival, FrameArrival):
-                camera, header = arrival.announcement.camera, arrival.header
-                self._received_frames += 1
-                self._deliveries.append(ReceivedFrame(
-                    camera.name, camera.camera_id, camera.frame_id, camera.priority,
-                    arrival.announcement.session, header.sequence, header.stamp_ns,
-                    header.encode_ms, arrival.payload, now_ns))

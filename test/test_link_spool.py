@@ -58,6 +58,14 @@ def test_frames_arrive_exactly_as_they_were_offered(folder):
     assert link.deliveries[0].calibration == b'c' * 100
 
 
+def test_more_frames_at_once_than_wait_in_memory_go_to_disk(folder):
+    link = SpoolSimulation(folder, rate_bps=100_000)
+    link.offering = False
+    link.offer(600)
+    link.drain()
+    assert link.sequences == link.offered
+
+
 def test_at_ten_percent_loss_nothing_is_lost_and_little_sent_twice(folder):
     link = SpoolSimulation(folder, **LOSSY)
     link.run(60)

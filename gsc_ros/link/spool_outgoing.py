@@ -149,6 +149,12 @@ class OutgoingStore:
         return len(self._pending)
 
     @property
+    def crowded(self) -> bool:
+        """Return whether so much waits for `commit` that it should come now."""
+        return len(self._pending) >= _MAX_PENDING // 2 or (
+            self._pending_bytes >= _MAX_PENDING_BYTES // 2)
+
+    @property
     def dirty(self) -> bool:
         """Return whether `commit` has something to do."""
         return bool(self._pending or self._given_up or self._settled or self._settled_through

@@ -105,6 +105,7 @@ class SpoolSender:
 
         :returns: False when it is not well formed, or of a camera that has not been announced.
         """
+        self._now_ns = now_ns = max(self._now_ns, now_ns)
         camera = self._announced.get(message.camera_id)
         packet = None
         if camera is not None and not message.defect():
@@ -118,6 +119,8 @@ class SpoolSender:
         about = SpoolCamera(camera, message.session, message.sequence, message.stamp_ns)
         self.store.append(
             about, message.sequence, message.stamp_ns, message.encode_ms, packet)
+        if self.store.crowded and now_ns >= self._rest_until_ns:
+            self._guard(lambda: self._commit(at_once=True))
         if message.on_sent is not None:
             message.on_sent()
         return True
@@ -193,9 +196,9 @@ class SpoolSender:
 
     # Sending
 
-    def _commit(self) -> None:
+    def _commit(self, at_once: bool = False) -> None:
         due_ns = max(self._rest_until_ns, self._committed_ns + self._config.commit_ns)
-        if not self.store.dirty or self._now_ns < due_ns:
+        if not self.store.dirty or (self._now_ns < due_ns and not at_once):
             return
         self._committed_ns = self._now_ns
         self.store.pinned = frozenset(self._flights)

@@ -11,6 +11,7 @@ from gsc_ros.link.audit import BudgetStep, verify_budget
 from gsc_ros.link.channel import ChannelConfig
 from gsc_ros.link.cipher import Direction, Suite
 from gsc_ros.link.endpoint import (
+    BulkRank,
     Endpoint,
     EndpointConfig,
     ReceivedCalibration,
@@ -18,7 +19,9 @@ from gsc_ros.link.endpoint import (
 )
 from gsc_ros.link.framing import CameraAnnounce
 from gsc_ros.link.record import RecordConfig
+from gsc_ros.link.repair import RepairConfig, RepairMode
 from gsc_ros.link.scheduler import CameraPolicy
+from gsc_ros.link.security import KeyRing
 from gsc_ros.link.transports.sim import connect
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -116,8 +119,16 @@ def test_the_budget_holds_in_every_window_whatever_is_offered_and_whenever_it_is
     config = ChannelConfig(loss=loss, jitter_ns=jitter_ms * MS, delay_ns=200 * MS, seed=seed)
     rover_side, ground_side = connect(config, config, mtu, overhead_bits=chance.choice([0, 224]))
     trace, back = [], []
-    rover = Endpoint(EndpointConfig(rate_bps), rover_side, 0, trace.append)
-    ground = Endpoint(EndpointConfig(1000, record=RecordConfig(Direction.GROUND)), ground_side, 0, back.append)
+    suite = chance.choice([Suite.NONE, Suite.AES_CCM])
+    keys = None if suite is Suite.NONE else KeyRing.random()
+    two_way = chance.random() < 0.7
+    repair = RepairConfig(chance.choice(list(RepairMode)), least_loss=chance.choice([0.0, 0.2]))
+    rover = Endpoint(EndpointConfig(
+        rate_bps, record=RecordConfig(Direction.ROVER, suite, keys, two_way), repair=repair),
+        rover_side, 0, trace.append)
+    ground = Endpoint(EndpointConfig(
+        1000, record=RecordConfig(Direction.GROUND, suite, keys, two_way), repair=repair),
+        ground_side, 0, back.append)
     for camera_id in range(3):
         rover.announce(CameraAnnounce(camera_id, 'camera', 'optical', 0, bytes(100)))
     burst_bits = rover.statistics(0).burst_bits
@@ -130,6 +141,11 @@ def test_the_budget_holds_in_every_window_whatever_is_offered_and_whenever_it_is
             end = chance.randrange(1, 900)
             rover.offer_frame(make_frame(
                 chance.randrange(3), sequence, ends=(end, end + chance.randrange(1, 500))), now)
+        if chance.random() < 0.1:
+            rover.offer_control(bytes(chance.randrange(rover.max_control_bytes)), now)
+        if chance.random() < 0.05:
+            size = chance.randrange(1, min(3000, rover.max_bulk_bytes))
+            rover.offer_bulk(bytes(size), chance.choice(list(BulkRank)), now)
         if chance.random() < 0.05:
             # In an instant of its own, because a trace cannot tell what came first within one.
             now = latest = latest + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gsc_ros.link.framing import Kind
 from gsc_ros.link.nack import (
+    FEW_TRIES,
     LossWatch,
     MAX_MISSING,
     MAX_TRIES,
@@ -114,18 +115,26 @@ def test_after_an_outage_what_was_sent_long_ago_is_not_asked_for() -> None:
     assert watch.due(60 * S + 40 * MS) == [98, 99, 100]
 
 
-def test_requests_that_bring_nothing_become_rare_until_one_is_answered() -> None:
+def count_requests(watch: LossWatch, begin_ns: int, end_ns: int) -> dict[int, int]:
+    """Let time pass, ask for what is due, and return how often for each counter."""
+    asked = {}
+    for now_ns in range(begin_ns, end_ns, 100 * MS):
+        if now_ns % (2 * S) == 0 and now_ns <= 400 * S:
+            watch.arrived(now_ns // S, now_ns)
+        if counters := watch.due(now_ns):
+            watch.asked(counters, now_ns)
+            for counter in counters:
+                asked[counter] = asked.get(counter, 0) + 1
+    return asked
+
+
+def test_where_requests_bring_nothing_each_counter_is_asked_for_less_often() -> None:
     watch = make_watch((0,))
-    requests = 0
-    for second in range(1, 600):
-        watch.arrived(2 * second, second * S)
-        if watch.due(second * S + 50 * MS):
-            requests += 1
-            watch.asked(watch.due(second * S + 50 * MS), second * S + 50 * MS)
-    assert 100 < requests < 200
-    watch.repaired(1197, True, 600 * S)
-    watch.arrived(1200, 600 * S)
-    assert 1199 in watch.due(600 * S + 50 * MS)
+    asked = count_requests(watch, S, 400 * S)
+    assert asked[1] > FEW_TRIES
+    assert {asked[counter] for counter in range(51, 350, 2)} == {FEW_TRIES}
+    watch.repaired(397, True, 400 * S)
+    assert count_requests(watch, 400 * S, 415 * S)[399] == MAX_TRIES
 
 
 def test_runs_of_losses_are_counted_as_runs() -> None:

@@ -14,7 +14,8 @@ Notice which datagrams are missing, and ask for them.
 A counter is missing when a later one has arrived and it has not come within the time that
 reordering may take. It is asked for at once, then again after a round trip, two, four, at most
 `MAX_TRIES` times, never twice within a round trip. When several requests in a row have brought
-nothing, the far end does not repeat (or is not heard), and requests become rare.
+nothing, most of what is missing is not of use any more or never was, as receipts are, and each
+counter is asked for `FEW_TRIES` times only.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 
 MAX_TRIES = 4
+FEW_TRIES = 2
 # The most counters that are missed at a time; of a larger gap the newest.
 MAX_MISSING = 128
 MAX_REORDER_NS = NS_PER_S
@@ -34,7 +36,6 @@ _BITMAP_BYTES = 15
 _FIRST_ROUND_TRIP_NS = NS_PER_S
 _SHORTEST_ROUND_TRIP_NS = 50 * NS_PER_MS
 _PATIENCE = 8
-_LONGEST_PAUSE_NS = 4 * NS_PER_S
 _RECENT = 1024
 
 
@@ -103,7 +104,6 @@ class LossWatch:
     _deviation_ns: int = 0
     _tolerance_ns: int = 0
     _fruitless: int = 0
-    _quiet_until_ns: int = 0
 
     def __post_init__(self) -> None:
         """Begin with the configured tolerance of reordering."""
@@ -131,7 +131,6 @@ class LossWatch:
         missing = self._missing.get(counter)
         if repeated:
             self._fruitless = 0
-            self._quiet_until_ns = 0
             if missing and missing.tries == 1:
                 self._sample(now_ns - missing.asked_ns)
         if missing:
@@ -149,19 +148,18 @@ class LossWatch:
         self._settle(now_ns)
         counters = sorted(counter for counter, missing in self._missing.items()
                           if missing.settled and missing.due_ns <= now_ns)
-        if now_ns < self._quiet_until_ns:
-            # What cannot be asked for now is as if it had been; after the pause comes what is new.
-            self._put_off(counters, now_ns)
-            return []
         return [c for c in counters if c - counters[0] <= 8 * _BITMAP_BYTES]
 
     def asked(self, counters: list[int], now_ns: int) -> None:
         """Note that a request for these counters has left."""
         self._fruitless += 1
-        self._put_off(counters, now_ns)
-        if self._fruitless > _PATIENCE:
-            pause_ns = self._wait_ns() << min(16, self._fruitless - _PATIENCE)
-            self._quiet_until_ns = now_ns + min(pause_ns, _LONGEST_PAUSE_NS)
+        wait_ns = self._wait_ns()
+        for counter in counters:
+            missing = self._missing.get(counter)
+            if missing is not None:
+                missing.due_ns = now_ns + (wait_ns << missing.tries)
+                missing.tries += 1
+                missing.asked_ns = now_ns
 
     def next_ns(self) -> int | None:
         """Return when `due` may next have something, or None."""
@@ -188,6 +186,7 @@ class LossWatch:
 
     def _settle(self, now_ns: int) -> None:
         """Count as lost what has not come in time, and give up what is old."""
+        tries = MAX_TRIES if self._fruitless <= _PATIENCE else FEW_TRIES
         for counter, missing in list(self._missing.items()):
             if not missing.settled and missing.due_ns <= now_ns:
                 missing.settled = True
@@ -196,20 +195,10 @@ class LossWatch:
                     self.runs += counter - 1 not in self._lost
                     self._lost[counter] = None
             old = now_ns - missing.since_ns > self.give_up_ns
-            if missing.settled and (missing.tries >= MAX_TRIES or old):
+            if missing.settled and (missing.tries >= tries or old):
                 del self._missing[counter]
         while len(self._lost) > _RECENT:
             self._lost.popitem(last=False)
-
-    def _put_off(self, counters: list[int], now_ns: int) -> None:
-        """Ask for these counters again only when an answer should have come."""
-        wait_ns = self._wait_ns()
-        for counter in counters:
-            missing = self._missing.get(counter)
-            if missing is not None:
-                missing.due_ns = now_ns + (wait_ns << missing.tries)
-                missing.tries += 1
-                missing.asked_ns = now_ns
 
     def _wait_ns(self) -> int:
         """Return how long an answer may take."""

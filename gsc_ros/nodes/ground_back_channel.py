@@ -51,6 +51,7 @@ class GroundBackChannel:
                  settings: BridgeParameters) -> None:
         """Advertise the answers; nothing is asked before :meth:`start`."""
         self._node = node
+        self._end = end
         self._cameras = tuple(cameras)
         self._prefix = settings.output_prefix
         self._inbox: deque[bytes] = deque(maxlen=INBOX)

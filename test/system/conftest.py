@@ -83,7 +83,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show with a failure what the nodes have printed."""
     outcome = yield
     report = outcome.get_result()
-    world = getattr(item, 'funcargs', {}).get('world')
-    if report.failed and world is not None:
-        for process in world.processes:
+    worlds = [value for value in getattr(item, 'funcargs', {}).values() if isinstance(value, World)]
+    for process in [process for world in worlds for process in world.processes]:
+        if report.failed:
             report.sections.append((process.log.name, process.output))

@@ -249,14 +249,6 @@ class Probe:
         assert answer is not None, f'{node} does not answer'
         return answer.results[0].successful, answer.results[0].reason
 
-    def parameter(self, node: str, name: str) -> object:
-        """Return the value of a parameter."""
-        answer = self._call(
-            GetParameters, f'{node}/get_parameters', GetParameters.Request(names=[name]),
-            PATIENCE_S)
-        assert answer is not None, f'{node} does not answer'
-        return parameter_value_to_python(answer.values[0])
-
     def get_parameter(self, node: str, name: str) -> Any:
         """Return the value of a parameter."""
         request = GetParameters.Request(names=[name])

@@ -8,28 +8,21 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from gsc_ros.link.cutting import unsplice
+from gsc_ros.link.frame_reader import Arrival, FrameArrival, FrameReader, ReassemblyCounter
 from gsc_ros.link.framing import (
-    Announcement,
-    decode_encode_ms,
-    FLAG_ABSOLUTE,
     FLAG_LAST,
     FLAG_SPLIT,
-    FLAG_WIDE,
-    FrameHeader,
-    FramingError,
     Kind,
     MAX_ANNOUNCEMENT_BYTES,
     Part,
 )
 
+__all__ = ['Arrival', 'FrameArrival', 'Reassembler', 'ReassemblyCounter', 'ReassemblyLimits']
+
 # What keeping a part costs beyond its bytes.
 _PART_COST = 128
-_REMEMBERED_FRAMES = 64
-_REMEMBERED_ANNOUNCEMENTS = 2
 # A continuation reaches back so far to the first datagram of its frame.
 _REMEMBERED_COUNTERS = 512
-_SEQUENCE_RANGE = 1 << 32
 # Continuations of frames whose camera is not known yet are charged to this one.
 _NO_CAMERA = 256
 
@@ -56,30 +49,6 @@ class ReassemblyLimits:
         """Check the ranges."""
         if min(self.camera_bytes, self.total_bytes, self.timeout_ns, self.partial_ns) < 1:
             raise ValueError('limits must be >= 1')
-
-
-@dataclass(frozen=True)
-class FrameArrival:
-    """A frame: its announcement, its header and its packet, whole or that of its base."""
-
-    announcement: Announcement
-    header: FrameHeader
-    payload: bytes
-    whole: bool = True
-
-
-Arrival = FrameArrival | Announcement
-
-
-@dataclass
-class ReassemblyCounter:
-    """Cumulative counts; see `statistic.LinkStatistics` for their meaning."""
-
-    duplicates: int = 0
-    incomplete: int = 0
-    unannounced: int = 0
-    malformed: int = 0
-    bases: int = 0
 
 
 class _Sort(IntEnum):
@@ -112,47 +81,6 @@ class _Partial:
         return b''.join(parts)
 
 
-@dataclass
-class _Known:
-    """What is known of a camera; `recent` maps finished frames to whether they were handed on."""
-
-    announcements: OrderedDict[int, Announcement] = field(default_factory=OrderedDict)
-    recent: OrderedDict[int, bool] = field(default_factory=OrderedDict)
-    sequence: int = 0
-
-    @property
-    def newest(self) -> Announcement | None:
-        return next(reversed(self.announcements.values()), None)
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where the parts of a frame are in its bytes."""
-
-    digest: int
-    stamp: int
-    absolute: bool
-    encode_code: int
-    sequence_high: int | None
-    base: int | None
-    payload_at: int
-
-    @classmethod
-    def read(cls, flags: int, body: bytes) -> _Layout | None:
-        """Read a frame header; None when not all of it is there."""
-        absolute, wide, split = (bool(flags & f) for f in (FLAG_ABSOLUTE, FLAG_WIDE, FLAG_SPLIT))
-        stamp_end = 10 if absolute else 8
-        wide_end = stamp_end + 1 + 2 * wide
-        payload_at = wide_end + 2 * split
-        if len(body) <= payload_at:
-            return None
-        return cls(
-            int.from_bytes(body[:2], 'big'),
-            int.from_bytes(body[2:stamp_end], 'big', signed=True), absolute, body[stamp_end],
-            int.from_bytes(body[stamp_end + 1:wide_end], 'big') if wide else None,
-            int.from_bytes(body[wide_end:payload_at], 'big') if split else None, payload_at)
-
-
 class Reassembler:
     """
     Collect parts; frames of cameras that have not been announced are counted and dropped.
@@ -171,10 +99,9 @@ class Reassembler:
         self._firsts: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self._camera_cost: dict[int, int] = {}
         self._cost = 0
-        self._known: dict[int, _Known] = {}
-        self._wanted: OrderedDict[int, None] = OrderedDict()
         self._arrivals: list[Arrival] = []
         self.counter = ReassemblyCounter()
+        self._reader = FrameReader(self.counter)
 
     @property
     def held_bytes(self) -> int:
@@ -183,8 +110,7 @@ class Reassembler:
 
     def take_wanted(self, limit: int) -> tuple[int, ...]:
         """Return cameras of which frames came, since last asked, without their announcement."""
-        return tuple(
-            self._wanted.popitem(last=False)[0] for _ in range(min(limit, len(self._wanted))))
+        return self._reader.take_wanted(limit)
 
     def restart(self) -> None:
         """Forget what was known by counters, as the far end has begun to count anew."""
@@ -204,7 +130,7 @@ class Reassembler:
             self._accept_continuation(part, counter, now_ns)
         elif part.kind is Kind.ANNOUNCEMENT:
             self._collect((_Sort.ANNOUNCEMENT, part.camera_id, part.key), part, now_ns)
-        elif self._expected(part):
+        elif self._expects(part):
             self._collect((_Sort.FRAME, part.camera_id, part.key), part, now_ns)
         if part.kind is Kind.FRAME and not part.flags & FLAG_LAST:
             self._adopt(part, counter, now_ns)
@@ -243,7 +169,7 @@ class Reassembler:
             self._collect((_Sort.ORPHAN, _NO_CAMERA, first), part, now_ns)
             return
         named = Part(Kind.FRAGMENT, *place, part.index, part.flags, part.body)
-        if self._expected(named):
+        if self._expects(named):
             self._collect((_Sort.FRAME, *place), named, now_ns)
 
     def _adopt(self, part: Part, counter: int, now_ns: int) -> None:
@@ -260,26 +186,15 @@ class Reassembler:
         for index, body in sorted(orphan.bodies.items()):
             flags = FLAG_LAST if index == orphan.last else 0
             named = Part(Kind.FRAGMENT, *place, index, flags, body)
-            if self._expected(named):
+            if self._expects(named):
                 self._collect((_Sort.FRAME, *place), named, now_ns)
 
-    def _expected(self, part: Part) -> bool:
-        known = self._known.get(part.camera_id)
-        finished = known.recent.get(part.key) if known else None
-        if finished is not None:
-            # Later parts of a frame that was refused are no duplicates.
-            self.counter.duplicates += finished
-            return False
-        if part.index != 0:
-            return known is not None
-        digest = int.from_bytes(part.body[:2], 'big')
-        if known is not None and digest in known.announcements:
+    def _expects(self, part: Part) -> bool:
+        if self._reader.expects(part):
             return True
-        self.counter.unannounced += 1
-        self._wanted[part.camera_id] = None
-        if known is not None:
+        if part.index == 0:
+            # Of a frame that cannot be read nothing is kept.
             self._discard((_Sort.FRAME, part.camera_id, part.key))
-            self._remember(known, part.key, False)
         return False
 
     def _collect(self, key: _Key, part: Part, now_ns: int) -> None:
@@ -318,18 +233,10 @@ class Reassembler:
                 self._finish_announcement(camera_id, number, body)
             else:
                 self._finish_frame(camera_id, number, partial.flags, body)
-        elif partial.flags & FLAG_SPLIT and self._base(partial) is not None:
+        elif partial.flags & FLAG_SPLIT and self._reader.has_base(
+                partial.flags, partial.beginning()):
             self._split[key] = None
             self._split.move_to_end(key)
-
-    @staticmethod
-    def _base(partial: _Partial) -> bytes | None:
-        """Return the beginning of a split frame if it has the whole base."""
-        body = partial.beginning()
-        layout = _Layout.read(partial.flags, body)
-        if layout is None or len(body) < layout.payload_at + layout.base:
-            return None
-        return body
 
     def _make_room(self, key: _Key, partial: _Partial) -> bool:
         sort, camera_id, _ = key
@@ -374,73 +281,18 @@ class Reassembler:
             self._cost -= partial.cost
 
     def _finish_announcement(self, camera_id: int, digest: int, body: bytes) -> None:
-        try:
-            announcement = Announcement.parse(camera_id, body)
-        except FramingError:
-            self.counter.malformed += 1
+        announcement = self._reader.read_announcement(camera_id, digest, body)
+        if announcement is None:
             return
-        if announcement.hash != digest:
-            self.counter.malformed += 1
-            return
-        self._wanted.pop(camera_id, None)
-        known = self._known.setdefault(camera_id, _Known())
-        newest = known.newest
-        if newest is not None and newest.hash == digest:
-            return
-        if newest is None or _origin(newest) != _origin(announcement):
-            # Sequence numbers begin anew: nothing of before may mix with what comes.
+        if self._reader.begins_anew(announcement):
             for key in [k for k in self._partials if k[:2] == (_Sort.FRAME, camera_id)]:
                 self._evict(key)
-            known.recent.clear()
-            known.sequence = announcement.base_sequence
-        known.announcements.pop(digest, None)
-        known.announcements[digest] = announcement
-        if len(known.announcements) > _REMEMBERED_ANNOUNCEMENTS:
-            known.announcements.popitem(last=False)
+        self._reader.learn(announcement)
         self._arrivals.append(announcement)
 
     def _finish_frame(
         self, camera_id: int, key: int, flags: int, body: bytes, whole: bool = True,
     ) -> None:
-        known = self._known[camera_id]
-        layout = _Layout.read(flags, body)
-        announcement = known.announcements.get(layout.digest) if layout else None
-        if announcement is None:
-            self.counter.malformed += 1
-            return
-        stamp = layout.stamp + (0 if layout.absolute else announcement.base_stamp_ns)
-        payload = body[layout.payload_at:]
-        if layout.base is not None:
-            payload, whole = self._join(payload, layout.base, whole)
-        if not payload or not -(1 << 63) <= stamp < 1 << 63:
-            self.counter.malformed += 1
-            return
-        if layout.sequence_high is not None:
-            sequence = layout.sequence_high << 16 | key
-        else:
-            offset = (key - known.sequence + 0x8000) % 0x10000 - 0x8000
-            sequence = (known.sequence + offset) % _SEQUENCE_RANGE
-        known.sequence = sequence
-        self.counter.bases += not whole
-        self._remember(known, key, True)
-        header = FrameHeader(camera_id, sequence, stamp, decode_encode_ms(layout.encode_code))
-        self._arrivals.append(FrameArrival(announcement, header, payload, whole))
-
-    def _join(self, payload: bytes, base: int, whole: bool) -> tuple[bytes, bool]:
-        """Return the whole packet of a split frame, or its base when that is all there is."""
-        if whole:
-            try:
-                return unsplice(payload[:base], payload[base:]), True
-            except FramingError:
-                self.counter.malformed += 1
-        return payload[:base], False
-
-    @staticmethod
-    def _remember(known: _Known, key: int, handed_on: bool) -> None:
-        known.recent[key] = handed_on
-        if len(known.recent) > _REMEMBERED_FRAMES:
-            known.recent.popitem(last=False)
-
-
-def _origin(announcement: Announcement) -> tuple[int, int, int]:
-    return announcement.session, announcement.base_sequence, announcement.base_stamp_ns
+        frame = self._reader.read_frame(camera_id, key, flags, body, whole)
+        if frame is not None:
+            self._arrivals.append(frame)

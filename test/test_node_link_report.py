@@ -79,6 +79,13 @@ def test_report_names_what_is_wrong_with_what_arrives(
     assert report.level is Level.WARN and message in report.message
 
 
+def test_an_end_that_waits_to_be_called_says_so_after_a_while():
+    alone = replace(idle(), connected=False, sent_datagrams=0)
+    assert last(alone, alone).message == 'carrying'
+    assert last(*[alone] * 5).message == 'far side not heard'
+    assert 'authentication' in last(alone, replace(alone, forged=1), secure=True).message
+
+
 def test_old_forgeries_are_not_reported_again():
     forged = replace(idle(), forged=3)
     assert last(idle(), forged, forged, secure=True).message == 'carrying'

@@ -20,6 +20,8 @@ from gsc_ros.nodes.schema import BridgeParameters
 
 # A link of which less is used has room: frames that are dropped then wait for something else.
 FULL_SHARE = 0.5
+# An end that has nobody to send to yet, as it waits to be called, is given this long.
+GREETING_S = 3.0
 # Usage is averaged over this time, or over some bursts where these take longer.
 WINDOW_S = 5.0
 WINDOW_BURSTS = 4
@@ -43,6 +45,7 @@ class LinkReporter:
         """
         self._failing = 'fail authentication: another key?' if secure else 'arrive damaged'
         self._before: LinkStatistics | None = None
+        self._began_s: float | None = None
         # Time, bits sent and announcements changed up to then.
         self._history: deque[tuple[float, int, int]] = deque(maxlen=MAX_HISTORY)
 
@@ -54,6 +57,8 @@ class LinkReporter:
         :param changes: how often the announcement of a camera or its session has changed so far.
         """
         before, self._before = self._before or now, now
+        if self._began_s is None:
+            self._began_s = now_s
         self._history.append((now_s, now.sent_bits, changes))
         window_s = max(WINDOW_S, WINDOW_BURSTS * now.burst_bits / now.budget_bps)
         while len(self._history) > 2 and self._history[0][0] < now_s - window_s:
@@ -66,7 +71,8 @@ class LinkReporter:
             level, message = Level.ERROR, 'invalid frames'
         elif (lost or now.layers_shed > before.layers_shed) and self._full(now):
             level, message = Level.WARN if lost else Level.OK, 'link full'
-        elif now.sent_datagrams and not now.connected:
+        elif not now.connected and (
+                now.sent_datagrams or now.forged or now_s - self._began_s >= GREETING_S):
             level, message = Level.WARN, self._why_unheard(now, before)
         elif lost and changes - self._history[0][2] >= MANY_CHANGES:
             level, message = Level.WARN, (

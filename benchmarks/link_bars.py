@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 import json
 import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 from tempfile import TemporaryDirectory
@@ -35,6 +36,7 @@ from link_scenario import (
     use_of_link,
 )
 from link_soak import Soak
+from spool_power_loss import cut_power
 
 ROOT = Path(__file__).resolve().parent.parent
 # Tests that kill real processes, with the number of kills of each bridge in the environment.
@@ -100,6 +102,19 @@ def spool_outage(quick: bool) -> list[Bar]:
         + ('in order' if found == sorted(found) else 'OUT OF ORDER'), found == expected)]
 
 
+def power(quick: bool) -> list[Bar]:
+    """Open whatever a loss of power may leave of a spool; nothing where strace is missing."""
+    if shutil.which('strace') is None:
+        print('power: not measured, it needs strace', file=sys.stderr)
+        return []
+    moments = 20 if quick else 200
+    found = [cut_power(role, moments, seed=0) for role in ('rover', 'ground')]
+    defects = [defect for _, some in found for defect in some]
+    return [Bar(
+        f'spool: {sum(count for count, _ in found)} states after a loss of power',
+        'all that was promised', defects[0] if defects else 'all there', not defects)]
+
+
 def kills(quick: bool) -> list[Bar]:
     """Run the tests that kill bridges and spools of real processes."""
     bars = []
@@ -127,6 +142,7 @@ GROUPS = (
     Group('spool', spool_outage),
     Group('control', lambda quick: control_latency(120 if quick else 7200)),
     Group('hostile', hostile),
+    Group('power', power),
     Group('kills', kills),
 )
 

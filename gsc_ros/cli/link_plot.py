@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gsc_ros.demo.plot import chart, HEIGHT, Limit, Series, WIDTH
 from gsc_ros.link.simulation import Fate, FrameOutcome, LinkRun
@@ -71,7 +71,7 @@ def _rate_chart(run: LinkRun) -> str:
                  'time, s', 'bits in each second', Limit(budget, 'budget'))
 
 
-def _per_second(times_ns: Sequence[int]) -> tuple[Sequence[int], list[int]]:
+def _per_second(times_ns: Iterable[int]) -> tuple[Sequence[int], list[int]]:
     counts = Counter(time_ns // NS_PER_S for time_ns in times_ns)
     seconds = range(1 + max(counts, default=-1))
     return seconds, [counts[second] for second in seconds]

@@ -58,7 +58,7 @@ def test_what_is_merely_late_is_not_asked_for() -> None:
 def test_where_datagrams_come_later_still_more_time_is_given_to_them() -> None:
     watch = make_watch((0, 2))
     watch.due(40 * MS)
-    watch.arrived(1, 100 * MS)
+    watch.arrived(1, 200 * MS)
     watch.arrived(4, S)
     assert watch.due(S + 100 * MS) == []
     watch.arrived(3, S + 100 * MS)

@@ -192,6 +192,25 @@ def test_loss_in_rare_bursts_is_remembered_between_them() -> None:
     assert memory.loss == before
 
 
+def test_frames_of_many_pieces_get_more_parity_for_each() -> None:
+    def parities(pieces: int) -> int:
+        repair = make_repair(round_trip_ns=None)
+        counter = 0
+        for frame in range(60):
+            for piece in range(6):
+                kind = Kind.FRAME if piece % pieces == 0 else Kind.CONTINUATION
+                now_ns = (6 * frame + piece) * 100 * MS
+                repair.sent(
+                    counter, bytes([kind << 4, 1, 2]), Protection.STRONG, now_ns + S, now_ns)
+                counter += 1
+                while message := repair.select(now_ns, 119):
+                    repair.departed(message, counter, wire_bits(message.size), now_ns)
+                    counter += 1
+        return repair.counts.parities
+
+    assert parities(6) > 1.1 * parities(1) > 0
+
+
 @pytest.mark.parametrize('bad', [
     {'fec_share': 0.6}, {'nack_share': -0.1}, {'back_share': 0.0}, {'target': 0.0},
     {'least_loss': 0.5}, {'useful_ns': 0}, {'reorder_ns': -1}])

@@ -30,7 +30,7 @@ MAX_TRIES = 4
 FEW_TRIES = 2
 # The most counters that are missed at a time; of a larger gap the newest.
 MAX_MISSING = 128
-MAX_REORDER_NS = NS_PER_S
+MAX_REORDER_NS = NS_PER_S // 2
 _BITMAP_BYTES = 15
 # Taken for the round trip while none is known.
 _FIRST_ROUND_TRIP_NS = NS_PER_S
@@ -120,7 +120,8 @@ class LossWatch:
         missing = self._missing.pop(counter, None)
         if missing is not None and missing.settled:
             late_ns = 5 * (now_ns - missing.noticed_ns) // 4
-            self._tolerance_ns = min(MAX_REORDER_NS, max(self._tolerance_ns, late_ns))
+            raised_ns = self._tolerance_ns + max(0, late_ns - self._tolerance_ns) // 2
+            self._tolerance_ns = min(MAX_REORDER_NS, raised_ns)
 
     def repaired(self, counter: int, repeated: bool, now_ns: int) -> None:
         """
@@ -190,7 +191,7 @@ class LossWatch:
         for counter, missing in list(self._missing.items()):
             if not missing.settled and missing.due_ns <= now_ns:
                 missing.settled = True
-                self._tolerance_ns -= (self._tolerance_ns - self.reorder_ns) // 64
+                self._tolerance_ns -= (self._tolerance_ns - self.reorder_ns) // 16
                 if counter not in self._lost:
                     self.runs += counter - 1 not in self._lost
                     self._lost[counter] = None

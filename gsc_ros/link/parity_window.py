@@ -27,6 +27,7 @@ from gsc_ros.link.redundancy import (
     MAX_PARITIES,
     parities_needed,
     PathMeasure,
+    PieceMeter,
     Protection,
     RepairConfig,
     repeat_failure,
@@ -113,6 +114,7 @@ class ParityWindow:
         self._config = config
         self._span = min(_MAX_SPAN, max(_MIN_SPAN, mtu // 2))
         self._memory = LossMemory(config.least_loss)
+        self._meter = PieceMeter()
         self._round_trip_ns: int | None = None
         self._covered: OrderedDict[int, _Covered] = OrderedDict()
         self._newest = -1
@@ -159,6 +161,7 @@ class ParityWindow:
         :param datagram_ns: how long a datagram takes to leave.
         """
         self._newest = max(self._newest, counter)
+        self._meter.sent(body, protection is Protection.STRONG)
         self._prune(now_ns)
         self._cover(counter, body, protection, useful_ns, repeats, datagram_ns, now_ns)
         self._changed()
@@ -231,7 +234,7 @@ class ParityWindow:
         """
         config = self._config
         failure = repeat_failure(self._memory.loss) ** min(repeats, MAX_TRIES)
-        target = min(0.5, config.target / failure)
+        target = min(0.5, config.target / self._meter.pieces / failure)
         affordable = int(config.fec_share * slots + 0.5)
         _, reached = self._foresee(counter, None, affordable, target)
         if reached <= target:

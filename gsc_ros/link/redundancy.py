@@ -21,6 +21,8 @@ from enum import Enum, IntEnum
 from functools import lru_cache
 import math
 
+from gsc_ros.link.framing import Kind, SHORT_CONTINUATION
+
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 
@@ -31,6 +33,7 @@ MAX_PARITIES = 16
 _LOSS_STEP = 0.05
 _NO_LOSS = 1e-4
 _MEMORY_NS = 60 * NS_PER_S
+_MEAN_FRAMES = 8
 
 
 class RepairMode(Enum):
@@ -168,6 +171,34 @@ class LossMemory:
         """Return the mean run of lost datagrams to reckon with, at least that of chance."""
         chance = 1.0 / (1.0 - self.loss)
         return round(max(chance, (self._mean or 0.0) / self._runs if self._runs else 1.0), 1)
+
+
+class PieceMeter:
+    """
+    Measure in how many STRONG bodies a frame leaves: it is lost with any of them.
+
+    Told of every body that leaves; the mean goes over some frames.
+    """
+
+    def __init__(self) -> None:
+        """Start with frames of one piece."""
+        self._mean = 1.0
+        self._pieces = 1
+
+    @property
+    def pieces(self) -> int:
+        """Return the mean, 1 or more."""
+        return max(1, round(self._mean))
+
+    def sent(self, body: bytes, strong: bool) -> None:
+        """Note a body."""
+        kind = body[0] >> 4
+        if kind == Kind.FRAME:
+            self._mean += (self._pieces - self._mean) / _MEAN_FRAMES
+            self._pieces = 1
+        elif strong and (
+                kind in (Kind.FRAGMENT, Kind.CONTINUATION) or body[0] >= SHORT_CONTINUATION):
+            self._pieces += 1
 
 
 def count_repeats(

@@ -8,7 +8,8 @@ from pathlib import Path
 import re
 
 from gsc_ros.link.announcement import Announcement, CameraAnnounce
-from gsc_ros.link.cutting import FrameFramer, PartCut
+from gsc_ros.link.cutting import PartCut
+from gsc_ros.link.framer import FrameFramer
 from gsc_ros.link.framing import (
     Control,
     FrameHeader,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from gsc_ros.link.cutting import FrameFramer, PartCut, splice, unsplice
+from gsc_ros.link.cutting import PartCut
+from gsc_ros.link.framer import FrameFramer
 from gsc_ros.link.framing import (
     Announcement,
     BulkPart,
@@ -25,6 +26,7 @@ from gsc_ros.link.framing import (
     Receipt,
     RepairBody,
 )
+from gsc_ros.link.splice import splice, unsplice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_wire import PlainWire

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 from gsc_ros.link.bulk import BulkReassembler, MAX_BULK_BYTES
-from gsc_ros.link.cutting import FrameFramer, PartCut
+from gsc_ros.link.cutting import PartCut
+from gsc_ros.link.framer import FrameFramer
 from gsc_ros.link.framing import (
     Announcement,
     BulkPart,

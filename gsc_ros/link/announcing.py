@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gsc_ros.link.cutting import FrameFramer
+from gsc_ros.link.framer import FrameFramer
 from gsc_ros.link.framing import Announcement, CameraAnnounce
 from gsc_ros.link.message import CameraState, FrameMessage, QueuedMessage, Rank
 from gsc_ros.link.scheduler import Scheduler

@@ -15,25 +15,16 @@ Each camera is in one of four states (`CameraState`)::
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
+from gsc_ros.link.camera import Camera, FrameCounter, Sending
 from gsc_ros.link.cutting import Cut
 from gsc_ros.link.framing import FramingError
 from gsc_ros.link.message import CameraPolicy, CameraState, DropReason, FrameMessage, Outgoing
 
 NS_PER_S = 1_000_000_000
-NS_PER_MS = 1_000_000
 
-# Until a camera's frame interval has been measured it is taken to be this.
-_FIRST_INTERVAL_NS = 100 * NS_PER_MS
-_SHORTEST_INTERVAL_NS = NS_PER_MS
-# A camera counts as active for this many of its intervals, within these bounds.
-_ACTIVE_INTERVALS = 3
-_ACTIVE_AT_LEAST_NS = NS_PER_S
-_ACTIVE_AT_MOST_NS = 30 * NS_PER_S
-# The weight of a new interval in the running mean is one eighth.
-_MEAN_SHIFT = 3
 # Work of a camera in bits is divided by its weight; scaled up so that nothing is lost to rounding.
 _WORK_SCALE = 1 << 16
 
@@ -79,99 +70,6 @@ class Packetizer(Protocol):
     @property
     def slack_bits(self) -> int:
         """Return by how much a frame may exceed its plan now and then."""
-
-
-@dataclass
-class FrameCounter:
-    """Cumulative counts; ``dropped`` has an entry for every reason."""
-
-    dropped: dict[DropReason, int] = field(
-        default_factory=lambda: dict.fromkeys(DropReason, 0))
-    sent_messages: int = 0
-    sent_frames: int = 0
-    sent_payload_bits: int = 0
-    layers_shed: int = 0
-    frames_shed: int = 0
-
-
-@dataclass
-class _Sending:
-    """A frame of which datagrams have left or are about to."""
-
-    message: FrameMessage
-    cut: Cut
-    payload_bits: int
-    progress_ns: int
-    useful_ns: int
-
-
-@dataclass
-class Camera:
-    """What the scheduler knows about one camera."""
-
-    camera_id: int
-    policy: CameraPolicy
-    priority: int = 0
-    held: bool = False
-    waiting: FrameMessage | None = None
-    sending: _Sending | None = None
-    arrival_ns: int | None = None
-    interval_ns: int = _FIRST_INTERVAL_NS
-    measured: bool = False
-    floor_bits: int = 0
-    full_bits: int = 0
-    carry_bits: int = 0
-    work: int = 0
-
-    @property
-    def state(self) -> CameraState:
-        """Return where its frames are."""
-        if self.sending is None:
-            return CameraState.EMPTY if self.waiting is None else CameraState.WAITING
-        return CameraState.SENDING if self.waiting is None else CameraState.BOTH
-
-    @property
-    def ready(self) -> bool:
-        """Return whether it has something that may leave."""
-        return self.sending is not None or (self.waiting is not None and not self.held)
-
-    @property
-    def urgency(self) -> int:
-        """Return the priority of what it would send."""
-        return self.sending.message.priority if self.sending else self.priority
-
-    @property
-    def frame_ns(self) -> int:
-        """Return the time one frame may take up: the offered interval, or the target's."""
-        target = self.policy.target_fps
-        return max(self.interval_ns, int(NS_PER_S / target)) if target else self.interval_ns
-
-    def floor(self, message: FrameMessage) -> int:
-        """Return with how many layers a frame leaves at least."""
-        return min(self.policy.min_layers, len(message.ends))
-
-    def active(self, now_ns: int) -> bool:
-        """Return whether frames of it are to be expected."""
-        if self.waiting is not None:
-            return True
-        if self.arrival_ns is None:
-            return False
-        span = _ACTIVE_INTERVALS * self.interval_ns
-        span = min(max(span, _ACTIVE_AT_LEAST_NS), _ACTIVE_AT_MOST_NS)
-        return now_ns - self.arrival_ns <= span
-
-    def note_arrival(self, now_ns: int) -> None:
-        """Measure the interval between its frames."""
-        if self.arrival_ns is not None and now_ns - self.arrival_ns <= _ACTIVE_AT_MOST_NS:
-            sample = max(_SHORTEST_INTERVAL_NS, now_ns - self.arrival_ns)
-            if not self.measured:
-                self.interval_ns, self.measured = sample, True
-            elif self.active(now_ns):
-                self.interval_ns += (sample - self.interval_ns) >> _MEAN_SHIFT
-            else:
-                # A pause, or a camera that has become much slower: that shows in a few frames.
-                self.interval_ns = min(sample, 2 * self.interval_ns)
-        self.arrival_ns = now_ns
 
 
 class CameraQueue:
@@ -390,7 +288,7 @@ class CameraQueue:
         useful_ns = message.useful_ns
         if useful_ns is None:
             useful_ns = now_ns + bits * NS_PER_S // self.rate_bps + self._useful_ns
-        camera.sending = _Sending(message, cut, 8 * len(packet), now_ns, useful_ns)
+        camera.sending = Sending(message, cut, 8 * len(packet), now_ns, useful_ns)
         quantum = self._quantum_bits(camera, now_ns)
         # Unused allowance is kept, but no more than delays later frames by half an interval.
         carry = quantum + camera.carry_bits - bits

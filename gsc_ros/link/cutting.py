@@ -14,13 +14,7 @@ import struct
 from typing import Protocol
 
 from gsc_ros.link.framing import (
-    Announcement,
-    code_encode_ms,
-    FLAG_ABSOLUTE,
     FLAG_LAST,
-    FLAG_SPLIT,
-    FLAG_WIDE,
-    FrameHeader,
     FramingError,
     head_byte,
     Kind,
@@ -30,16 +24,10 @@ from gsc_ros.link.framing import (
     SHORT_LAST,
 )
 
-_FIRST_BYTES = 4
-_SHORT_BYTES = 1
-_LONG_BYTES = 2
+FIRST_BYTES = 4
+SHORT_BYTES = 1
+LONG_BYTES = 2
 _FRAGMENT_BYTES = 5
-_DELTA_LIMIT = 1 << 47
-# How often the upper half of a sequence number is sent once it cannot be told from the base.
-_WIDE_EVERY = 16
-_WIDE_AFTER = 1 << 14
-# A splice that replaces more bytes than this costs more than it is worth.
-_MAX_SPLICE = 32
 
 
 class Wire(Protocol):
@@ -235,143 +223,13 @@ class FrameCut:
 
     def _head_bytes(self) -> int:
         if self._index == 0:
-            return _FIRST_BYTES
+            return FIRST_BYTES
         if not self._continues():
             return _FRAGMENT_BYTES
-        return _SHORT_BYTES if self._index < SHORT_DISTANCES else _LONG_BYTES
-
-
-class FrameFramer:
-    """
-    Make frames ready to leave.
-
-    :param wire: says how large bodies may be.
-    """
-
-    def __init__(self, wire: Wire) -> None:
-        """Start with no frame sent."""
-        self._wire = wire
-        self._since_wide = [0] * 256
-
-    def plan(
-        self, header: FrameHeader, announcement: Announcement, length: int, now_ns: int,
-    ) -> tuple[int, int]:
-        """
-        Return how many datagrams a packet of ``length`` bytes would take, and their bits.
-
-        That is what it takes when nothing comes between and the records stay as they are. More
-        than `MAX_PARTS` datagrams: it cannot be sent.
-        """
-        room = self._wire.room(True, now_ns)
-        size = _FIRST_BYTES + self._header_bytes(header, announcement) + length
-        if size <= room:
-            return 1, self._wire.bits(size, now_ns)
-        count, left = 1, size - room
-        short = min(left // (room - _SHORT_BYTES), SHORT_DISTANCES - 1)
-        left -= short * (room - _SHORT_BYTES)
-        head = _SHORT_BYTES if short < SHORT_DISTANCES - 1 else _LONG_BYTES
-        long, left = divmod(left, room - head)
-        count += short + long
-        bits = count * self._wire.bits(room, now_ns)
-        if left:
-            bits += self._wire.bits(head + left, now_ns)
-        return count + (left > 0), bits
-
-    def base_room(self, header: FrameHeader, announcement: Announcement, now_ns: int) -> int:
-        """Return how long a base may be that the first datagram of a split frame carries."""
-        taken = _FIRST_BYTES + self._header_bytes(header, announcement) + 2
-        return self._wire.room(True, now_ns) - taken
-
-    def cut(
-        self, header: FrameHeader, announcement: Announcement, packet: bytes,
-        base: bytes | None = None,
-    ) -> FrameCut:
-        """
-        Return a frame that is ready to leave.
-
-        :param base: a packet of fewer layers, to be sent first and to be spliced into the whole
-            at the far end; not possible when `splice` finds no way.
-        """
-        flags, extra = self._frame_header(header, announcement)
-        wide = flags & FLAG_WIDE
-        self._since_wide[header.camera_id] = 0 if wide else self._since_wide[header.camera_id] + 1
-        spliced = None if base is None else splice(base, packet)
-        if spliced is None:
-            data = extra + packet
-            needed = len(data)
-        else:
-            flags |= FLAG_SPLIT
-            extra += struct.pack('>H', len(base))
-            data = b''.join((extra, base, spliced))
-            needed = len(extra) + len(base)
-        return FrameCut(
-            self._wire, header.camera_id, header.sequence, flags, data, needed)
-
-    def cut_announcement(self, announcement: Announcement) -> PartCut:
-        """Return an announcement that is ready to leave."""
-        key = struct.pack('>BH', announcement.camera.camera_id, announcement.hash)
-        return PartCut(self._wire, Kind.ANNOUNCEMENT, key, announcement.pack(), True)
-
-    def _header_bytes(self, header: FrameHeader, announcement: Announcement) -> int:
-        delta = header.stamp_ns - announcement.base_stamp_ns
-        reached = -_DELTA_LIMIT <= delta < _DELTA_LIMIT
-        return (9 if reached else 11) + (2 if self._is_wide(header, announcement) else 0)
-
-    def _is_wide(self, header: FrameHeader, announcement: Announcement) -> bool:
-        ahead = (header.sequence - announcement.base_sequence) % (1 << 32)
-        due = self._since_wide[header.camera_id] >= _WIDE_EVERY - 1
-        return ahead >= _WIDE_AFTER and due
-
-    def _frame_header(
-        self, header: FrameHeader, announcement: Announcement,
-    ) -> tuple[int, bytes]:
-        flags = 0
-        delta = header.stamp_ns - announcement.base_stamp_ns
-        if -_DELTA_LIMIT <= delta < _DELTA_LIMIT:
-            stamp = delta.to_bytes(6, 'big', signed=True)
-        else:
-            flags |= FLAG_ABSOLUTE
-            stamp = header.stamp_ns.to_bytes(8, 'big', signed=True)
-        wide = b''
-        if self._is_wide(header, announcement):
-            flags |= FLAG_WIDE
-            wide = struct.pack('>H', header.sequence >> 16)
-        digest = struct.pack('>H', announcement.hash)
-        return flags, digest + stamp + bytes([code_encode_ms(header.encode_ms)]) + wide
+        return SHORT_BYTES if self._index < SHORT_DISTANCES else LONG_BYTES
 
 
 def _continuation_head(distance: int, last: bool) -> bytes:
     if distance < SHORT_DISTANCES:
         return bytes([SHORT_CONTINUATION | (SHORT_LAST if last else 0) | distance])
     return bytes([head_byte(Kind.CONTINUATION, FLAG_LAST if last else 0), distance])
-
-
-def splice(base: bytes, whole: bytes) -> bytes | None:
-    """
-    Return what makes ``whole`` of ``base``: offset 1, length 1, bytes, rest.
-
-    The bytes replace as many of ``base`` from the offset on; the rest follows. None when the two
-    differ too far in, or in too much.
-    """
-    if len(base) >= len(whole):
-        return None
-    different = [at for at, (one, other) in enumerate(zip(base, whole)) if one != other]
-    first, end = (different[0], different[-1] + 1) if different else (0, 0)
-    if first > 255 or end - first > _MAX_SPLICE:
-        return None
-    return b''.join((bytes([first, end - first]), whole[first:end], whole[len(base):]))
-
-
-def unsplice(base: bytes, spliced: bytes) -> bytes:
-    """
-    Return the whole of which `splice` made ``spliced``.
-
-    :raises FramingError: when the two do not fit each other.
-    """
-    if len(spliced) < 3:
-        raise FramingError('splice is too short')
-    first, length = spliced[0], spliced[1]
-    if first + length > len(base) or len(spliced) < 3 + length:
-        raise FramingError('splice does not fit')
-    changed = spliced[2:2 + length]
-    return b''.join((base[:first], changed, base[first + length:], spliced[2 + length:]))

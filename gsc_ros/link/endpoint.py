@@ -31,7 +31,7 @@ from gsc_ros.link.announcing import Announcer
 from gsc_ros.link.audit import Departure
 from gsc_ros.link.bulk import MAX_BULK_BYTES
 from gsc_ros.link.cipher import Suite
-from gsc_ros.link.cutting import FrameFramer, PartCut, WholeCut
+from gsc_ros.link.cutting import PartCut, WholeCut
 from gsc_ros.link.delivery import (
     Delivery,
     ReceivedBulk,
@@ -41,6 +41,7 @@ from gsc_ros.link.delivery import (
 )
 from gsc_ros.link.duty import DutyRoster
 from gsc_ros.link.endpoint_config import EndpointConfig
+from gsc_ros.link.framer import FrameFramer
 from gsc_ros.link.framing import (
     CameraAnnounce,
     Control,

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from gsc_ros.link.cutting import unsplice
 from gsc_ros.link.framing import (
     Announcement,
     decode_encode_ms,
@@ -18,6 +17,7 @@ from gsc_ros.link.framing import (
     FramingError,
     Part,
 )
+from gsc_ros.link.splice import unsplice
 
 _REMEMBERED_FRAMES = 64
 _REMEMBERED_ANNOUNCEMENTS = 2

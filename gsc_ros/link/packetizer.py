@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gsc_ros.link.camera_queue import Plan
-from gsc_ros.link.cutting import FrameCut, FrameFramer
+from gsc_ros.link.cutting import FrameCut
+from gsc_ros.link.framer import FrameFramer
 from gsc_ros.link.framing import Announcement, FrameHeader, MAX_PARTS
 from gsc_ros.link.message import FrameMessage
 from gsc_ros.link.wire import DatagramWire, LONG_RECORD_BYTES

@@ -24,8 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from gsc_ros.link.cutting import FrameFramer
 from gsc_ros.link.fec import MAX_COVERED, parity_overhead
+from gsc_ros.link.framer import FrameFramer
 from gsc_ros.link.framing import Announcement, CameraAnnounce, FrameHeader, MAX_PARTS
 from gsc_ros.link.redundancy import (
     count_repeats,

@@ -23,7 +23,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from gsc_ros.link.camera_queue import CameraQueue, FrameCounter, Packetizer, Plan
+from gsc_ros.link.camera import FrameCounter
+from gsc_ros.link.camera_queue import CameraQueue, Packetizer, Plan
 from gsc_ros.link.class_queue import Beyond, ClassQueue, Share
 from gsc_ros.link.message import (
     BulkRank,

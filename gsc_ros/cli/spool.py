@@ -7,8 +7,8 @@ Look into a spool, the file in which frames wait for a link or have come over on
     gsc spool ls rover.spool --frames         and frame by frame
     gsc spool export ground.spool drive/      the packets, a folder for each camera
 
-The spool is only read, also while a bridge uses it. `gsc decode drive/front` makes pictures of what
-was exported.
+The spool is only read, also while a bridge uses it. `gsc decode drive/front -o pictures` makes
+pictures of what was exported.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def _export(arguments: argparse.Namespace, spool: SpoolReader) -> None:
     if arguments.json:
         print(json.dumps({'output': str(output), 'frames': count, 'cameras': sorted(cameras)}))
     else:
-        print(f'{output}: {count} frames of {len(cameras)} cameras', file=sys.stderr)
+        print(f'{output}: {count} frames; cameras: {", ".join(sorted(cameras)) or "none"}',
+              file=sys.stderr)
 
 
 def _write(output: Path, frame: SpoolFrame, place: int) -> Path:

@@ -1,258 +1,33 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a link must reach under loss, outages and attack of its own traffic, in simulated time."""
+"""The bars of the link over minutes; `make bench-link` measures them over hours."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
+import sys
 
-from gsc_ros.link.audit import verify_budget
-from gsc_ros.link.channel import ChannelConfig, LossKind
-from gsc_ros.link.cipher import Suite
-from gsc_ros.link.endpoint import BulkRank, ReceivedBulk, ReceivedControl
-from gsc_ros.link.repair import RepairConfig, RepairMode
-from gsc_ros.link.scheduler import CameraPolicy
-from link_simulation import Camera, make_payload, MS, S, Simulation
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'benchmarks'))
 
-def shares(simulation, since_ns=0):
-    """Return which part of the bits that have left since a time left as what."""
-    bits = {}
-    for departure in simulation.trace:
-        if departure.time_ns >= since_ns:
-            bits[departure.kind] = bits.get(departure.kind, 0) + departure.bits
-    return {kind: part / sum(bits.values()) for kind, part in bits.items()}
+from link_scenario import bursts, control_latency, independent_loss, outage, use_of_link
+from link_soak import Soak
 
 
-def run_lossy(path, cameras, useful_ns, seconds, back_bps=2400, **options):
-    """Let a link settle for half a minute, run it, and let what is on its way arrive."""
-    simulation = Simulation(
-        path.rate_bps, cameras, suite=Suite.AES_CCM, channel=path, back_bps=back_bps,
-        back_channel=replace(path, seed=path.seed + 1, rate_bps=back_bps),
-        repair=RepairConfig(useful_ns=useful_ns), **options)
-    simulation.run(30 + seconds)
-    found = shares(simulation, 30 * S)
-    cameras.clear()
-    simulation.run(15)
-    statistics = simulation.rover.statistics(simulation.now_ns)
-    assert verify_budget(simulation.trace, path.rate_bps, statistics.burst_bits).holds
-    for frame in simulation.frames():
-        assert frame.payload == make_payload(frame.sequence, len(frame.payload))
-    return simulation, found
+@pytest.mark.parametrize('measure', [
+    lambda: use_of_link(1200), lambda: independent_loss(300), lambda: bursts(300),
+    lambda: outage(2), lambda: control_latency(120),
+], ids=['use', 'independent losses', 'bursts', 'outage', 'control latency'])
+def test_a_bar_holds(measure):
+    for bar in measure():
+        assert bar.holds, f'{bar.name}: {bar.must}, found {bar.found}'
 
 
-def small_cameras():
-    return [Camera(0), Camera(1)]
+def test_the_budget_holds_in_every_window_while_everything_that_may_happen_does():
+    figures = Soak(seed=1).run(hours=0.05)
+    assert figures.held and figures.restarts
 
 
-def large_cameras():
-    return [Camera(0, 2.0, ends=(300, 600, 1000, 1500), policy=CameraPolicy(target_fps=0.5))]
-
-
-@pytest.mark.parametrize('cameras', [small_cameras, large_cameras])
-@pytest.mark.parametrize(('useful_ns', 'means'), [(10 * S, 'repeat'), (3 * S // 2, 'fec')])
-def test_at_10_percent_loss_and_a_long_round_trip_frames_can_be_decoded(cameras, useful_ns, means):
-    path = ChannelConfig(rate_bps=9600, delay_ns=600 * MS, loss=0.1, seed=3)
-    simulation, found = run_lossy(path, cameras(), useful_ns, 60, mtu=128)
-    assert simulation.decodable(30 * S) >= 0.99
-    assert found.get('fec', 0) <= 0.3
-    assert found.get('repeat', 0) <= 0.3
-    assert found[means] >= 0.05
-    # So short that a repeat would come too late, or so long that parity would be a waste.
-    assert found.get({'repeat': 'fec', 'fec': 'repeat'}[means], 0) <= 0.03
-
-
-def test_bursts_of_200_ms_for_5_percent_of_the_time_cost_few_frames():
-    path = ChannelConfig(
-        rate_bps=20_000, delay_ns=300 * MS, loss=0.05, loss_model=LossKind.GILBERT_ELLIOTT,
-        burst_ns=200 * MS, seed=3)
-    simulation, found = run_lossy(path, small_cameras(), 3 * S, 60, mtu=256)
-    assert simulation.decodable(30 * S) >= 0.98
-    assert found.get('fec', 0) <= 0.35
-    assert found.get('repeat', 0) <= 0.3
-
-
-def test_without_repair_the_same_losses_do_cost_frames():
-    path = ChannelConfig(rate_bps=9600, delay_ns=600 * MS, loss=0.1, seed=3)
-    simulation = Simulation(
-        9600, [Camera(0)], mtu=128, channel=path, repair=RepairConfig(RepairMode.NONE))
-    simulation.run(60)
-    assert simulation.decodable() <= 0.95
-
-
-def test_without_a_way_back_parity_alone_brings_frames_through():
-    path = ChannelConfig(rate_bps=9600, loss=0.1, seed=3)
-    simulation = Simulation(
-        9600, [Camera(0)], mtu=128, suite=Suite.AES_CCM, two_way=False, channel=path,
-        back_channel=ChannelConfig(loss=1.0), announce_period_ns=5 * S,
-        repair=RepairConfig(least_loss=0.1))
-    simulation.run(60)
-    assert simulation.decodable(15 * S) >= 0.98
-    assert simulation.ground.statistics(simulation.now_ns).peer_confirmed
-
-
-@pytest.mark.parametrize('suite', [Suite.NONE, Suite.AES_CCM])
-def test_control_messages_are_not_starved_by_two_cameras_that_saturate_the_link(suite):
-    simulation = Simulation(9600, [Camera(0), Camera(1)], mtu=256, suite=suite)
-
-    def send():
-        simulation.rover.offer_control(simulation.now_ns.to_bytes(8, 'big') * 2, simulation.now_ns)
-        simulation.at(simulation.now_ns + 1013 * MS, send)
-
-    simulation.at(5 * S, send)
-    delays = []
-    while len(delays) < 120:
-        simulation.run(0.01)
-        delays += [
-            simulation.now_ns - int.from_bytes(delivery.data[:8], 'big')
-            for delivery in simulation.deliveries if isinstance(delivery, ReceivedControl)]
-        simulation.deliveries.clear()
-    assert max(delays) <= S
-
-
-def cut_off(simulation, seconds):
-    """Let nothing pass for some time, either way."""
-    sides = (simulation.rover_side, simulation.ground_side)
-    real = [side.send for side in sides]
-    for side in sides:
-        side.send = lambda datagram, now: True
-    simulation.run(seconds)
-    for side, send in zip(sides, real):
-        side.send = send
-
-
-@pytest.mark.parametrize(('rate_bps', 'ends'), [
-    (9600, (40, 60, 90, 130, 180, 250)), (2400, (100, 200, 375)), (9600, (500, 1000, 1500))])
-def test_after_60_s_of_silence_the_newest_frame_and_a_heartbeat_come_within_3_s(rate_bps, ends):
-    path = ChannelConfig(rate_bps=rate_bps, delay_ns=50 * MS, loss=0.05, seed=5)
-    simulation = Simulation(
-        rate_bps, [Camera(0, ends=ends)], mtu=128, suite=Suite.AES_CCM, channel=path,
-        back_channel=replace(path, seed=6))
-    simulation.run(30)
-    before_ns = simulation.now_ns
-    cut_off(simulation, 60)
-    end_ns = simulation.now_ns
-    for end in (simulation.rover, simulation.ground):
-        statistics = end.statistics(end_ns)
-        assert not statistics.connected
-        assert statistics.heard_age >= 59
-    simulation.deliveries.clear()
-    simulation.run(3)
-    assert simulation.rover.connected(simulation.now_ns)
-    assert simulation.ground.connected(simulation.now_ns)
-    # The first one that comes is of the time after the outage, or was the newest at its end.
-    first = simulation.frames()[0]
-    assert first.sequence >= (end_ns - S) // (100 * MS) - 5
-    # What was lost during the outage is neither asked for nor repeated in a flood.
-    simulation.run(27)
-    assert shares(simulation, end_ns).get('repeat', 0) <= 0.15
-    assert shares(simulation, before_ns).get('fec', 0) <= 0.3
-
-
-def test_an_outage_of_the_way_back_alone_costs_no_frames():
-    path = ChannelConfig(rate_bps=9600, delay_ns=50 * MS)
-    simulation = Simulation(
-        9600, [Camera(0)], mtu=128, suite=Suite.AES_CCM, channel=path)
-    simulation.run(10)
-    simulation.ground_side.send = lambda datagram, now: True
-    before = len(simulation.frames())
-    simulation.run(60)
-    assert len(simulation.frames()) - before >= 590
-
-
-def test_with_keys_frames_wait_until_the_far_end_has_accepted_us():
-    simulation = Simulation(
-        9600, [Camera(0)], suite=Suite.AES_CCM, channel=ChannelConfig(9600, 300 * MS),
-        back_channel=ChannelConfig(9600, 300 * MS))
-    simulation.run(30)
-    simulation.cameras.clear()
-    simulation.run(2)
-    kinds = [departure.kind for departure in simulation.trace]
-    greetings = kinds.index('announcement')
-    assert 1 <= greetings <= 6
-    assert set(kinds[:greetings]) <= {'heartbeat', 'receipt'}
-    assert simulation.frames()[0].received_ns < 3 * S
-    assert simulation.decodable() == 1.0
-    assert simulation.ground.statistics(simulation.now_ns).unconfirmed <= 4
-
-
-@pytest.mark.parametrize('side', ['rover', 'ground'])
-def test_with_keys_an_end_that_restarts_goes_on(side):
-    simulation = Simulation(9600, [Camera(0)], suite=Suite.AES_CCM)
-    for session in range(3, 9):
-        simulation.run(5)
-        {'rover': simulation.start_rover, 'ground': simulation.start_ground}[side](session)
-        simulation.deliveries.clear()
-        simulation.run(5)
-        assert len(simulation.frames()) >= 20
-    other = {'rover': simulation.ground, 'ground': simulation.rover}[side]
-    assert other.statistics(simulation.now_ns).peer_restarts == 6
-
-
-def test_nobody_who_only_hears_a_link_makes_it_send_more_than_its_reserved_share():
-    simulation = Simulation(9600, [Camera(0)], mtu=128, suite=Suite.AES_CCM)
-    heard = []
-    real = simulation.rover_side.send
-    simulation.rover_side.send = lambda datagram, now: (heard.append(datagram), real(
-        datagram, now))[1]
-    simulation.run(10)
-    old = [datagram for datagram in heard if datagram[0] & 0x80]
-    simulation.start_rover(session=4)
-    receive = simulation.ground_side.receive
-    simulation.ground_side.receive = lambda now: old * 3 + receive(now)
-    simulation.run(20)
-    assert simulation.ground.statistics(simulation.now_ns).peer_restarts == 1
-    assert len(simulation.frames()) >= 250
-    answers = sum(d.bits for d in simulation.back_trace if d.kind == 'heartbeat')
-    assert answers <= 0.15 * 2400 * 30
-
-
-def offer_bulk(simulation, data, rank=BulkRank.REGION, **options):
-    return simulation.rover.offer_bulk(data, rank, simulation.now_ns, **options)
-
-
-def received_bulk(simulation):
-    return [d.data for d in simulation.deliveries if isinstance(d, ReceivedBulk)]
-
-
-def test_a_region_has_its_share_of_a_saturated_link_and_a_background_message_less():
-    simulation = Simulation(9600, small_cameras(), mtu=128, suite=Suite.AES_CCM)
-    simulation.run(10)
-    told = []
-    assert offer_bulk(simulation, b'r' * 5000, on_sent=lambda: told.append(simulation.now_ns))
-    assert offer_bulk(simulation, b'b' * 5000, BulkRank.BACKGROUND)
-    start_ns = simulation.now_ns
-    simulation.run(20)
-    found = shares(simulation, start_ns)
-    assert found['region'] == pytest.approx(0.2, abs=0.03)
-    assert found['background'] == pytest.approx(0.05, abs=0.02)
-    simulation.run(30)
-    assert received_bulk(simulation) == [b'r' * 5000]
-    assert 20 * S < told[0] - start_ns < 30 * S
-
-
-def test_bulk_messages_of_all_sizes_arrive_whole_over_a_path_that_loses():
-    path = ChannelConfig(rate_bps=50_000, delay_ns=200 * MS, loss=0.1, jitter_ns=50 * MS, seed=2)
-    simulation = Simulation(
-        50_000, [], mtu=128, suite=Suite.AES_CCM, channel=path,
-        back_channel=replace(path, seed=8))
-    simulation.run(5)
-    sizes = (1, 100, 1000, simulation.rover.max_bulk_bytes)
-    for size in sizes:
-        assert offer_bulk(simulation, bytes(size))
-    simulation.run(60)
-    assert sorted(map(len, received_bulk(simulation))) == sorted(sizes)
-    for size in (0, simulation.rover.max_bulk_bytes + 1):
-        with pytest.raises(ValueError):
-            offer_bulk(simulation, bytes(size))
-
-
-def test_a_bulk_message_past_its_deadline_is_given_up_and_its_owner_told():
-    told = []
-    simulation = Simulation(1000, [Camera(0)])
-    assert offer_bulk(
-        simulation, bytes(3000), deadline_ns=2 * S, on_dropped=lambda: told.append('dropped'))
-    simulation.run(3)
-    assert told == ['dropped']
-    assert not received_bulk(simulation)
+def test_a_run_is_repeated_exactly():
+    assert independent_loss(20, seed=2) == independent_loss(20, seed=2)

@@ -31,10 +31,10 @@ STAMP = 1_750_000_000_123_456_789
 class Pair:
     """A framer and the reassembler that takes what it makes."""
 
-    def __init__(self, mtu=64, limits=None, base_sequence=0):
+    def __init__(self, mtu=64, limits=None, base_sequence=0, partial_ns=2 * S):
         self.wire = PlainWire(mtu)
         self.framer = FrameFramer(self.wire)
-        self.reassembler = Reassembler(limits or ReassemblyLimits())
+        self.reassembler = Reassembler(limits or ReassemblyLimits(), partial_ns)
         self.announcement = self.make_announcement(base_sequence=base_sequence)
 
     @staticmethod
@@ -289,7 +289,7 @@ def test_a_split_frame_is_handed_on_whole_when_all_of_it_comes():
 
 
 def test_of_a_split_frame_the_base_is_handed_on_when_nothing_more_comes():
-    pair = Pair(limits=ReassemblyLimits(partial_ns=2 * S))
+    pair = Pair(partial_ns=2 * S)
     pair.announce()
     *came, missing = pair.cut(0, WHOLE, base=BASE)
     assert pair.take(came[:2], 0) == []
@@ -306,7 +306,7 @@ def test_of_a_split_frame_the_base_is_handed_on_when_nothing_more_comes():
 
 
 def test_without_all_of_its_base_a_split_frame_is_nothing():
-    pair = Pair(limits=ReassemblyLimits(partial_ns=S, timeout_ns=3 * S))
+    pair = Pair(limits=ReassemblyLimits(timeout_ns=3 * S), partial_ns=S)
     pair.announce()
     first, _, *others = pair.cut(0, WHOLE, base=BASE)
     assert pair.take([first, *others]) == []
@@ -365,7 +365,7 @@ def test_bulk_messages_take_bounded_memory_and_time():
 
 
 @pytest.mark.parametrize('limits', [
-    {'camera_bytes': 0}, {'total_bytes': 0}, {'timeout_ns': 0}, {'partial_ns': 0}])
+    {'camera_bytes': 0}, {'total_bytes': 0}, {'timeout_ns': 0}])
 def test_limits_of_nothing_are_refused(limits):
     with pytest.raises(ValueError):
         ReassemblyLimits(**limits)

@@ -22,7 +22,7 @@ def test_usage_is_what_left_in_the_last_window():
 
 def test_nothing_is_known_before_the_first_receipt():
     meter = PathMeter()
-    meter.sent(1, 0)
+    meter.sent(1, True, 0)
     assert math.isnan(meter.loss(100 * S))
     assert math.isnan(meter.burst())
     assert meter.round_trip_ns is None
@@ -30,16 +30,16 @@ def test_nothing_is_known_before_the_first_receipt():
 
 def test_the_round_trip_leaves_out_the_time_the_receipt_was_held():
     meter = PathMeter()
-    meter.sent(7, 0)
+    meter.sent(7, True, 0)
     meter.receipt(7, 1, 0, 300 * MS, 500 * MS)
     assert meter.round_trip_ns == 200 * MS
 
 
 def test_the_round_trip_is_smoothed():
     meter = PathMeter()
-    meter.sent(1, 0)
+    meter.sent(1, True, 0)
     meter.receipt(1, 1, 0, 0, 100 * MS)
-    meter.sent(2, S)
+    meter.sent(2, True, S)
     meter.receipt(2, 2, 0, 0, S + 900 * MS)
     assert meter.round_trip_ns == 200 * MS
 
@@ -47,7 +47,7 @@ def test_the_round_trip_is_smoothed():
 def test_loss_compares_counters_with_what_arrived_between_receipts():
     meter = PathMeter()
     for number in range(100):
-        meter.sent(number, number * MS)
+        meter.sent(number, True, number * MS)
         if number in (0, 99):
             meter.receipt(number, 1 + number * 3 // 4, number // 8, 0, number * MS)
     assert meter.loss(S) == pytest.approx(25 / 99)
@@ -57,7 +57,7 @@ def test_loss_compares_counters_with_what_arrived_between_receipts():
 def test_without_loss_there_is_no_burst():
     meter = PathMeter()
     for number in range(2):
-        meter.sent(number, number)
+        meter.sent(number, True, number)
         meter.receipt(number, number, 0, 0, number)
     assert meter.loss(2) == 0.0
     assert math.isnan(meter.burst())
@@ -66,7 +66,7 @@ def test_without_loss_there_is_no_burst():
 def test_counts_may_wrap():
     meter = PathMeter()
     for counter in range(5):
-        meter.sent(counter, counter)
+        meter.sent(counter, True, counter)
     meter.receipt(0, (1 << 32) - 1, (1 << 16) - 1, 0, 1)
     meter.receipt(4, 1, 0, 0, 4)
     assert meter.loss(5) == 0.5
@@ -75,13 +75,13 @@ def test_counts_may_wrap():
 
 def test_an_end_that_restarts_begins_the_measurement_anew():
     meter = PathMeter()
-    meter.sent(0, 0)
+    meter.sent(0, True, 0)
     meter.receipt(0, 1000, 0, 0, 1)
     meter.restart()
-    meter.sent(1, 2)
+    meter.sent(1, True, 2)
     meter.receipt(1, 1, 0, 0, 3)
     assert math.isnan(meter.loss(4))
-    meter.sent(2, 5)
+    meter.sent(2, True, 5)
     meter.receipt(2, 2, 0, 0, 6)
     assert meter.loss(7) == 0.0
 
@@ -89,7 +89,7 @@ def test_an_end_that_restarts_begins_the_measurement_anew():
 @pytest.mark.parametrize('highest', [12345, 0])
 def test_counters_that_were_never_sent_or_are_old_change_nothing(highest):
     meter = PathMeter()
-    meter.sent(7, 0)
+    meter.sent(7, True, 0)
     meter.receipt(highest, 99, 0, 0, 1)
     assert meter.round_trip_ns is None
 
@@ -97,7 +97,7 @@ def test_counters_that_were_never_sent_or_are_old_change_nothing(highest):
 def test_receipts_that_overtake_each_other_do_no_harm():
     meter = PathMeter()
     for counter in range(10):
-        meter.sent(counter, counter)
+        meter.sent(counter, True, counter)
     for highest, received in ((0, 1), (9, 10), (5, 6)):
         meter.receipt(highest, received, 0, 0, 20)
     assert meter.loss(20) == 0.0
@@ -105,18 +105,27 @@ def test_receipts_that_overtake_each_other_do_no_harm():
 
 def test_silence_while_sending_is_total_loss():
     meter = PathMeter(window_ns=10 * S)
-    meter.sent(0, 0)
+    meter.sent(0, True, 0)
     meter.receipt(0, 1, 0, 0, 1)
-    meter.sent(1, S)
+    meter.sent(1, True, S)
     assert math.isnan(meter.loss(9 * S))
     assert meter.loss(11 * S) == 1.0
+
+
+def test_an_end_that_only_answers_does_not_take_silence_for_loss():
+    meter = PathMeter(window_ns=10 * S)
+    meter.sent(0, True, 0)
+    meter.receipt(0, 1, 0, 0, 1)
+    for second in range(60):
+        meter.sent(1 + second, False, second * S)
+    assert math.isnan(meter.loss(60 * S))
 
 
 def test_after_an_outage_the_loss_is_that_of_the_path_again():
     meter = PathMeter(window_ns=30 * S, outage_ns=6 * S)
     received = 0
     for second in range(60):
-        meter.sent(second, second * S)
+        meter.sent(second, True, second * S)
         if not 20 <= second < 40:
             received += 1
             meter.receipt(second, received, 0, 0, second * S)
@@ -127,7 +136,7 @@ def test_loss_is_that_of_the_last_window_only():
     meter = PathMeter(window_ns=10 * S)
     received = 0
     for second in range(40):
-        meter.sent(second, second * S)
+        meter.sent(second, True, second * S)
         received += second >= 20 or second % 2
         meter.receipt(second, received, 0, 0, second * S)
     assert meter.loss(40 * S) == 0.0
@@ -136,7 +145,7 @@ def test_loss_is_that_of_the_last_window_only():
 def test_memory_is_bounded():
     meter = PathMeter(memory=10)
     for counter in range(1000):
-        meter.sent(counter, counter)
+        meter.sent(counter, True, counter)
     meter.receipt(989, 1, 0, 0, 2000)
     assert meter.round_trip_ns is None
     meter.receipt(990, 1, 0, 0, 2000)

@@ -145,7 +145,7 @@ class Endpoint:
         self._sending = SendingHalf(
             self._bucket, self._scheduler, self._record, self._repair, self._wire, transport,
             self._path, trace)
-        self._reassembler = Reassembler(config.reassembly)
+        self._reassembler = Reassembler(config.reassembly, config.repair.useful_ns)
         self._receiving = ReceivingHalf(
             transport, self._record, self._repair, self._reassembler, self._take_receipt)
         self._duties = DutyRoster(

@@ -35,19 +35,16 @@ class ReassemblyLimits:
     :param camera_bytes: for one camera, each part counted with an overhead of 128 bytes.
     :param total_bytes: for all cameras together.
     :param timeout_ns: an unfinished frame that gets no part for so long is given up.
-    :param partial_ns: a split frame whose base is there and that gets no part for so long is
-        handed on with the layers of its base.
     :raises ValueError: when a value is out of range.
     """
 
     camera_bytes: int = 1 << 19
     total_bytes: int = 1 << 21
     timeout_ns: int = 60_000_000_000
-    partial_ns: int = 2_000_000_000
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if min(self.camera_bytes, self.total_bytes, self.timeout_ns, self.partial_ns) < 1:
+        if min(self.camera_bytes, self.total_bytes, self.timeout_ns) < 1:
             raise ValueError('limits must be >= 1')
 
 
@@ -88,11 +85,14 @@ class Reassembler:
     Reordering and duplicates are tolerated. Order between frames is not restored.
 
     :param limits: bounds on memory and time.
+    :param partial_ns: a split frame whose base is there and that gets no part for so long is
+        handed on with the layers of its base: as long as what is lost may be repaired.
     """
 
-    def __init__(self, limits: ReassemblyLimits) -> None:
+    def __init__(self, limits: ReassemblyLimits, partial_ns: int) -> None:
         """Start with no camera known."""
         self._limits = limits
+        self._partial_ns = partial_ns
         self._partials: OrderedDict[_Key, _Partial] = OrderedDict()
         # Split frames whose base may be all that will come, the longest without progress first.
         self._split: OrderedDict[_Key, None] = OrderedDict()
@@ -140,7 +140,7 @@ class Reassembler:
         """Give up what has got no part for too long; return bases of which nothing more comes."""
         while self._split:
             key = next(iter(self._split))
-            if now_ns - self._partials[key].updated_ns < self._limits.partial_ns:
+            if now_ns - self._partials[key].updated_ns < self._partial_ns:
                 break
             self._evict(key)
         while self._partials:
@@ -153,7 +153,7 @@ class Reassembler:
     def next_ns(self) -> int | None:
         """Return when the next base is to be handed on by `expire`, or None."""
         key = next(iter(self._split), None)
-        return None if key is None else self._partials[key].updated_ns + self._limits.partial_ns
+        return None if key is None else self._partials[key].updated_ns + self._partial_ns
 
     def _take_arrivals(self) -> list[Arrival]:
         arrivals, self._arrivals = self._arrivals, []

@@ -28,6 +28,8 @@ NS_PER_MS = 1_000_000
 # When the transport has refused a datagram, offer it again after this.
 _RETRY_NS = 5 * NS_PER_MS
 _REPAIR_WINDOW_NS = 10 * NS_PER_S
+# What says that something arrived is not answered itself.
+_UNANSWERED = ('receipt', 'nack')
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ class SendingHalf:
     def _note_departure(self, now_ns: int) -> None:
         sealed, self._sealed = self._sealed, None
         self._bucket.admit(sealed.bits, now_ns)
-        self._path.sent(sealed.counter, now_ns)
+        self._path.sent(sealed.counter, sealed.kind not in _UNANSWERED, now_ns)
         self.usage.add(sealed.bits, now_ns)
         if sealed.kind in self._repair_usage:
             self._repair_usage[sealed.kind].add(sealed.bits, now_ns)

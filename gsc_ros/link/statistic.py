@@ -172,9 +172,13 @@ class PathMeter:
         """Return the smoothed round trip, or None while unknown."""
         return self._round_trip_ns
 
-    def sent(self, counter: int, now_ns: int) -> None:
-        """Note the departure of a record."""
-        self._sent_since_receipt += 1
+    def sent(self, counter: int, answered: bool, now_ns: int) -> None:
+        """
+        Note the departure of a record.
+
+        :param answered: whether the far end owes a receipt for it.
+        """
+        self._sent_since_receipt += answered
         self._sent[counter] = now_ns
         if len(self._sent) > self._memory:
             self._sent.popitem(last=False)

@@ -122,14 +122,23 @@ def test_an_end_that_only_answers_does_not_take_silence_for_loss():
 
 
 def test_after_an_outage_the_loss_is_that_of_the_path_again():
-    meter = PathMeter(window_ns=30 * S, outage_ns=6 * S)
+    meter = PathMeter(window_ns=30 * S, silence_ns=6 * S)
     received = 0
     for second in range(60):
         meter.sent(second, True, second * S)
         if not 20 <= second < 40:
             received += 1
-            meter.receipt(second, received, 0, 0, second * S)
+            assert meter.receipt(second, received, 0, 0, second * S) == (second == 40)
     assert meter.loss(60 * S) == 0.0
+
+
+def test_receipts_that_stay_out_while_everything_arrives_are_no_outage():
+    meter = PathMeter(silence_ns=6 * S)
+    for second in range(60):
+        meter.sent(second, True, second * S)
+        if second % 9 == 0:
+            assert not meter.receipt(second, second * 8 // 10, 0, 0, second * S)
+    assert meter.loss(60 * S) == pytest.approx(0.2, abs=0.02)
 
 
 def test_loss_is_that_of_the_last_window_only():

@@ -35,7 +35,7 @@ class Wire(Protocol):
 
     @property
     def next_counter(self) -> int:
-        """Return the counter that its record will have."""
+        """Return the counter that its record will have; it goes on over all epochs."""
 
     def room(self, strong: bool, now_ns: int) -> int:
         """

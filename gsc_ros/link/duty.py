@@ -78,11 +78,15 @@ class DutyRoster:
 
     def next_ns(self, now_ns: int) -> int:
         """Return when something is due next."""
-        due_ns = self._heartbeat_due_ns(now_ns)
+        if self._pending:
+            # What waits for its turn leaves before anything else can be due.
+            due_ns = now_ns + self._config.heartbeat_period_ns
+        else:
+            due_ns = self._heartbeat_due_ns(now_ns)
         receipt_ns = self._receipt_due_ns(now_ns)
         if receipt_ns is not None:
             due_ns = min(due_ns, receipt_ns)
-        # What is due already waits for its turn in a queue, or for room in it.
+        # What is due already waits for room in the queue.
         return max(due_ns, now_ns + _RETRY_NS)
 
     def _heartbeat_due_ns(self, now_ns: int) -> int:

@@ -131,7 +131,7 @@ class Endpoint:
         self._repair = Repair(
             config.repair, config.rate_bps, self._wire.bits_lately, transport.mtu, now_ns)
         self._wire.repair = self._repair
-        self._path = PathMeter()
+        self._path = PathMeter(silence_ns=config.silence_ns)
         self._bucket = TokenBucket(
             config.rate_bps, self._burst(config.rate_bps, config.burst_bits), now_ns)
         framer = FrameFramer(self._wire)
@@ -424,9 +424,6 @@ class Endpoint:
         self._sending.follow_epoch(now_ns)
         if opened is None:
             return
-        if self._heard_ns is not None and not self.connected(now_ns):
-            # The beginning of what is being sent is lost; what is newer has a better chance.
-            self._scheduler.renew()
         self._heard_ns = now_ns
         if opened.restarted:
             self._note_restart(now_ns)
@@ -441,8 +438,10 @@ class Endpoint:
         self._receiving.restart()
 
     def _take_receipt(self, receipt: Receipt, now_ns: int) -> None:
-        self._path.receipt(
-            receipt.highest, receipt.received, receipt.runs, receipt.held_ms * NS_PER_MS, now_ns)
+        if self._path.receipt(receipt.highest, receipt.received, receipt.runs,
+                              receipt.held_ms * NS_PER_MS, now_ns):
+            # The beginning of what is being sent is lost; what is newer has a better chance.
+            self._scheduler.renew()
         self._measure(now_ns)
         # An announcement that is on its way must first have had the time to arrive.
         settled_ns = now_ns - max(_SETTLE_NS, 2 * (self._path.round_trip_ns or 0))

@@ -214,13 +214,15 @@ class Scheduler:
         return self._cameras.offer(message, now_ns)
 
     def offer_message(self, message: QueuedMessage) -> bool:
-        """Queue a message that is no frame; False when its queue is full."""
+        """
+        Queue a message that is no frame; False when its queue is full.
+
+        That is counted unless it is a bulk message, whose owner keeps it and tries again.
+        """
         if message.rank in _AFTER_REPAIR:
-            full = len(self._classes[message.rank]) >= self._config.bulk_queue
-        else:
-            waiting = sum(len(self._classes[rank]) for rank in _BEFORE_REPAIR)
-            full = waiting >= self._config.control_queue
-        if full:
+            if len(self._classes[message.rank]) >= self._config.bulk_queue:
+                return False
+        elif sum(len(self._classes[rank]) for rank in _BEFORE_REPAIR) >= self._config.control_queue:
             return self._cameras.drop(DropReason.QUEUE_FULL)
         self._classes[message.rank].offer(message)
         return True

@@ -150,19 +150,24 @@ class PathMeter:
     after a silence the measurement begins anew.
 
     :param window_ns: loss is measured between the receipts of this much time.
-    :param outage_ns: receipts that stay out for so long while we send are an outage.
+    :param silence_ns: after receipts have stayed out for so long, it is asked whether that was an
+        outage.
+    :param outage_ns: after so long the measurement begins anew in any case.
     :param memory: of how many records the departure is remembered.
     """
 
     def __init__(
-        self, window_ns: int = 30 * NS_PER_S, outage_ns: int = 10 * NS_PER_S, memory: int = 1024,
+        self, window_ns: int = 30 * NS_PER_S, silence_ns: int = 6 * NS_PER_S,
+        outage_ns: int = 10 * NS_PER_S, memory: int = 1024,
     ) -> None:
         """Start with nothing known."""
         self._window_ns = window_ns
+        self._silence_ns = silence_ns
         self._outage_ns = outage_ns
         self._memory = memory
         self._sent: OrderedDict[int, int] = OrderedDict()
         self._points: deque[_Point] = deque()
+        self._newest: _Point | None = None
         self._receipt_ns: int | None = None
         self._sent_since_receipt = 0
         self._round_trip_ns: int | None = None
@@ -187,31 +192,38 @@ class PathMeter:
         """Begin anew, as one of the ends has begun to count anew."""
         self._points.clear()
         self._sent.clear()
+        self._newest = None
 
-    def receipt(self, highest: int, received: int, runs: int, held_ns: int, now_ns: int) -> None:
+    def receipt(self, highest: int, received: int, runs: int, held_ns: int, now_ns: int) -> bool:
         """
-        Take in a receipt.
+        Take in a receipt; return whether it ends an outage, in which most of what left was lost.
 
         :param highest: the highest counter that the far end has received.
         :param received: how many records it has received in all, modulo 2^32.
         :param runs: in how many runs the others were lost, modulo 2^16.
         :param held_ns: time from the arrival of the highest to the receipt's departure.
         """
-        silent = self._receipt_ns is not None and now_ns - self._receipt_ns > self._outage_ns
-        if silent and self._sent_since_receipt:
+        point = _Point(now_ns, highest, received, runs)
+        silent_ns = 0 if self._receipt_ns is None else now_ns - self._receipt_ns
+        outage = silent_ns > self._silence_ns and self._newest is not None and (
+            2 * _lost(self._newest, point) > point.highest - self._newest.highest)
+        if outage or (silent_ns > self._outage_ns and self._sent_since_receipt):
             self._points.clear()
         self._receipt_ns = now_ns
         self._sent_since_receipt = 0
+        if self._newest is None or highest > self._newest.highest:
+            self._newest = point
         sent_ns = self._sent.get(highest)
         if sent_ns is None or (self._points and self._points[-1].highest >= highest):
-            return
+            return outage
         sample = now_ns - sent_ns - held_ns
         if sample >= 0:
             smooth = self._round_trip_ns
             self._round_trip_ns = sample if smooth is None else (7 * smooth + sample) // 8
-        self._points.append(_Point(now_ns, highest, received, runs))
+        self._points.append(point)
         while len(self._points) > 2 and self._points[0].time_ns < now_ns - self._window_ns:
             self._points.popleft()
+        return outage
 
     def loss(self, now_ns: int) -> float:
         """Return the share of datagrams lost lately, 0..1; NaN when unknown."""
@@ -221,16 +233,19 @@ class PathMeter:
             return 1.0
         if len(self._points) < 2:
             return math.nan
-        return self._lost() / (self._points[-1].highest - self._points[0].highest)
+        first, last = self._points[0], self._points[-1]
+        return _lost(first, last) / (last.highest - first.highest)
 
     def burst(self) -> float:
         """Return how many datagrams were lost in a row lately, on average; NaN when unknown."""
-        if len(self._points) < 2 or not self._lost():
+        if len(self._points) < 2:
             return math.nan
-        runs = (self._points[-1].runs - self._points[0].runs) % (1 << 16)
-        return max(1.0, self._lost() / max(1, runs))
-
-    def _lost(self) -> int:
         first, last = self._points[0], self._points[-1]
-        arrived = (last.received - first.received) % (1 << 32)
-        return min(last.highest - first.highest, max(0, last.highest - first.highest - arrived))
+        lost = _lost(first, last)
+        return max(1.0, lost / max(1, (last.runs - first.runs) % (1 << 16))) if lost else math.nan
+
+
+def _lost(first: _Point, last: _Point) -> int:
+    """Return how many records were lost between two receipts."""
+    sent = last.highest - first.highest
+    return min(sent, max(0, sent - (last.received - first.received) % (1 << 32)))

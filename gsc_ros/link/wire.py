@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from gsc_ros.link.record import RecordLayer
+from gsc_ros.link.record import COUNTERS, RecordLayer
 from gsc_ros.link.repair import Protection, Repair
 from gsc_ros.link.transports import Transport
 
@@ -27,12 +27,17 @@ class DatagramWire:
         self._record = record
         self._transport = transport
         self._now_ns = 0
+        self._epoch = record.epoch
+        self._earlier = 0
         self.repair: Repair | None = None
 
     @property
     def next_counter(self) -> int:
-        """Return the counter that the next record will have."""
-        return self._record.next_counter
+        """Return the counter that the next record will have, beyond all of earlier epochs."""
+        if self._record.epoch != self._epoch:
+            self._epoch = self._record.epoch
+            self._earlier += COUNTERS
+        return self._earlier + self._record.next_counter
 
     def whole_room(self, now_ns: int) -> int:
         """Return the most bytes of the next body when nothing is left free in it."""

@@ -99,7 +99,7 @@ class Simulation:
         self.rover_side, self.ground_side = connect(
             channel or ChannelConfig(rate_bps=rate_bps),
             back_channel or ChannelConfig(rate_bps=back_bps), mtu, overhead_bits)
-        self._keys = None if suite is Suite.NONE else KeyRing.random()
+        self.keys = None if suite is Suite.NONE else KeyRing.random()
         self._suite = suite
         self._two_way = two_way
         self._config = config
@@ -167,7 +167,7 @@ class Simulation:
 
     def _record(self, direction: Direction, session: int) -> RecordConfig:
         return RecordConfig(
-            direction, self._suite, self._keys, self._two_way, epoch=session.to_bytes(8, 'big'))
+            direction, self._suite, self.keys, self._two_way, epoch=session.to_bytes(8, 'big'))
 
     def _offer(self, camera: Camera) -> None:
         if camera.next_ns > self.now_ns:

@@ -190,6 +190,23 @@ def test_with_keys_an_end_that_restarts_goes_on(side):
     assert other.statistics(simulation.now_ns).peer_restarts == 6
 
 
+def test_keys_are_changed_in_the_middle_of_frames_which_arrive_all_the_same():
+    simulation = Simulation(
+        9600, [Camera(0, ends=(1000,), fps=2)], mtu=128, suite=Suite.AES_CCM)
+    simulation.run(5)
+    both = simulation.keys.with_new_key(2)
+    simulation.ground.set_keys(both)
+    for number in (2, 1, 2):
+        simulation.run(3.3)
+        simulation.rover.set_keys(both.with_active(number))
+    simulation.run(3)
+    simulation.cameras.clear()
+    simulation.run(3)
+    assert simulation.decodable() == 1.0
+    assert simulation.ground.statistics(simulation.now_ns).peer_restarts >= 3
+    assert simulation.ground.statistics(simulation.now_ns).malformed == 0
+
+
 def test_nobody_who_only_hears_a_link_makes_it_send_more_than_its_reserved_share():
     simulation = Simulation(9600, [Camera(0)], mtu=128, suite=Suite.AES_CCM)
     heard = []

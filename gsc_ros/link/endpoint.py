@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-import math
 from random import randrange
 import struct
 
@@ -67,6 +66,7 @@ from gsc_ros.link.scheduler import Scheduler
 from gsc_ros.link.security import KeyRing
 from gsc_ros.link.sending import SendingHalf
 from gsc_ros.link.shaper import TokenBucket
+from gsc_ros.link.snapshot import take_snapshot
 from gsc_ros.link.statistic import LinkStatistics, PathMeter
 from gsc_ros.link.transports import Transport
 from gsc_ros.link.wire import DatagramWire
@@ -319,58 +319,9 @@ class Endpoint:
     def statistics(self, now_ns: int) -> LinkStatistics:
         """Return a snapshot of all counts and measurements."""
         now_ns = self._advance(now_ns)
-        scheduled, assembled = self._scheduler.counter, self._reassembler.counter
-        received, bulk = self._receiving.counter, self._receiving.bulk
-        records, repairs = self._record.counter, self._repair.counts
-        window = self._sending.usage.window_ns / NS_PER_S
-        used_bps = self._sending.usage.bits(now_ns) / window
-        messages, bits = self._scheduler.queued()
-        round_trip_ns = self._path.round_trip_ns
-        heard = self._heard_ns is not None
-        return LinkStatistics(
-            connected=self.connected(now_ns),
-            budget_bps=self._bucket.rate_bps,
-            burst_bits=self._bucket.burst_bits,
-            used_bps=used_bps,
-            utilisation=used_bps / self._bucket.rate_bps,
-            window=window,
-            queued_messages=messages,
-            queued_bits=bits,
-            sent_messages=scheduled.sent_messages,
-            sent_datagrams=self._sending.datagrams,
-            sent_bits=self._sending.bits,
-            delivered_messages=0,
-            dropped_superseded=scheduled.dropped[DropReason.SUPERSEDED],
-            dropped_expired=scheduled.dropped[DropReason.EXPIRED],
-            dropped_too_large=scheduled.dropped[DropReason.TOO_LARGE],
-            dropped_invalid=scheduled.dropped[DropReason.INVALID],
-            dropped_queue_full=scheduled.dropped[DropReason.QUEUE_FULL],
-            layers_shed=scheduled.layers_shed,
-            loss=self._path.loss(now_ns),
-            burst=self._path.burst(),
-            round_trip=math.nan if round_trip_ns is None else round_trip_ns / NS_PER_S,
-            sent_frames=scheduled.sent_frames,
-            sent_payload_bits=scheduled.sent_payload_bits,
-            frames_shed=scheduled.frames_shed,
-            received_datagrams=received.datagrams,
-            received_bits=received.bits,
-            received_frames=received.frames,
-            received_bases=assembled.bases,
-            duplicates=assembled.duplicates,
-            incomplete=assembled.incomplete + bulk.incomplete,
-            unannounced=assembled.unannounced,
-            malformed=records.malformed + records.unknown_key + received.malformed + (
-                assembled.malformed + bulk.malformed + repairs.malformed),
-            forged=records.forged,
-            replayed=records.replayed,
-            unconfirmed=records.unconfirmed,
-            peer_confirmed=self._record.confirmed,
-            peer_restarts=records.peer_restarts,
-            heard_age=(now_ns - self._heard_ns) / NS_PER_S if heard else math.nan,
-            fec_share=self._sending.repair_share('fec', now_ns),
-            nack_share=self._sending.repair_share('repeat', now_ns),
-            recovered=repairs.recovered + repairs.repeated,
-        )
+        return take_snapshot(
+            self._bucket, self._scheduler, self._sending, self._receiving, self._reassembler,
+            self._record, self._repair, self._path, self.connected(now_ns), self._heard_ns, now_ns)
 
     # Time, size and state
 

@@ -5,9 +5,10 @@ Packets to datagrams under a hard bit budget, without ROS, threads or a clock of
 
 ::
 
-    FrameMessage ─> scheduler ─> framing ─> shaper ─> transport ~~~ reassembly ─> ReceivedFrame
-                    which frame, datagrams  when                    whole again
-                    which layers
+    FrameMessage ─> scheduler ─> cutting ─> repair ─> record ─> shaper ─> transport
+                    which frame, bodies     parity,   counter,  when         ~
+                    which layers            repeats   tag                    ~
+    ReceivedFrame <──── reassembly <─────── repair <─ record <────────── transport
 
 `endpoint.Endpoint` ties one end of a link together; `docs/link.md` states what it promises.
 """

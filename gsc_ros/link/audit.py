@@ -20,7 +20,8 @@ class Departure:
 
     :param time_ns: monotonic time of departure.
     :param bits: its size on the wire, transport overhead included.
-    :param kind: what it was, the lower-case name of a `framing.Kind`.
+    :param kind: what it was: frame, announcement, heartbeat, receipt, control, region, background,
+        fec, repeat or nack.
     """
 
     time_ns: int

@@ -23,8 +23,8 @@ import sys
 from tempfile import TemporaryDirectory
 import time
 
-from gsc_ros.link.cipher import Suite
-from gsc_ros.link.loss import Outage
+from gsc_ros.link.channel.loss import Outage
+from gsc_ros.link.record.cipher import Suite
 from link_hostile import measure
 from link_scenario import (
     Bar,

@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from gsc_ros.link.announcement import CameraAnnounce
-from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.endpoint import Endpoint, EndpointConfig, ReceivedFrame
-from gsc_ros.link.message import FrameMessage
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.schedule.message import FrameMessage
 
 S = 1_000_000_000
 MS = 1_000_000

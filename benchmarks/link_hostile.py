@@ -27,11 +27,11 @@ import sys
 import time
 from typing import Protocol
 
-from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.datagram.framing import Heartbeat
 from gsc_ros.link.endpoint import Endpoint, EndpointConfig
-from gsc_ros.link.framing import Heartbeat
-from gsc_ros.link.record import RecordConfig, RecordLayer
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig, RecordLayer
 import numpy as np
 
 MTU = 128

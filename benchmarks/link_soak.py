@@ -20,14 +20,14 @@ import sys
 import time
 
 from gsc_ros.link.audit import BudgetStep, Departure, verify_budget
-from gsc_ros.link.channel import ChannelConfig
-from gsc_ros.link.cipher import Direction, EPOCH_BYTES, Suite
+from gsc_ros.link.channel.channel import ChannelConfig
+from gsc_ros.link.channel.loss import LossKind
+from gsc_ros.link.datagram.framing import CameraAnnounce
 from gsc_ros.link.endpoint import Endpoint, EndpointConfig, ReceivedFrame
-from gsc_ros.link.framing import CameraAnnounce
-from gsc_ros.link.loss import LossKind
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.scheduler import CameraPolicy, FrameMessage
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.cipher import Direction, EPOCH_BYTES, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.schedule.scheduler import CameraPolicy, FrameMessage
 from gsc_ros.link.transports.sim import connect
 
 S = 1_000_000_000

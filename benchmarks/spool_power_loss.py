@@ -27,11 +27,11 @@ import subprocess
 import sys
 from tempfile import TemporaryDirectory
 
-from gsc_ros.link.announcement import CameraAnnounce
-from gsc_ros.link.spool_incoming import IncomingStore
-from gsc_ros.link.spool_outgoing import OutgoingStore
-from gsc_ros.link.spool_reader import SpoolReader
-from gsc_ros.link.spool_store import SpoolCamera
+from gsc_ros.link.datagram.announcement import CameraAnnounce
+from gsc_ros.link.spool.incoming import IncomingStore
+from gsc_ros.link.spool.outgoing import OutgoingStore
+from gsc_ros.link.spool.reader import SpoolReader
+from gsc_ros.link.spool.store import SpoolCamera
 
 QUOTA = 2_000_000
 SECTOR = 512

@@ -22,15 +22,15 @@ import sys
 import threading
 import time
 
-from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.audit import Departure
-from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.delivery import ReceivedFrame
 from gsc_ros.link.endpoint import Endpoint
 from gsc_ros.link.endpoint_config import EndpointConfig
-from gsc_ros.link.message import FrameMessage
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.schedule.message import FrameMessage
 from gsc_ros.link.transports import Transport
 from gsc_ros.link.transports.serial_line import SerialTransport
 from gsc_ros.link.transports.udp import UdpTransport

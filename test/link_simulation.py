@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from gsc_ros.link.audit import Departure
-from gsc_ros.link.channel import ChannelConfig
-from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.channel.channel import ChannelConfig
+from gsc_ros.link.datagram.framing import CameraAnnounce
 from gsc_ros.link.endpoint import Delivery, Endpoint, EndpointConfig, ReceivedFrame
-from gsc_ros.link.framing import CameraAnnounce
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.scheduler import CameraPolicy, FrameMessage
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.schedule.scheduler import CameraPolicy, FrameMessage
 from gsc_ros.link.transports.sim import connect
 
 S = 1_000_000_000

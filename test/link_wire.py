@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from gsc_ros.link.cutting import Cut
+from gsc_ros.link.datagram.cutting import Cut
 
 
 class PlainWire:

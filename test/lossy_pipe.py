@@ -11,8 +11,8 @@ import heapq
 import math
 from random import Random
 
-from gsc_ros.link.framing import Kind
-from gsc_ros.link.repair import PathMeasure, Protection, Repair, RepairConfig
+from gsc_ros.link.datagram.framing import Kind
+from gsc_ros.link.repair.repair import PathMeasure, Protection, Repair, RepairConfig
 
 S = 1_000_000_000
 MS = 1_000_000

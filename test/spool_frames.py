@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gsc_ros.link.announcement import CameraAnnounce
-from gsc_ros.link.spool_outgoing import OutgoingStore
-from gsc_ros.link.spool_store import SpoolCamera
+from gsc_ros.link.datagram.announcement import CameraAnnounce
+from gsc_ros.link.spool.outgoing import OutgoingStore
+from gsc_ros.link.spool.store import SpoolCamera
 
 STAMP_NS = 1_750_000_000_123_456_789
 PACKET_BYTES = 200

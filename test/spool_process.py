@@ -19,20 +19,20 @@ import subprocess
 import sys
 import time
 
-from gsc_ros.link.announcement import CameraAnnounce
-from gsc_ros.link.cipher import Direction
+from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.delivery import ReceivedFrame
 from gsc_ros.link.endpoint import Endpoint
 from gsc_ros.link.endpoint_config import EndpointConfig
-from gsc_ros.link.message import FrameMessage
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.spool_error import SpoolError
-from gsc_ros.link.spool_incoming import IncomingStore
-from gsc_ros.link.spool_outgoing import OutgoingStore
-from gsc_ros.link.spool_reader import SpoolReader
-from gsc_ros.link.spool_receiver import SpoolReceiver
-from gsc_ros.link.spool_sender import SpoolSender
-from gsc_ros.link.spool_store import SpoolFrame
+from gsc_ros.link.record.cipher import Direction
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.schedule.message import FrameMessage
+from gsc_ros.link.spool.error import SpoolError
+from gsc_ros.link.spool.incoming import IncomingStore
+from gsc_ros.link.spool.outgoing import OutgoingStore
+from gsc_ros.link.spool.reader import SpoolReader
+from gsc_ros.link.spool.receiver import SpoolReceiver
+from gsc_ros.link.spool.sender import SpoolSender
+from gsc_ros.link.spool.store import SpoolFrame
 from gsc_ros.link.transports.udp import UdpTransport
 from gsc_ros.link.wait import Waiter
 from spool_frames import make_packet, make_stamp_ns

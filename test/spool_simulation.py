@@ -6,18 +6,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.audit import Departure
-from gsc_ros.link.channel import ChannelConfig
-from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.channel.channel import ChannelConfig
+from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.endpoint import Delivery, Endpoint, EndpointConfig, ReceivedFrame
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.scheduler import FrameMessage
-from gsc_ros.link.security import KeyRing
-from gsc_ros.link.spool_incoming import IncomingStore
-from gsc_ros.link.spool_outgoing import OutgoingStore
-from gsc_ros.link.spool_receiver import SpoolReceiver
-from gsc_ros.link.spool_sender import SpoolSender
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.schedule.scheduler import FrameMessage
+from gsc_ros.link.spool.incoming import IncomingStore
+from gsc_ros.link.spool.outgoing import OutgoingStore
+from gsc_ros.link.spool.receiver import SpoolReceiver
+from gsc_ros.link.spool.sender import SpoolSender
 from gsc_ros.link.transports.sim import connect
 from spool_frames import make_packet, make_stamp_ns
 

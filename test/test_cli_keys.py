@@ -8,7 +8,7 @@ from pathlib import Path
 import stat
 
 from command_line import call
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.keys import KeyRing
 import pytest
 
 

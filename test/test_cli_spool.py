@@ -13,8 +13,8 @@ import subprocess
 import sys
 
 from command_line import call
-from gsc_ros.link.spool_incoming import IncomingStore
-from gsc_ros.link.spool_outgoing import OutgoingStore
+from gsc_ros.link.spool.incoming import IncomingStore
+from gsc_ros.link.spool.outgoing import OutgoingStore
 import pytest
 from spool_frames import append, make_camera, make_packet, make_stamp_ns, PACKET_BYTES
 
@@ -103,7 +103,7 @@ def test_a_spool_whose_process_was_killed_can_be_read(capsys, tmp_path):
     path = tmp_path / 'rover.spool'
     code = ('import os, signal, sys; from pathlib import Path\n'
             f'sys.path.insert(0, {str(Path(__file__).parent)!r})\n'
-            'from gsc_ros.link.spool_outgoing import OutgoingStore\n'
+            'from gsc_ros.link.spool.outgoing import OutgoingStore\n'
             'from spool_frames import fill\n'
             'store = OutgoingStore(Path(sys.argv[1]), 1 << 20)\n'
             'fill(store, 7)\n'

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from gsc_ros.link.channel import Channel, ChannelConfig
-from gsc_ros.link.channel_trace import ChannelTrace, read_channel_trace
-from gsc_ros.link.loss import LossKind, Outage
-from gsc_ros.link.noise import bit_error_rate, Modulation
+from gsc_ros.link.channel.channel import Channel, ChannelConfig
+from gsc_ros.link.channel.loss import LossKind, Outage
+from gsc_ros.link.channel.noise import bit_error_rate, Modulation
+from gsc_ros.link.channel.trace import ChannelTrace, read_channel_trace
 from gsc_ros.link.transports.sim import connect
 import pytest
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import re
 
 from gsc_ros.cli.link_setting import CHANNEL, read_preset
-from gsc_ros.link.noise import bit_error_rate, Modulation
+from gsc_ros.link.channel.noise import bit_error_rate, Modulation
 import pytest
 from test_link_plan import EXACT, WITH_LOSSES
 

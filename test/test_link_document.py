@@ -7,10 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 import re
 
-from gsc_ros.link.announcement import Announcement, CameraAnnounce
-from gsc_ros.link.cutting import PartCut
-from gsc_ros.link.framer import FrameFramer
-from gsc_ros.link.framing import (
+from gsc_ros.link.datagram.announcement import Announcement, CameraAnnounce
+from gsc_ros.link.datagram.cutting import PartCut
+from gsc_ros.link.datagram.framer import FrameFramer
+from gsc_ros.link.datagram.framing import (
     Control,
     FrameHeader,
     Heartbeat,
@@ -19,7 +19,7 @@ from gsc_ros.link.framing import (
     Receipt,
     REPAIR_KINDS,
 )
-from gsc_ros.link.message import CameraState, DropReason, Rank
+from gsc_ros.link.schedule.message import CameraState, DropReason, Rank
 from link_wire import PlainWire
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,8 +8,8 @@ import random
 import time
 
 from gsc_ros.link.audit import BudgetStep, verify_budget
-from gsc_ros.link.channel import ChannelConfig
-from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.channel.channel import ChannelConfig
+from gsc_ros.link.datagram.framing import CameraAnnounce
 from gsc_ros.link.endpoint import (
     BulkRank,
     Endpoint,
@@ -17,11 +17,11 @@ from gsc_ros.link.endpoint import (
     ReceivedCalibration,
     ReceivedControl,
 )
-from gsc_ros.link.framing import CameraAnnounce
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.repair import RepairConfig, RepairMode
-from gsc_ros.link.scheduler import CameraPolicy
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.repair.repair import RepairConfig, RepairMode
+from gsc_ros.link.schedule.scheduler import CameraPolicy
 from gsc_ros.link.transports.sim import connect
 from hypothesis import given, settings
 from hypothesis import strategies as st

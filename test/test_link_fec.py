@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from gsc_ros.link.fec import (
+from gsc_ros.link.datagram.framing import Kind
+from gsc_ros.link.repair.fec import (
     encode_parity,
     ErasureDecoder,
     MAX_COVERED,
@@ -13,8 +14,7 @@ from gsc_ros.link.fec import (
     parity_size,
     ParityError,
 )
-from gsc_ros.link.framing import Kind
-from gsc_ros.link.galois import add, invert, multiply, POLYNOMIAL, scale
+from gsc_ros.link.repair.galois import add, invert, multiply, POLYNOMIAL, scale
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest

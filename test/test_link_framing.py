@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from gsc_ros.link.cutting import PartCut
-from gsc_ros.link.framer import FrameFramer
-from gsc_ros.link.framing import (
+from gsc_ros.link.datagram.cutting import PartCut
+from gsc_ros.link.datagram.framer import FrameFramer
+from gsc_ros.link.datagram.framing import (
     Announcement,
     BulkPart,
     CameraAnnounce,
@@ -26,7 +26,7 @@ from gsc_ros.link.framing import (
     Receipt,
     RepairBody,
 )
-from gsc_ros.link.splice import splice, unsplice
+from gsc_ros.link.datagram.splice import splice, unsplice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_wire import PlainWire

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 import sys
 
-from gsc_ros.link.cipher import Suite
+from gsc_ros.link.record.cipher import Suite
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'benchmarks'))

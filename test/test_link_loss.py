@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from gsc_ros.link.channel import Channel, ChannelConfig
-from gsc_ros.link.loss import (
+from gsc_ros.link.channel.channel import Channel, ChannelConfig
+from gsc_ros.link.channel.loss import (
     BernoulliLoss,
     GilbertElliottLoss,
     LossKind,

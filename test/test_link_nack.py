@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from gsc_ros.link.framing import Kind
-from gsc_ros.link.nack import (
+from gsc_ros.link.datagram.framing import Kind
+from gsc_ros.link.repair.nack import (
     FEW_TRIES,
     LossWatch,
     MAX_MISSING,
@@ -12,8 +12,8 @@ from gsc_ros.link.nack import (
     pack_nack,
     parse_nack,
 )
-from gsc_ros.link.redundancy import Protection
-from gsc_ros.link.repeat import RepeatError, RepeatJoiner, RepeatQueue
+from gsc_ros.link.repair.redundancy import Protection
+from gsc_ros.link.repair.repeat import RepeatError, RepeatJoiner, RepeatQueue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest

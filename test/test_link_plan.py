@@ -6,16 +6,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gsc_ros.link.channel import ChannelConfig
-from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.channel.channel import ChannelConfig
 from gsc_ros.link.endpoint import EndpointConfig
-from gsc_ros.link.plan import plan, PlanRequest, Regime
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.redundancy import RepairConfig, RepairMode
-from gsc_ros.link.run_summary import summarize
-from gsc_ros.link.scheduler import CameraPolicy
-from gsc_ros.link.security import KeyRing
-from gsc_ros.link.simulation import Feed, LinkRun, LinkSetup, return_bps, synthetic_frame
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.repair.redundancy import RepairConfig, RepairMode
+from gsc_ros.link.schedule.scheduler import CameraPolicy
+from gsc_ros.link.trial.plan import plan, PlanRequest, Regime
+from gsc_ros.link.trial.run_summary import summarize
+from gsc_ros.link.trial.simulation import Feed, LinkRun, LinkSetup, return_bps, synthetic_frame
 import pytest
 
 S = 1_000_000_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
-from gsc_ros.link.bulk import BulkReassembler, MAX_BULK_BYTES
-from gsc_ros.link.cutting import PartCut
-from gsc_ros.link.framer import FrameFramer
-from gsc_ros.link.framing import (
+from gsc_ros.link.datagram.bulk import BulkReassembler, MAX_BULK_BYTES
+from gsc_ros.link.datagram.cutting import PartCut
+from gsc_ros.link.datagram.framer import FrameFramer
+from gsc_ros.link.datagram.framing import (
     Announcement,
     BulkPart,
     CameraAnnounce,
@@ -18,7 +18,7 @@ from gsc_ros.link.framing import (
     parse,
     Part,
 )
-from gsc_ros.link.reassembly import FrameArrival, Reassembler, ReassemblyLimits
+from gsc_ros.link.datagram.reassembly import FrameArrival, Reassembler, ReassemblyLimits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_wire import PlainWire

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-from gsc_ros.link import cipher
-from gsc_ros.link.cipher import AeadCipher, derive_key, Direction, Suite
-from gsc_ros.link.record import RecordConfig, RecordLayer
-from gsc_ros.link.record_head import is_long, LongHead, Stage
-from gsc_ros.link.replay_window import ReplayWindow, WINDOW
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record import cipher
+from gsc_ros.link.record.cipher import AeadCipher, derive_key, Direction, Suite
+from gsc_ros.link.record.head import is_long, LongHead, Stage
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig, RecordLayer
+from gsc_ros.link.record.replay_window import ReplayWindow, WINDOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, RuleBasedStateMachine

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import random
 
-from gsc_ros.link.fec import Parity
-from gsc_ros.link.framing import Kind
-from gsc_ros.link.redundancy import (
+from gsc_ros.link.datagram.framing import Kind
+from gsc_ros.link.repair.fec import Parity
+from gsc_ros.link.repair.redundancy import (
     count_repeats,
     LossMemory,
     parities_needed,
     residual_loss,
 )
-from gsc_ros.link.repair import PathMeasure, Protection, Repair, RepairConfig, RepairMode
-from gsc_ros.link.repair_share import RepairShare
+from gsc_ros.link.repair.repair import PathMeasure, Protection, Repair, RepairConfig, RepairMode
+from gsc_ros.link.repair.share import RepairShare
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lossy_pipe import bernoulli, bursts, MS, MTU, Pipe, S, wire_bits

@@ -9,11 +9,11 @@ from enum import Enum
 from pathlib import Path
 import re
 
-from gsc_ros.link.fec import parity_overhead, SPAN
-from gsc_ros.link.framing import Kind
-from gsc_ros.link.redundancy import count_repeats, repeat_failure
-from gsc_ros.link.repair import RepairConfig
-from gsc_ros.link.repeat import REPEAT_OVERHEAD
+from gsc_ros.link.datagram.framing import Kind
+from gsc_ros.link.repair.fec import parity_overhead, SPAN
+from gsc_ros.link.repair.redundancy import count_repeats, repeat_failure
+from gsc_ros.link.repair.repair import RepairConfig
+from gsc_ros.link.repair.repeat import REPEAT_OVERHEAD
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = (ROOT / 'docs' / 'repair.md').read_text()

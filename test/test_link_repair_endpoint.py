@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from gsc_ros.link.channel import ChannelConfig
-from gsc_ros.link.cipher import Suite
-from gsc_ros.link.loss import LossKind
-from gsc_ros.link.repair import RepairConfig, RepairMode
+from gsc_ros.link.channel.channel import ChannelConfig
+from gsc_ros.link.channel.loss import LossKind
+from gsc_ros.link.record.cipher import Suite
+from gsc_ros.link.repair.repair import RepairConfig, RepairMode
 from link_simulation import Camera, EPOCH_NS, make_payload, MS, S, Simulation
 import pytest
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gsc_ros.link.audit import verify_budget
-from gsc_ros.link.channel import ChannelConfig, LossKind
-from gsc_ros.link.cipher import Suite
+from gsc_ros.link.channel.channel import ChannelConfig, LossKind
 from gsc_ros.link.endpoint import BulkRank, ReceivedBulk, ReceivedControl
-from gsc_ros.link.repair import RepairConfig, RepairMode
-from gsc_ros.link.scheduler import CameraPolicy
+from gsc_ros.link.record.cipher import Suite
+from gsc_ros.link.repair.repair import RepairConfig, RepairMode
+from gsc_ros.link.schedule.scheduler import CameraPolicy
 from link_simulation import Camera, make_payload, MS, S, Simulation
 import pytest
 

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from gsc_ros.link.channel import ChannelConfig
-from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.channel.channel import ChannelConfig
+from gsc_ros.link.channel.loss import Outage
 from gsc_ros.link.endpoint import EndpointConfig
-from gsc_ros.link.loss import Outage
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.run_summary import Percentiles, summarize
-from gsc_ros.link.security import KeyRing
-from gsc_ros.link.simulation import (
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.trial.run_summary import Percentiles, summarize
+from gsc_ros.link.trial.simulation import (
     Fate,
     Feed,
     LinkRun,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gsc_ros.link.camera_queue import Plan
-from gsc_ros.link.message import CameraPolicy, CameraState, DropReason, QueuedMessage, Rank
-from gsc_ros.link.scheduler import Scheduler, SchedulerConfig
+from gsc_ros.link.schedule.camera_queue import Plan
+from gsc_ros.link.schedule.message import CameraPolicy, CameraState, DropReason, QueuedMessage, Rank
+from gsc_ros.link.schedule.scheduler import Scheduler, SchedulerConfig
 from hypothesis import settings
 from hypothesis.stateful import invariant, rule, RuleBasedStateMachine
 from hypothesis.strategies import booleans, integers

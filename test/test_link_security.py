@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 import stat
 
-from gsc_ros.link.cipher import AeadCipher, derive_key, Direction, make_cipher, Suite
-from gsc_ros.link.security import KeyFileError, KeyRing, parse_key_file
+from gsc_ros.link.record.cipher import AeadCipher, derive_key, Direction, make_cipher, Suite
+from gsc_ros.link.record.keys import KeyFileError, KeyRing, parse_key_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest

@@ -7,12 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 import re
 
-from gsc_ros.link.cipher import Direction, Suite
-from gsc_ros.link.peer_epoch import MAX_CONFIRMED
-from gsc_ros.link.record import RecordConfig, RecordLayer
-from gsc_ros.link.record_head import LongHead, MAX_LONG_BYTES, Stage, VERSION
-from gsc_ros.link.replay_window import WINDOW
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.head import LongHead, MAX_LONG_BYTES, Stage, VERSION
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig, RecordLayer
+from gsc_ros.link.record.peer_epoch import MAX_CONFIRMED
+from gsc_ros.link.record.replay_window import WINDOW
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = (ROOT / 'docs' / 'security.md').read_text(encoding='utf-8')

@@ -11,13 +11,13 @@ from random import Random
 import shutil
 import sqlite3
 
-from gsc_ros.link import spool_outgoing
-from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.audit import verify_budget
-from gsc_ros.link.cipher import Suite
+from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.delivery import ReceivedCalibration, ReceivedControl
-from gsc_ros.link.spool_error import SpoolDiskError
-from gsc_ros.link.spool_message import (
+from gsc_ros.link.record.cipher import Suite
+from gsc_ros.link.spool import outgoing as spool_outgoing
+from gsc_ros.link.spool.error import SpoolDiskError
+from gsc_ros.link.spool.message import (
     Acknowledgement,
     Camera,
     Frame,
@@ -26,9 +26,9 @@ from gsc_ros.link.spool_message import (
     parse,
     SpoolMessageError,
 )
-from gsc_ros.link.spool_reader import SpoolReader
-from gsc_ros.link.spool_status import SpoolPhase
-from gsc_ros.link.spool_store import SpoolCamera, SpoolFrame
+from gsc_ros.link.spool.reader import SpoolReader
+from gsc_ros.link.spool.status import SpoolPhase
+from gsc_ros.link.spool.store import SpoolCamera, SpoolFrame
 from hypothesis import given, strategies
 import pytest
 from spool_frames import folder_in_memory, make_packet, make_stamp_ns

@@ -14,12 +14,12 @@ import stat
 import subprocess
 import sys
 
-from gsc_ros.link import spool_incoming
-from gsc_ros.link.spool_error import SpoolBusyError, SpoolDiskError, SpoolError, SpoolForeignError
-from gsc_ros.link.spool_incoming import IncomingStore, WINDOW
-from gsc_ros.link.spool_outgoing import OutgoingStore
-from gsc_ros.link.spool_reader import SpoolReader
-from gsc_ros.link.spool_store import ROW_BYTES, SpoolFrame
+from gsc_ros.link.spool import incoming as spool_incoming
+from gsc_ros.link.spool.error import SpoolBusyError, SpoolDiskError, SpoolError, SpoolForeignError
+from gsc_ros.link.spool.incoming import IncomingStore, WINDOW
+from gsc_ros.link.spool.outgoing import OutgoingStore
+from gsc_ros.link.spool.reader import SpoolReader
+from gsc_ros.link.spool.store import ROW_BYTES, SpoolFrame
 from hypothesis import given, settings, strategies
 import pytest
 from spool_frames import (
@@ -276,7 +276,7 @@ def test_the_incoming_quota_deletes_only_what_has_been_handed_on(path):
 def test_only_one_process_has_a_spool_and_the_other_hears_which(path):
     store = OutgoingStore(path, QUOTA)
     code = ('import sys; from pathlib import Path\n'
-            'from gsc_ros.link.spool_outgoing import OutgoingStore\n'
+            'from gsc_ros.link.spool.outgoing import OutgoingStore\n'
             'OutgoingStore(Path(sys.argv[1]), 1000)\n')
     done = subprocess.run([sys.executable, '-c', code, path], capture_output=True, text=True)
     assert done.returncode != 0
@@ -464,8 +464,8 @@ import resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from spool_frames import append, fill
-from gsc_ros.link.spool_outgoing import OutgoingStore
-from gsc_ros.link.spool_error import SpoolDiskError
+from gsc_ros.link.spool.outgoing import OutgoingStore
+from gsc_ros.link.spool.error import SpoolDiskError
 store = OutgoingStore(Path(sys.argv[1]), 1 << 20)
 fill(store, 5)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 
-from gsc_ros.link.announcement import CameraAnnounce
 from gsc_ros.link.audit import verify_budget
-from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.endpoint import Endpoint, EndpointConfig, ReceivedFrame
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
 from gsc_ros.link.transports.udp import UdpTransport
 from gsc_ros.link.wait import Waiter
 from link_simulation import make_frame, MS, S

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from gsc_ros.link.channel import ChannelConfig
+from gsc_ros.link.channel.channel import ChannelConfig
 from gsc_ros.link.transports.sim import connect
 from gsc_ros.link.wait import Waiter
 import pytest

@@ -13,14 +13,14 @@ import threading
 import time
 
 from gsc_ros.link.audit import Departure, read_trace, verify_budget
+from gsc_ros.link.datagram.framing import CameraAnnounce
 from gsc_ros.link.endpoint import (
     Delivery,
     ReceivedCalibration,
     ReceivedControl,
     ReceivedFrame,
 )
-from gsc_ros.link.framing import CameraAnnounce
-from gsc_ros.link.scheduler import FrameMessage
+from gsc_ros.link.schedule.scheduler import FrameMessage
 from gsc_ros.nodes.bridge import Bridge
 from gsc_ros.nodes.link import Link
 from gsc_ros.nodes.pump import LinkPump

@@ -12,12 +12,12 @@ import socket
 import threading
 import time
 
-from gsc_ros.link.cipher import Suite
+from gsc_ros.link.datagram.framing import CameraAnnounce
 from gsc_ros.link.endpoint import Delivery, ReceivedControl, ReceivedFrame
-from gsc_ros.link.framing import CameraAnnounce
-from gsc_ros.link.scheduler import FrameMessage
-from gsc_ros.link.security import KeyRing
-from gsc_ros.link.spool_error import SpoolError
+from gsc_ros.link.record.cipher import Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.schedule.scheduler import FrameMessage
+from gsc_ros.link.spool.error import SpoolError
 from gsc_ros.nodes.bridge import Bridge
 from gsc_ros.nodes.link import Link
 from gsc_ros.nodes.link_security import security_of, suite_of

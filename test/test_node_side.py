@@ -10,9 +10,9 @@ import time
 
 from gsc_ros.codec.frame import EncoderSettings, FrameEncoder
 from gsc_ros.codec.profile import load_profile
-from gsc_ros.link.announcement import CameraAnnounce
+from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.delivery import ReceivedCalibration, ReceivedControl, ReceivedFrame
-from gsc_ros.link.message import FrameMessage
+from gsc_ros.link.schedule.message import FrameMessage
 from gsc_ros.msg import GscFrame
 from gsc_ros.nodes.back_channel import RefreshRequest
 from gsc_ros.nodes.diagnostic import Level

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.number import bounded
-from gsc_ros.link.security import KeyFileError, KeyRing, MAX_KEY_ID
+from gsc_ros.link.record.keys import KeyFileError, KeyRing, MAX_KEY_ID
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -33,8 +33,8 @@ from gsc_ros.cli.link_setting import (
 from gsc_ros.cli.number import bounded
 from gsc_ros.codec.frame import EncoderSettings
 from gsc_ros.codec.packet import LATENT_CHANNELS
-from gsc_ros.link.run_summary import CameraSummary, DirectionSummary, RunSummary, summarize
-from gsc_ros.link.simulation import Feed, LinkRun
+from gsc_ros.link.trial.run_summary import CameraSummary, DirectionSummary, RunSummary, summarize
+from gsc_ros.link.trial.simulation import Feed, LinkRun
 
 NS_PER_S = 1_000_000_000
 DRAIN_S = 60.0

@@ -23,7 +23,7 @@ from gsc_ros.codec.packet import (
     parse,
 )
 from gsc_ros.codec.profile import load_profile
-from gsc_ros.link.simulation import CodedFrame
+from gsc_ros.link.trial.simulation import CodedFrame
 from gsc_ros.sources.folder import natural_key
 from gsc_ros.sources.frame import SourceError
 from gsc_ros.sources.opening import open_source

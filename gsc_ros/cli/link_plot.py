@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from gsc_ros.demo.plot import chart, HEIGHT, Limit, Series, WIDTH
-from gsc_ros.link.simulation import Fate, FrameOutcome, LinkRun
+from gsc_ros.link.trial.simulation import Fate, FrameOutcome, LinkRun
 
 NS_PER_S = 1_000_000_000
 COLOURS = ('#2463eb', '#e07b1a', '#17854a', '#8a4fd0', '#c92f2f', '#0f8b99')

@@ -13,17 +13,17 @@ from typing import Any
 import gsc_ros
 from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.number import bounded
-from gsc_ros.link.channel import ChannelConfig
-from gsc_ros.link.channel_trace import read_channel_trace
-from gsc_ros.link.cipher import Direction, Suite
+from gsc_ros.link.channel.channel import ChannelConfig
+from gsc_ros.link.channel.loss import LossKind, parse_outages
+from gsc_ros.link.channel.noise import Modulation
+from gsc_ros.link.channel.trace import read_channel_trace
 from gsc_ros.link.endpoint import EndpointConfig
-from gsc_ros.link.loss import LossKind, parse_outages
-from gsc_ros.link.noise import Modulation
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.repair import RepairConfig, RepairMode
-from gsc_ros.link.scheduler import CameraPolicy
-from gsc_ros.link.security import KeyRing
-from gsc_ros.link.simulation import LinkSetup, return_bps
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.repair.repair import RepairConfig, RepairMode
+from gsc_ros.link.schedule.scheduler import CameraPolicy
+from gsc_ros.link.trial.simulation import LinkSetup, return_bps
 import yaml
 
 NS_PER_S = 1_000_000_000

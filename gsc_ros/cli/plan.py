@@ -20,7 +20,7 @@ import json
 from gsc_ros.cli.error import UsageError
 from gsc_ros.cli.link_setting import add_budget_arguments, link_settings, LinkSettings
 from gsc_ros.cli.number import bounded
-from gsc_ros.link.plan import LinkPlan, plan, PlanRequest
+from gsc_ros.link.trial.plan import LinkPlan, plan, PlanRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,9 +22,9 @@ import re
 import sys
 
 from gsc_ros.cli.error import DataError, UsageError
-from gsc_ros.link.spool_error import SpoolError
-from gsc_ros.link.spool_reader import SpoolReader
-from gsc_ros.link.spool_store import Role, SpoolFrame
+from gsc_ros.link.spool.error import SpoolError
+from gsc_ros.link.spool.reader import SpoolReader
+from gsc_ros.link.spool.store import Role, SpoolFrame
 
 INDEX_COLUMNS = ('file', 'number', 'camera', 'camera_id', 'frame_id', 'priority', 'session',
                  'sequence', 'stamp_ns', 'encode_ms', 'bytes')

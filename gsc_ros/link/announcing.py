@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gsc_ros.link.framer import FrameFramer
-from gsc_ros.link.framing import Announcement, CameraAnnounce
-from gsc_ros.link.message import CameraState, FrameMessage, QueuedMessage, Rank
-from gsc_ros.link.scheduler import Scheduler
+from gsc_ros.link.datagram.framer import FrameFramer
+from gsc_ros.link.datagram.framing import Announcement, CameraAnnounce
+from gsc_ros.link.schedule.message import CameraState, FrameMessage, QueuedMessage, Rank
+from gsc_ros.link.schedule.scheduler import Scheduler
 
 NS_PER_S = 1_000_000_000
 # How long repairing an announcement is worth while; without it no frame can be used.

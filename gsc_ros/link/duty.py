@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from gsc_ros.link.cutting import WholeCut
+from gsc_ros.link.datagram.cutting import WholeCut
+from gsc_ros.link.datagram.framing import Heartbeat, Kind, MAX_WANTED, Receipt
+from gsc_ros.link.datagram.reassembly import Reassembler
 from gsc_ros.link.endpoint_config import EndpointConfig
-from gsc_ros.link.framing import Heartbeat, Kind, MAX_WANTED, Receipt
-from gsc_ros.link.message import QueuedMessage, Rank
-from gsc_ros.link.reassembly import Reassembler
-from gsc_ros.link.record import RecordLayer
-from gsc_ros.link.repair import Repair
-from gsc_ros.link.scheduler import Scheduler
+from gsc_ros.link.record.layer import RecordLayer
+from gsc_ros.link.repair.repair import Repair
+from gsc_ros.link.schedule.message import QueuedMessage, Rank
+from gsc_ros.link.schedule.scheduler import Scheduler
 from gsc_ros.link.sending import SendingHalf
 
 NS_PER_S = 1_000_000_000

@@ -28,9 +28,20 @@ import struct
 
 from gsc_ros.link.announcing import Announcer
 from gsc_ros.link.audit import Departure
-from gsc_ros.link.bulk import MAX_BULK_BYTES
-from gsc_ros.link.cipher import Suite
-from gsc_ros.link.cutting import PartCut, WholeCut
+from gsc_ros.link.datagram.bulk import MAX_BULK_BYTES
+from gsc_ros.link.datagram.cutting import PartCut, WholeCut
+from gsc_ros.link.datagram.framer import FrameFramer
+from gsc_ros.link.datagram.framing import (
+    CameraAnnounce,
+    Control,
+    CONTROL_OVERHEAD_BYTES,
+    Kind,
+    MAX_PARTS,
+    Receipt,
+)
+from gsc_ros.link.datagram.packetizer import CameraPacketizer
+from gsc_ros.link.datagram.reassembly import Reassembler
+from gsc_ros.link.datagram.wire import DatagramWire
 from gsc_ros.link.delivery import (
     Delivery,
     ReceivedBulk,
@@ -40,16 +51,12 @@ from gsc_ros.link.delivery import (
 )
 from gsc_ros.link.duty import DutyRoster
 from gsc_ros.link.endpoint_config import EndpointConfig
-from gsc_ros.link.framer import FrameFramer
-from gsc_ros.link.framing import (
-    CameraAnnounce,
-    Control,
-    CONTROL_OVERHEAD_BYTES,
-    Kind,
-    MAX_PARTS,
-    Receipt,
-)
-from gsc_ros.link.message import (
+from gsc_ros.link.receiving import ReceivingHalf
+from gsc_ros.link.record.cipher import Suite
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordLayer
+from gsc_ros.link.repair.repair import PathMeasure, Repair, RepairMessage
+from gsc_ros.link.schedule.message import (
     BulkRank,
     CameraPolicy,
     DropReason,
@@ -57,19 +64,12 @@ from gsc_ros.link.message import (
     QueuedMessage,
     Rank,
 )
-from gsc_ros.link.packetizer import CameraPacketizer
-from gsc_ros.link.reassembly import Reassembler
-from gsc_ros.link.receiving import ReceivingHalf
-from gsc_ros.link.record import RecordLayer
-from gsc_ros.link.repair import PathMeasure, Repair, RepairMessage
-from gsc_ros.link.scheduler import Scheduler
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.schedule.scheduler import Scheduler
 from gsc_ros.link.sending import SendingHalf
 from gsc_ros.link.shaper import TokenBucket
 from gsc_ros.link.snapshot import take_snapshot
 from gsc_ros.link.statistic import LinkStatistics, PathMeter
 from gsc_ros.link.transports import Transport
-from gsc_ros.link.wire import DatagramWire
 
 __all__ = [
     'BulkRank', 'Delivery', 'Endpoint', 'EndpointConfig', 'ReceivedBulk', 'ReceivedCalibration',

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gsc_ros.link.cipher import Direction
-from gsc_ros.link.message import CameraPolicy
-from gsc_ros.link.reassembly import ReassemblyLimits
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.repair import RepairConfig
-from gsc_ros.link.scheduler import SchedulerConfig
+from gsc_ros.link.datagram.reassembly import ReassemblyLimits
+from gsc_ros.link.record.cipher import Direction
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.repair.repair import RepairConfig
+from gsc_ros.link.schedule.message import CameraPolicy
+from gsc_ros.link.schedule.scheduler import SchedulerConfig
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000

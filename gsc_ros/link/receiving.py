@@ -8,15 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from gsc_ros.link.bulk import BulkReassembler
-from gsc_ros.link.delivery import (
-    Delivery,
-    ReceivedBulk,
-    ReceivedCalibration,
-    ReceivedControl,
-    ReceivedFrame,
-)
-from gsc_ros.link.framing import (
+from gsc_ros.link.datagram.bulk import BulkReassembler
+from gsc_ros.link.datagram.framing import (
     Announcement,
     BulkPart,
     Control,
@@ -25,9 +18,16 @@ from gsc_ros.link.framing import (
     Part,
     Receipt,
 )
-from gsc_ros.link.reassembly import Arrival, FrameArrival, Reassembler
-from gsc_ros.link.record import Opened, RecordLayer
-from gsc_ros.link.repair import Repair
+from gsc_ros.link.datagram.reassembly import Arrival, FrameArrival, Reassembler
+from gsc_ros.link.delivery import (
+    Delivery,
+    ReceivedBulk,
+    ReceivedCalibration,
+    ReceivedControl,
+    ReceivedFrame,
+)
+from gsc_ros.link.record.layer import Opened, RecordLayer
+from gsc_ros.link.repair.repair import Repair
 from gsc_ros.link.transports import Transport
 
 _MAX_DELIVERIES = 4096

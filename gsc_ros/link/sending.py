@@ -13,14 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gsc_ros.link.audit import Departure
-from gsc_ros.link.message import Outgoing
-from gsc_ros.link.record import RecordLayer
-from gsc_ros.link.repair import Protection, Repair
-from gsc_ros.link.scheduler import Candidate, Scheduler
+from gsc_ros.link.datagram.wire import DatagramWire
+from gsc_ros.link.record.layer import RecordLayer
+from gsc_ros.link.repair.repair import Protection, Repair
+from gsc_ros.link.schedule.message import Outgoing
+from gsc_ros.link.schedule.scheduler import Candidate, Scheduler
 from gsc_ros.link.shaper import TokenBucket
 from gsc_ros.link.statistic import PathMeter, UsageMeter
 from gsc_ros.link.transports import Transport
-from gsc_ros.link.wire import DatagramWire
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import math
 
-from gsc_ros.link.message import DropReason
-from gsc_ros.link.reassembly import Reassembler
+from gsc_ros.link.datagram.reassembly import Reassembler
 from gsc_ros.link.receiving import ReceivingHalf
-from gsc_ros.link.record import RecordLayer
-from gsc_ros.link.repair import Repair
-from gsc_ros.link.scheduler import Scheduler
+from gsc_ros.link.record.layer import RecordLayer
+from gsc_ros.link.repair.repair import Repair
+from gsc_ros.link.schedule.message import DropReason
+from gsc_ros.link.schedule.scheduler import Scheduler
 from gsc_ros.link.sending import SendingHalf
 from gsc_ros.link.shaper import TokenBucket
 from gsc_ros.link.statistic import LinkStatistics, PathMeter

@@ -21,7 +21,7 @@ import time
 from typing import Protocol
 
 from gsc_ros.link.endpoint import Delivery
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.keys import KeyRing
 from gsc_ros.msg import LinkStatus
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.ground_back_channel import GroundBackChannel

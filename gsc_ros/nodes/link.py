@@ -9,18 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from gsc_ros.link.audit import Departure
-from gsc_ros.link.cipher import Direction
 from gsc_ros.link.endpoint import Endpoint
 from gsc_ros.link.endpoint_config import EndpointConfig
-from gsc_ros.link.message import CameraPolicy
-from gsc_ros.link.record import RecordConfig
-from gsc_ros.link.redundancy import RepairConfig, RepairMode
-from gsc_ros.link.security import KeyRing
-from gsc_ros.link.spool_error import SpoolError
-from gsc_ros.link.spool_incoming import IncomingStore
-from gsc_ros.link.spool_outgoing import OutgoingStore
-from gsc_ros.link.spool_receiver import SpoolReceiver
-from gsc_ros.link.spool_sender import SpoolSender
+from gsc_ros.link.record.cipher import Direction
+from gsc_ros.link.record.keys import KeyRing
+from gsc_ros.link.record.layer import RecordConfig
+from gsc_ros.link.repair.redundancy import RepairConfig, RepairMode
+from gsc_ros.link.schedule.message import CameraPolicy
+from gsc_ros.link.spool.error import SpoolError
+from gsc_ros.link.spool.incoming import IncomingStore
+from gsc_ros.link.spool.outgoing import OutgoingStore
+from gsc_ros.link.spool.receiver import SpoolReceiver
+from gsc_ros.link.spool.sender import SpoolSender
 from gsc_ros.link.transports import Transport
 from gsc_ros.link.transports.sim import SimTransport
 from gsc_ros.nodes.link_security import carrier_of, key_ring, suite_of

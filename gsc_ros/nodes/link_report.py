@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from gsc_ros.link.spool_receiver import SpoolReceiver
-from gsc_ros.link.spool_sender import SpoolSender
+from gsc_ros.link.spool.receiver import SpoolReceiver
+from gsc_ros.link.spool.sender import SpoolSender
 from gsc_ros.link.statistic import LinkStatistics
 from gsc_ros.link.transports import Transport
 from gsc_ros.link.transports.sim import SimTransport

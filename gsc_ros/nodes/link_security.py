@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gsc_ros.link.cipher import Suite
-from gsc_ros.link.security import KeyRing
+from gsc_ros.link.record.cipher import Suite
+from gsc_ros.link.record.keys import KeyRing
 from gsc_ros.nodes.schema import BridgeParameters, SUITES
 
 SIM = 'sim'

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import threading
 import time
 
-from gsc_ros.link.announcement import CameraAnnounce
+from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.endpoint import Delivery, Endpoint
-from gsc_ros.link.message import BulkRank, FrameMessage
+from gsc_ros.link.schedule.message import BulkRank, FrameMessage
 from gsc_ros.link.statistic import LinkStatistics
 from gsc_ros.link.transports import Transport
 from gsc_ros.link.wait import Waiter

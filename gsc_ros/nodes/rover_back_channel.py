@@ -15,7 +15,7 @@ import math
 import time
 
 from gsc_ros.link.endpoint import Delivery, ReceivedControl
-from gsc_ros.link.scheduler import BulkRank, SchedulerConfig
+from gsc_ros.link.schedule.scheduler import BulkRank, SchedulerConfig
 from gsc_ros.msg import GscRegion, RegionRequest
 from gsc_ros.nodes.back_channel import MessageType
 from gsc_ros.nodes.diagnostic import Level, Report

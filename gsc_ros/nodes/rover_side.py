@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import time
 
 from gsc_ros.codec import packet
-from gsc_ros.link.announcement import CameraAnnounce
+from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.endpoint import Delivery, ReceivedControl
-from gsc_ros.link.message import FrameMessage
+from gsc_ros.link.schedule.message import FrameMessage
 from gsc_ros.msg import GscFrame
 from gsc_ros.nodes import calibration, stamp
 from gsc_ros.nodes.admission import frame_defect

@@ -11,7 +11,7 @@ from gsc_ros.codec import text
 from gsc_ros.codec.caption.captioner import CaptionerName, CaptionerSettings, Quantization
 from gsc_ros.codec.caption.schedule import SCENE_THRESHOLD
 from gsc_ros.codec.error import CodecError
-from gsc_ros.link.cipher import Suite
+from gsc_ros.link.record.cipher import Suite
 from gsc_ros.nodes.parameter import camera_list, group, parameter, topic_refusal
 from gsc_ros.nodes.transport_schema import (
     SerialParameters,

@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gsc_ros.link.channel import ChannelConfig
-from gsc_ros.link.channel_trace import read_channel_trace
-from gsc_ros.link.loss import LossKind, parse_outages
-from gsc_ros.link.noise import Modulation
+from gsc_ros.link.channel.channel import ChannelConfig
+from gsc_ros.link.channel.loss import LossKind, parse_outages
+from gsc_ros.link.channel.noise import Modulation
+from gsc_ros.link.channel.trace import read_channel_trace
 from gsc_ros.link.transports import Transport
 from gsc_ros.link.transports.serial_line import SerialTransport
 from gsc_ros.link.transports.sim import connect, SimTransport

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gsc_ros.link.loss import parse_outages
+from gsc_ros.link.channel.loss import parse_outages
 from gsc_ros.nodes.parameter import parameter
 
 

@@ -3,7 +3,7 @@
 """
 A rover and a ground station in ROS domains of their own, joined by nothing but the link.
 
-`GSC_KILLS` sets how often each bridge is killed, over UDP and with a spool; a few times by default.
+`GSC_KILLS` sets how often each bridge is killed, over UDP and with a spool; once by default.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CAMERAS = ('front', 'left')
 LINK_BPS = 40_000
 RETURN_BPS = LINK_BPS // 10
 MAX_BYTES = 300
-KILLS = int(os.environ.get('GSC_KILLS', '2'))
+KILLS = int(os.environ.get('GSC_KILLS', '1'))
 # After the end of an outage the newest frame is through within this, besides what a busy machine
 # takes.
 RECOVERY_S = 3.0

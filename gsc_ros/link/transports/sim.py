@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from gsc_ros.link.channel import Channel, ChannelConfig
+from gsc_ros.link.channel.channel import Channel, ChannelConfig
 from gsc_ros.link.transports import MAX_MTU, MIN_MTU
 
 

@@ -42,7 +42,8 @@ def generate_launch_description() -> LaunchDescription:
                         'wins over the link preset and over the arguments below'),
         DeclareLaunchArgument(
             'link', default_value='plain', choices=[
-                'plain', 'iridium', 'lora', 'nbiot', 'modem900', 'fading', 'acoustic', 'mars_relay'],
+                'plain', 'iridium', 'lora', 'nbiot', 'modem900', 'fading', 'acoustic',
+                'mars_relay'],
             description='Link preset, the same as on the rover'),
         DeclareLaunchArgument(
             'transport', default_value='sim', choices=['sim', 'udp', 'serial', 'spool'],

@@ -52,7 +52,8 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'link', default_value='plain',
             choices=[
-                'plain', 'iridium', 'lora', 'nbiot', 'modem900', 'fading', 'acoustic', 'mars_relay'],
+                'plain', 'iridium', 'lora', 'nbiot', 'modem900', 'fading', 'acoustic',
+                'mars_relay'],
             description='Link preset: a file of config/links without its .yaml'),
         DeclareLaunchArgument(
             'transport', default_value='sim', choices=['sim', 'udp', 'serial', 'spool'],

@@ -31,7 +31,8 @@ NUMBER = integers(0, 70_000)
 
 @pytest.fixture(scope='module')
 def coder() -> RegionCoder:
-    return RegionCoder(load_profile('tiny'))
+    profile = load_profile('tiny')
+    return RegionCoder(profile, FrameEncoder(profile))
 
 
 @pytest.fixture(scope='module')

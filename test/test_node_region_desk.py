@@ -11,7 +11,7 @@ import threading
 
 from codec_image import picture
 import cv2
-from gsc_ros.codec.frame import FrameDecoder
+from gsc_ros.codec.frame import FrameDecoder, FrameEncoder
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.msg import GscRegion, RegionRequest
 from gsc_ros.nodes import stamp
@@ -35,7 +35,9 @@ class Bench:
         self.answers: list[GscRegion] = []
         self.log: list[str] = []
         self.condition = threading.Condition()
-        self.desk = RegionDesk(load_profile('tiny'), lambda: self.settings, self.log.append)
+        profile = load_profile('tiny')
+        self.desk = RegionDesk(
+            profile, FrameEncoder(profile), lambda: self.settings, self.log.append)
         self.desk.start()
 
     def keep(self, image: np.ndarray, stamp_s: int = 1, camera: str = 'front') -> None:

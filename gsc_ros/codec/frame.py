@@ -128,7 +128,8 @@ class FrameEncoder:
     """
     Encodes frames.
 
-    Use one encoder from one thread at a time; any thread will do. Encoders share a profile freely.
+    Use one encoder from one thread at a time; any thread will do. Encoders share a profile freely,
+    and ONNX Runtime lets threads run a graph at the same time.
 
     :param profile: the profile.
     :param threads: threads of the analysis graph.
@@ -147,7 +148,7 @@ class FrameEncoder:
         self._since_refresh = 0
 
     def branch(self) -> FrameEncoder:
-        """Return an encoder for another stream; both use the same graphs, and thus one thread."""
+        """Return an encoder for another stream, on any thread; both use the same graphs."""
         other = copy.copy(self)
         other.refresh()
         return other

@@ -324,10 +324,17 @@ def _enlarge(planes: np.ndarray, error: np.ndarray, scale: int) -> Picture:
     """Return the picture of float32 ``[3, h, w]`` planes and their ``[h, w]`` error, enlarged."""
     size = (planes.shape[2] * scale, planes.shape[1] * scale)
     small = np.ascontiguousarray(np.clip(planes, 0, 1).transpose(1, 2, 0)) * np.float32(255)
-    large = cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)
+    image = _to_bytes(cv2.resize(small, size, interpolation=cv2.INTER_CUBIC))
     certain = 255 * np.clip(1 - error / ERROR_OF_NO_CONFIDENCE, 0, 1)
-    certain = cv2.resize(certain.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    # convertScaleAbs and astype both wrap or fold; saturating is what is wanted.
-    image = np.clip(np.rint(large), 0, 255).astype(np.uint8)
-    confidence = np.clip(np.rint(certain), 0, 255).astype(np.uint8)
+    confidence = _to_bytes(cv2.resize(
+        certain.astype(np.float32), size, interpolation=cv2.INTER_LINEAR))
     return Picture(image, confidence)
+
+
+def _to_bytes(values: np.ndarray) -> np.ndarray:
+    """Return values, which are used up, rounded to uint8."""
+    # convertScaleAbs and astype both wrap or fold; saturating is what is wanted. In place: these
+    # are the largest arrays of a frame.
+    np.rint(values, out=values)
+    np.clip(values, 0, 255, out=values)
+    return values.astype(np.uint8)

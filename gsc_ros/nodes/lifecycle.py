@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from gsc_ros.nodes import memory
 from gsc_ros.nodes.diagnostic import brief, Level, Report, Reporter
 from gsc_ros.nodes.parameter import ParameterTable
 from lifecycle_msgs.srv import ChangeState
@@ -110,6 +111,7 @@ class ManagedNode(LifecycleNode):
         result = self._attempt(self.configure, TransitionCallbackReturn.FAILURE)
         if result != TransitionCallbackReturn.SUCCESS:
             self.cleanup()
+        memory.release_freed()
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

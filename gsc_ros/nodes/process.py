@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import time
 
+from gsc_ros.nodes import memory
 from gsc_ros.nodes.lifecycle import ManagedNode
 from gsc_ros.nodes.worker import any_at_work
 import rclpy
@@ -20,11 +20,6 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 SWITCH_INTERVAL_S = 0.0005
 # After a callback has raised: were it to raise for ever, others would still get the CPU.
 REST_S = 0.01
-
-# mallopt parameters and values, see _keep_freed_memory.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_MMAP_THRESHOLD_BYTES = 32 * 2 ** 20
-_TRIM_THRESHOLD_BYTES = 64 * 2 ** 20
 
 
 def run(node_class: type[ManagedNode]) -> int:
@@ -50,7 +45,7 @@ def serve(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
     :param args: command line with ROS arguments; None takes that of the process.
     :return: exit status: 0 after a signal, 1 when the parameters are bad.
     """
-    _keep_freed_memory()
+    memory.keep_freed()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     rclpy.init(args=args)
     try:
@@ -89,19 +84,3 @@ def _spin(executor: SingleThreadedExecutor, node: ManagedNode) -> None:
             if node.context.ok():
                 node.callback_failed(error)
                 time.sleep(REST_S)
-
-
-def _keep_freed_memory() -> None:
-    """
-    Make glibc reuse the megabyte-sized buffers of images and tensors.
-
-    By default they are mapped and unmapped on every use, and the kernel's zeroing of pages costs
-    more than the work on them. Fewer arenas keep the resident size small. Elsewhere a no-op.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return
-    mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
-    mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES)
-    mallopt(_M_ARENA_MAX, 2)

@@ -19,6 +19,7 @@ from gsc_ros.codec.error import CodecError, PacketError
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
 from gsc_ros.codec.packet import LATENT_CHANNELS
 from gsc_ros.codec.profile import Profile
+from gsc_ros.nodes import memory
 from gsc_ros.nodes.region import (
     Box,
     FACTORS,
@@ -53,17 +54,17 @@ class CodedRegion:
 
 class RegionCoder:
     """
-    Codes boxes with graphs of its own, so that frames need not wait; for one thread.
+    Codes boxes beside the frames, for which nobody waits; for one thread.
 
     :param profile: that of the frames.
-    :param threads: threads of the graphs.
+    :param encoder: that of the frames, on whatever thread; both use the same graph.
     :raises ProfileError: when a part of the profile cannot be used.
     """
 
-    def __init__(self, profile: Profile, threads: int = 1) -> None:
-        """Open the graphs."""
-        self._encoder = FrameEncoder(profile, threads)
-        self._decoder = FrameDecoder(profile, threads)
+    def __init__(self, profile: Profile, encoder: FrameEncoder) -> None:
+        """Open the graph that shows how good a packet is."""
+        self._encoder = encoder.branch()
+        self._decoder = FrameDecoder(profile)
         # Where only one of these fits, a larger factor shows less, or hardly more, for four times
         # the work.
         by_fineness = np.argsort(profile.gains.mean(axis=1))
@@ -108,7 +109,11 @@ class RegionCoder:
                 channels=LATENT_CHANNELS, max_bytes=limit))
         except CodecError:
             return None
+        # Coding and showing a large box take some 50 MB each, but of different sizes: what the one
+        # frees would be of no use to the other.
+        memory.release_freed()
         shown = decode(self._decoder, encoded.payload, box)
+        memory.release_freed()
         error = np.mean(np.square(np.subtract(shown, crop, dtype=np.float32)))
         return CodedRegion(box, encoded.payload, encoded.quantizer, float(error))
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 import threading
 import time
 
+from gsc_ros.codec.frame import FrameEncoder
 from gsc_ros.codec.profile import Profile
 from gsc_ros.msg import GscRegion, RegionRequest
-from gsc_ros.nodes import conversion, stamp
+from gsc_ros.nodes import conversion, memory, stamp
 from gsc_ros.nodes.region import Box, MAX_PACKET_BYTES, Outcome, RegionRefused
 from gsc_ros.nodes.region_coding import RegionCoder
 from gsc_ros.nodes.region_ring import RegionRing
@@ -48,16 +49,19 @@ class _Camera:
 class RegionDesk:
     """Keeps originals and answers requests for boxes of them; of each camera one request waits."""
 
-    def __init__(self, profile: Profile, settings: Callable[[], SenderParameters],
+    def __init__(self, profile: Profile, encoder: FrameEncoder,
+                 settings: Callable[[], SenderParameters],
                  log: Callable[[str], None]) -> None:
         """
         Begin with nothing kept.
 
-        :param profile: that of the frames; its graphs are opened again with the first request.
+        :param profile: that of the frames; its synthesis is opened with the first request.
+        :param encoder: that of the frames, with which the boxes share the graph.
         :param settings: returns the present parameters.
         :param log: called with the reason of each refusal.
         """
         self._profile = profile
+        self._encoder = encoder
         self._settings = settings
         self._log = log
         self._coder: RegionCoder | None = None
@@ -120,15 +124,18 @@ class RegionDesk:
         else:
             camera.answered += 1
             task.publish(region)
+        # A box and its image may take much more than a frame does, and are rare.
+        memory.release_freed()
 
     def _code(self, camera: _Camera, name: str, request: RegionRequest) -> GscRegion:
         settings = self._settings()
         message = camera.ring.find(
             stamp.to_ns(request.header.stamp), time.monotonic_ns(), _keep_ns(settings))[0]
         image = conversion.to_rgb(message, settings.max_pixels)
-        coder = self._coder or RegionCoder(self._profile)
-        self._coder = coder
-        coded = coder.code(
+        if self._coder is None:
+            self._coder = RegionCoder(self._profile, self._encoder)
+            memory.release_freed()
+        coded = self._coder.code(
             image, Box(request.x, request.y, request.width, request.height), request.quality,
             min(request.max_bytes, MAX_PACKET_BYTES))
         box = coded.box

@@ -16,7 +16,7 @@ from gsc_ros.codec.error import PacketError
 from gsc_ros.codec.frame import FrameDecoder
 from gsc_ros.codec.profile import Profile
 from gsc_ros.msg import GscRegion
-from gsc_ros.nodes import calibration, conversion
+from gsc_ros.nodes import calibration, conversion, memory
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.qos import ground_qos, image_qos
 from gsc_ros.nodes.region import Box, box_defect, packet_defect
@@ -110,6 +110,7 @@ class RegionView:
             raise PacketError(defect or 'it is no answer for this camera')
         if self._decoder is None:
             self._decoder = FrameDecoder(self._profile, self._node.settings.decoder_threads)
+            memory.release_freed()
         image = decode(self._decoder, payload, box)
         info = region_info(
             self._calibration_of(name), box, region.image_width, region.image_height)

@@ -63,10 +63,9 @@ class Sender(ManagedNode):
             reason = self.refusal(name, self.get_parameter(name).value)
             if reason is not None:
                 raise ValueError(f'{name}: {reason}')
-        self._captioning = Captioning(
-            FrameEncoder(self._profile, threads=self.settings.encoder_threads), self.settings,
-            self._log)
-        self._regions = RegionDesk(self._profile, lambda: self.settings, self._log)
+        encoder = FrameEncoder(self._profile, threads=self.settings.encoder_threads)
+        self._captioning = Captioning(encoder, self.settings, self._log)
+        self._regions = RegionDesk(self._profile, encoder, lambda: self.settings, self._log)
         self._session = secrets.randbelow(2 ** 16)
         for number, name in enumerate(self.settings.cameras):
             events = PublisherEventCallbacks(matched=lambda _, name=name: self._follow(name))

@@ -26,7 +26,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
-from std_msgs.msg import Empty, UInt32
+from std_msgs.msg import UInt32
 
 PATIENCE_S = 20.0
 
@@ -159,15 +159,15 @@ def received(camera: str, camera_id: int = 4) -> ReceivedFrame:
     return ReceivedFrame(camera, camera_id, 'optical', 9, 3, 7, 10 ** 18, 5.0, b'payload', 0)
 
 
-def test_what_arrives_is_published_and_a_complaint_names_it_as_the_rover_does(
+def test_what_arrives_is_published_and_a_complaint_names_its_frame_as_the_rover_does(
         stage: Stage, end: RecordingEnd):
     side = GroundSide(stage.node, end)
     stage.start(side)
     stage.listen(GscFrame, 'ground/front/gsc')
-    refresh = stage.listener.create_publisher(Empty, 'ground/front/gsc/refresh', 10)
+    refresh = stage.listener.create_publisher(UInt32, 'ground/front/gsc/refresh', 10)
     assert stage.wait(lambda: refresh.get_subscription_count() > 0)
     assert stage.wait(lambda: stage.node.count_subscribers('ground/front/gsc') > 0)
-    refresh.publish(Empty())
+    refresh.publish(UInt32(data=6))
     stage.settle()
     assert not end.control  # nothing has arrived that could be complained of
     assert side.take(received('front'))
@@ -175,11 +175,11 @@ def test_what_arrives_is_published_and_a_complaint_names_it_as_the_rover_does(
     frame, = stage.heard
     assert (frame.camera, frame.camera_id, frame.sequence) == ('front', 4, 7)
     assert (frame.header.frame_id, frame.header.stamp.sec) == ('optical', 10 ** 9)
-    refresh.publish(Empty())
-    refresh.publish(Empty())
+    refresh.publish(UInt32(data=5))
+    refresh.publish(UInt32(data=6))
     assert stage.wait(lambda: bool(end.control))
     stage.settle()
-    assert [RefreshRequest.parse(data) for data in end.control] == [RefreshRequest(4, 3, 7)]
+    assert [RefreshRequest.parse(data) for data in end.control] == [RefreshRequest(4, 3, 5)]
 
 
 def test_a_camera_that_nobody_asked_for_is_reported_and_not_published(

@@ -6,7 +6,7 @@ What the two bridges tell each other beside the frames: the types, and the reque
 Every control message, and every bulk message, begins with one byte that says what it is. Numbers
 are big endian; a text is its length in one byte and that many bytes of UTF-8.
 
-    refresh            type 1, camera 1, session 2, sequence 4 of the newest frame that has arrived
+    refresh            type 1, camera 1, session 2, sequence 4 of a frame that cannot be decoded
     region request     see nodes/region.py
     region notice      see nodes/region.py
     parameter change   see nodes/remote_parameter.py
@@ -86,7 +86,7 @@ class RefreshRequest:
     Says that the far side has lost a frame of a stream.
 
     :param camera_id: number of the camera on the link, 0..255.
-    :param session: uint16 of the newest frame that has arrived.
+    :param session: uint16 of the newest frame that cannot be decoded.
     :param sequence: uint32 of that frame.
     """
 

@@ -25,7 +25,7 @@ from gsc_ros.nodes.qos import ground_qos, latched_qos, notice_qos
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
-from std_msgs.msg import Empty
+from std_msgs.msg import UInt32
 
 # Seconds without a frame after which a camera counts as silent. Thin links are slow.
 SILENCE_S = 15.0
@@ -42,8 +42,8 @@ class Camera:
     calibrations: Publisher
     subscription: Subscription | None = None
     delivered: int = 0
-    # Number on the link, session and sequence number of the newest frame that has arrived.
-    arrived: tuple[int, int, int] | None = None
+    # Number on the link and session of the newest frame that has arrived.
+    arrived: tuple[int, int] | None = None
     last_frame_s: float = 0.0
     requested_s: float = 0.0
 
@@ -69,8 +69,9 @@ class GroundSide:
         for camera in self._cameras.values():
             camera.last_frame_s = time.monotonic()
             camera.subscription = self._node.create_subscription(
-                Empty, f'{self._topic(camera.name)}/refresh',
-                lambda _, camera=camera: self._request_refresh(camera), notice_qos())
+                UInt32, f'{self._topic(camera.name)}/refresh',
+                lambda sequence, camera=camera: self._request_refresh(camera, sequence.data),
+                notice_qos())
 
     def stop(self) -> None:
         """Listen to nobody."""
@@ -130,16 +131,22 @@ class GroundSide:
             payload=array('B', delivery.payload))
         frame.header.stamp = stamp.from_ns(delivery.stamp_ns)
         frame.header.frame_id = delivery.frame_id
-        camera.arrived = delivery.camera_id, delivery.session, delivery.sequence
+        camera.arrived = delivery.camera_id, delivery.session
         camera.last_frame_s = time.monotonic()
         camera.frames.publish(frame)
         camera.delivered += 1
 
-    def _request_refresh(self, camera: Camera) -> None:
-        """Ask the rover, on behalf of a receiver, for a frame that stands alone."""
+    def _request_refresh(self, camera: Camera, sequence: int) -> None:
+        """
+        Ask the rover, on behalf of a receiver, for a frame that stands alone.
+
+        :param sequence: the newest frame that it cannot decode. Later ones may have arrived, and
+            may be decodable: they wait for another repair.
+        """
         now_s = time.monotonic()
         period_s = ask_period_s(len(self._cameras), self._end.budget_bps)
         if camera.arrived is None or now_s - camera.requested_s < period_s:
             return
         camera.requested_s = now_s
-        self._end.offer_control(RefreshRequest(*camera.arrived).pack())
+        camera_id, session = camera.arrived
+        self._end.offer_control(RefreshRequest(camera_id, session, sequence).pack())

@@ -4,9 +4,10 @@
 Receiver: coded frames in, images out.
 
     <prefix>/<camera>/gsc ──> queue ──> worker: order, decode ──> reconstructed/<camera>/image,
+                                           └─ `stream_wait`: frames whose reference is missing
     <prefix>/<camera>/gsc/camera_info ──> scaled to the image ──>   camera_info, confidence,
                                                                     caption, status
-    <prefix>/<camera>/gsc/refresh <── a frame refers to one that is not here
+    <prefix>/<camera>/gsc/refresh <── a frame refers to one that will not come any more
     <prefix>/<camera>/gsc/region ──> `region_view` ──> reconstructed/<camera>/region/image, ...
 """
 
@@ -36,16 +37,20 @@ from gsc_ros.nodes.receiver_camera import Camera, Outputs
 from gsc_ros.nodes.region_view import RegionView
 from gsc_ros.nodes.schema import ReceiverParameters
 from gsc_ros.nodes.sequence import Arrival, MODULUS
+from gsc_ros.nodes.stream_wait import Held
 from gsc_ros.nodes.worker import Worker
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Empty, String
+from std_msgs.msg import String, UInt32
 
 # Frames that wait for the decoder, at most; a link delivers in bursts.
 QUEUE_DEPTH = 16
 # Of a frame behind which more wait only the symbols are decoded, which others may refer to: old
 # pictures are dull.
 PICTURES_WAITING = 2
+# How often to look whether frames have waited for long enough.
+LOOK_PERIOD_S = 0.1
 
 
 class Receiver(ManagedNode):
@@ -55,7 +60,9 @@ class Receiver(ManagedNode):
         """Create the node with the process's ROS arguments."""
         self._cameras: dict[str, Camera] = {}
         self._regions: RegionView | None = None
-        self._worker: Worker[GscFrame] = Worker(
+        self._timer: Timer | None = None
+        # None: look whether frames have waited for long enough.
+        self._worker: Worker[GscFrame | None] = Worker(
             'decoder', self._decode, self._decode_failed, QUEUE_DEPTH)
         super().__init__('receiver', ReceiverParameters)
 
@@ -79,7 +86,7 @@ class Receiver(ManagedNode):
                 self.create_subscription(
                     CameraInfo, f'{frames}/camera_info',
                     lambda info, name=name: self._take_calibration(name, info), latched_qos()))
-            refresh = self.create_lifecycle_publisher(Empty, f'{frames}/refresh', notice_qos())
+            refresh = self.create_lifecycle_publisher(UInt32, f'{frames}/refresh', notice_qos())
             self._cameras[name] = Camera(name, outputs, inputs, refresh, decoder.branch())
         self._regions = RegionView(
             self, self._profile, lambda name: self._cameras[name].calibration)
@@ -87,12 +94,17 @@ class Receiver(ManagedNode):
     def activate(self) -> None:
         """Count from zero and start the decoder."""
         for camera in self._cameras.values():
-            camera.restart()
+            camera.restart(self.settings.repair_wait_s)
         self._worker.start()
         self._regions.start()
+        self._timer = self.create_timer(
+            LOOK_PERIOD_S, self._look_for_overdue, clock=self.steady_clock)
 
     def deactivate(self) -> None:
         """Stop the decoder; frames that arrive are ignored."""
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
         self._worker.stop()
         if self._regions is not None:
             self._regions.stop()
@@ -114,7 +126,8 @@ class Receiver(ManagedNode):
         for camera in self._cameras.values():
             level, message = camera.cause()
             values = asdict(camera.counters) | {
-                'decode_ms': camera.decode_ms, 'calibrated': camera.calibration is not None}
+                'waiting': len(camera.wait), 'decode_ms': camera.decode_ms,
+                'calibrated': camera.calibration is not None}
             values |= self._regions.values(camera.name)
             camera.trouble = None
             camera.reported = replace(camera.counters)
@@ -131,10 +144,33 @@ class Receiver(ManagedNode):
     def _take_calibration(self, name: str, info: CameraInfo) -> None:
         self._cameras[name].calibration = info
 
-    def _decode(self, name: str, frame: GscFrame) -> None:
-        """Decode one frame, and publish it unless it is old, on the worker's thread."""
+    def _look_for_overdue(self) -> None:
+        """Have the worker look after frames that nothing else reminds it of."""
+        now_s = time.monotonic()
+        for camera in self._cameras.values():
+            deadline_s = camera.wait.deadline_s
+            overdue = deadline_s is not None and deadline_s <= now_s
+            if overdue and not self._worker.waiting(camera.name):
+                self._worker.submit(camera.name, None)
+
+    def _decode(self, name: str, frame: GscFrame | None) -> None:
+        """Decode one frame and those that wait for it, on the worker's thread."""
         camera = self._cameras[name]
-        arrival = camera.tracker.classify(frame.session, frame.sequence)
+        now_s = time.monotonic()
+        if frame is not None:
+            self._take(camera, frame, now_s)
+        lost = camera.wait.lost(now_s)
+        if lost:
+            self._leave_out(camera, lost)
+            camera.refresh.publish(UInt32(data=lost[-1].sequence))
+
+    def _take(self, camera: Camera, frame: GscFrame, now_s: float) -> None:
+        """Decode a frame, and publish it unless it is old; or let it wait for a repair."""
+        place = frame.session, frame.sequence
+        if camera.wait.holds(*place):
+            camera.counters.duplicate += 1
+            return
+        arrival = camera.tracker.classify(*place)
         new = arrival is Arrival.NEW
         if not new:
             camera.tracker.reject(frame.sequence)
@@ -146,22 +182,48 @@ class Receiver(ManagedNode):
         defect = size_defect(payload, settings.max_pixels, settings.output_width)
         if defect is not None:
             raise PacketError(defect)
+        followers = camera.wait.followers(*place)
+        held = Held(*place, now_s, len(payload), frame)
         try:
-            result = self._reconstruct(
-                camera, frame, payload, new and self._worker.waiting(name) < PICTURES_WAITING)
+            result = self._reconstruct(camera, frame, payload, new and self._is_in_time(
+                camera, len(followers)))
         except MissingReferenceError:
             if new:
-                camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
-                camera.counters.without_reference += 1
-                camera.refresh.publish(Empty())
+                self._leave_out(camera, camera.wait.hold(held))
             return
-        camera.decoded.append((frame.session, frame.sequence))
         if new:
-            camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
-            camera.counters.replaced += result is None
+            camera.counters.replaced += result is None and not followers
+            self._accept(camera, held, result)
+        for behind, follower in zip(reversed(range(len(followers))), followers):
+            try:
+                result = self._reconstruct(
+                    camera, follower.item, bytes(follower.item.payload),
+                    self._is_in_time(camera, behind))
+            except PacketError as error:  # it will be found among the lost, and all behind it
+                self._decode_failed(camera.name, error)
+                return
+            camera.counters.waited += 1
+            self._accept(camera, follower, result)
+
+    def _is_in_time(self, camera: Camera, behind: int) -> bool:
+        """Return whether a picture is still of interest, with `behind` newer ones known of."""
+        return behind + self._worker.waiting(camera.name) < PICTURES_WAITING
+
+    def _accept(self, camera: Camera, frame: Held[GscFrame], result: Reconstruction | None) -> None:
+        """Take a frame that was decoded for the newest, and publish the picture if there is one."""
+        self._leave_out(
+            camera, camera.wait.passed(frame.session, frame.sequence, frame.arrived_s))
+        camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
         if result is not None:
             camera.decode_ms = result.decode_ms
-            self._publish(camera, frame, result)
+            self._publish(camera, frame.item, result)
+
+    @staticmethod
+    def _leave_out(camera: Camera, frames: Iterable[Held[GscFrame]]) -> None:
+        """Count frames that will never be decoded, as their reference has not come."""
+        for frame in frames:
+            camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
+            camera.counters.without_reference += 1
 
     @staticmethod
     def _reconstruct(
@@ -177,10 +239,13 @@ class Receiver(ManagedNode):
         before = frame.session, (frame.sequence - 1) % MODULUS
         if packet.parse(payload).stream_reference is not None and before not in camera.decoded:
             raise MissingReferenceError(f'frame {before[1]} is not here')
+        result = None
         if wanted:
-            return camera.decoder.decode(payload)
-        camera.decoder.follow(payload)
-        return None
+            result = camera.decoder.decode(payload)
+        else:
+            camera.decoder.follow(payload)
+        camera.decoded.append((frame.session, frame.sequence))
+        return result
 
     def _decode_failed(self, name: str, error: Exception) -> None:
         if not self.context.ok():  # the process ends

@@ -11,8 +11,10 @@ import time
 from gsc_ros.codec.caption.memory import CaptionMemory
 from gsc_ros.codec.frame import FrameDecoder
 from gsc_ros.codec.stream import KEPT_FRAMES
+from gsc_ros.msg import GscFrame
 from gsc_ros.nodes.diagnostic import Level
 from gsc_ros.nodes.sequence import SequenceTracker
+from gsc_ros.nodes.stream_wait import StreamWait
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
@@ -31,6 +33,7 @@ class ReceiverCounters:
     out_of_order: int = 0
     undecodable: int = 0
     without_reference: int = 0  # in a stream: the frame that they refer to is not here
+    waited: int = 0  # in a stream: decoded once a repair had brought the one before
     replaced: int = 0  # newer frames came before the decoder had time
     published: int = 0
 
@@ -57,6 +60,8 @@ class Camera:
     decoder: FrameDecoder
     # Session and number of the frames that the decoder remembers.
     decoded: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=KEPT_FRAMES))
+    # Those that cannot be decoded yet.
+    wait: StreamWait[GscFrame] = field(default_factory=lambda: StreamWait(0.0))
     tracker: SequenceTracker = field(default_factory=SequenceTracker)
     captions: CaptionMemory = field(default_factory=CaptionMemory)
     counters: ReceiverCounters = field(default_factory=ReceiverCounters)
@@ -66,8 +71,9 @@ class Camera:
     last_frame_s: float = 0.0
     decode_ms: float = 0.0
 
-    def restart(self) -> None:
-        """Count from zero, and remember no frame."""
+    def restart(self, repair_wait_s: float) -> None:
+        """Count from zero, and remember no frame; later ones wait so long for repairs."""
+        self.wait = StreamWait(repair_wait_s)
         self.tracker = SequenceTracker()
         self.captions = CaptionMemory()
         self.decoded.clear()

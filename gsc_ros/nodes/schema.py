@@ -241,6 +241,10 @@ class ReceiverParameters:
     profile: str = parameter('tiny', 'Name or directory of the codec profile.')
     mode: str = parameter('structure', 'How pictures are made.', choices=('structure',))
     decoder_threads: int = parameter(1, 'CPU threads of the decoder.', minimum=1, maximum=64)
+    repair_wait_s: float = parameter(
+        2.0, 'Seconds for which frames of a stream wait for a repair of the one that they refer '
+        'to, before a new start is asked for; the useful_s of the bridge, or 0 where nothing is '
+        'repaired.', minimum=0, maximum=60)
     output_width: int = parameter(
         0, 'Width in pixels of the published images; 0 is the width as coded.',
         minimum=0, maximum=8192, live=True)

@@ -42,13 +42,13 @@ class SequenceTracker:
     def classify(self, session: int, sequence: int) -> Arrival:
         """Return what a frame is; another session than the last one's is always new."""
         if session != self._session or self._is_ahead(sequence) or (
-                self._old_run >= RESTART_AFTER and _ahead(self._old_newest, sequence)):
+                self._old_run >= RESTART_AFTER and is_ahead(self._old_newest, sequence)):
             return Arrival.NEW
         return Arrival.DUPLICATE if sequence in self._seen else Arrival.LATE
 
     def reject(self, sequence: int) -> None:
         """Leave out an old frame of this session; enough of them in order are a new beginning."""
-        ascends = self._old_run > 0 and _ahead(self._old_newest, sequence)
+        ascends = self._old_run > 0 and is_ahead(self._old_newest, sequence)
         self._old_run = self._old_run + 1 if ascends else 1
         self._old_newest = sequence
 
@@ -66,8 +66,9 @@ class SequenceTracker:
         return missing
 
     def _is_ahead(self, sequence: int) -> bool:
-        return sequence not in self._seen and _ahead(self._newest, sequence)
+        return sequence not in self._seen and is_ahead(self._newest, sequence)
 
 
-def _ahead(before: int, after: int) -> bool:
+def is_ahead(before: int, after: int) -> bool:
+    """Return whether a number comes after another, on the circle of 2**32."""
     return 0 < (after - before) % MODULUS < MODULUS // 2

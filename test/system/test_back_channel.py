@@ -9,11 +9,13 @@ from collections.abc import Callable
 import time
 
 from conftest import World
-from graph import Camera, NodeProcess, Probe, stamp_of, wait_for
+from graph import Camera, NodeProcess, PATIENCE_S, Probe, stamp_of, wait_for
 from gsc_ros.msg import GscFrame, GscRegion, RegionNotice, RegionRequest
 from gsc_ros.nodes.conversion import to_rgb
 import numpy as np
 import pytest
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
 from sensor_msgs.msg import CameraInfo, Image
 
 CAMERAS = ('front', 'left')
@@ -214,6 +216,18 @@ def test_parameters_of_the_rover_are_set_from_the_ground(probe: Probe):
     assert probe.set_parameter('remote', 'bridge.target_fps', 2.5) == (True, '')
     assert probe.get_parameter('bridge', 'target_fps') == 2.5
     assert probe.set_parameter('remote', 'bridge.target_fps', 0.0) == (True, '')
+    assert probe.set_parameter('remote', 'sender.max_fps', 10.0) == (True, '')
+
+
+def test_what_ros2_param_does_sets_a_parameter_of_the_rover(probe: Probe):
+    # It waits for all services of the node before it calls one.
+    client = AsyncParameterClient(probe.node, 'remote')
+    assert client.wait_for_services(PATIENCE_S)
+    future = client.set_parameters([Parameter('sender.max_fps', value=4.5)])
+    wait_for('the answer', future.done)
+    assert [(result.successful, result.reason) for result in future.result().results] == [
+        (True, '')]
+    assert probe.get_parameter('sender', 'max_fps') == 4.5
     assert probe.set_parameter('remote', 'sender.max_fps', 10.0) == (True, '')
 
 

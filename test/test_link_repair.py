@@ -211,6 +211,21 @@ def test_frames_of_many_pieces_get_more_parity_for_each() -> None:
     assert parities(6) > 1.1 * parities(1) > 0
 
 
+def test_a_frame_that_others_are_lost_with_gets_more_parity() -> None:
+    def parities(worth: int) -> int:
+        repair = make_repair(round_trip_ns=None)
+        counter = 0
+        for now_ns in range(0, 60 * S, 200 * MS):
+            repair.sent(counter, BODY, Protection.STRONG, now_ns + S, now_ns, worth)
+            counter += 1
+            while message := repair.select(now_ns, 119):
+                repair.departed(message, counter, wire_bits(message.size), now_ns)
+                counter += 1
+        return repair.counts.parities
+
+    assert parities(20) > 1.1 * parities(1) > 0
+
+
 @pytest.mark.parametrize('bad', [
     {'fec_share': 0.6}, {'nack_share': -0.1}, {'back_share': 0.0}, {'target': 0.0},
     {'least_loss': 0.5}, {'useful_ns': 0}, {'reorder_ns': -1}])

@@ -97,6 +97,19 @@ def test_a_waiting_frame_gives_way_to_a_newer_one():
     assert scheduler.counter.dropped[DropReason.SUPERSEDED] == 1
 
 
+def test_a_frame_that_others_refer_to_is_worth_those_that_follow_within_its_use():
+    scheduler = make_scheduler()
+    worth = {}
+    for sequence in range(20):
+        now_ns = sequence * 100 * MS
+        chained = sequence % 2 == 1
+        scheduler.offer(replace(make_frame(sequence=sequence, ends=(40,)), chained=chained), now_ns)
+        candidate = scheduler.select(now_ns)
+        worth[chained] = scheduler.open(candidate, now_ns).worth
+        scheduler.sent(candidate, now_ns)
+    assert worth == {False: 1, True: 11}
+
+
 def test_a_frame_that_has_begun_is_finished_before_a_newer_one():
     scheduler = make_scheduler()
     scheduler.offer(make_frame(sequence=1, ends=(250,)), 0)

@@ -88,6 +88,15 @@ def test_a_dropped_frame_that_nothing_refers_to_breaks_nothing():
     assert not stream.gate.broken
 
 
+def test_a_frame_is_chained_if_it_or_the_one_before_refers_to_another():
+    stream = Stream()
+    frames = [stream.send(alone=True), stream.send(alone=True), stream.send(), stream.send(),
+              stream.send(alone=True), stream.send(alone=True), stream.send(),
+              stream.offer(alone=True, cuttable=True)]
+    assert [frame.chained for frame in frames] == [
+        False, False, True, True, True, False, True, False]
+
+
 def test_a_frame_of_another_session_or_out_of_order_is_refused():
     stream = Stream()
     stream.send()

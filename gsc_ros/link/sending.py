@@ -146,7 +146,8 @@ class SendingHalf:
                 return
             self._seal_body(outgoing.body, candidate.kind, now_ns)
             self._repair.sent(
-                counter, outgoing.body, _protection(outgoing), outgoing.useful_ns, now_ns)
+                counter, outgoing.body, _protection(outgoing), outgoing.useful_ns, now_ns,
+                outgoing.worth)
         self._scheduler.sent(candidate, now_ns)
         self.follow_epoch(now_ns)
 

@@ -176,7 +176,7 @@ class RoverSide:
         taken = self._end.offer_frame(FrameMessage(
             camera_id=camera.number, priority=frame.priority, sequence=frame.sequence,
             session=frame.session, stamp_ns=stamp.to_ns(frame.header.stamp), ends=offered.ends,
-            render=leave, encode_ms=frame.encode_ms, on_dropped=drop))
+            render=leave, encode_ms=frame.encode_ms, on_dropped=drop, chained=place.chained))
         if not taken:
             drop()
 

@@ -31,11 +31,14 @@ class StreamFrame:
 
     :param reference: checksum by which the next frame may refer to it; None where the link may
         cut the frame, and so change it.
+    :param chained: whether later frames are likely to refer to it: it refers to another itself,
+        or the one before did.
     """
 
     session: int
     sequence: int
     reference: int | None
+    chained: bool
 
 
 class StreamGate:
@@ -48,6 +51,7 @@ class StreamGate:
         self._left = False
         self._alone: StreamFrame | None = None  # the newest that stood alone
         self._broken = False
+        self._referred = False  # the last frame did
         self._asked_s: float | None = None
         self.refused = 0
         self.refreshes = 0
@@ -65,9 +69,13 @@ class StreamGate:
         :param packet: the parsed payload.
         :param cuttable: whether the link may shed layers of the frame.
         """
-        frame = StreamFrame(session, sequence, None if cuttable else checksum(payload))
+        refers = packet.stream_reference is not None
         with self._lock:
-            if packet.stream_reference is None:
+            frame = StreamFrame(
+                session, sequence, None if cuttable else checksum(payload),
+                not cuttable and (refers or self._referred))
+            self._referred = refers
+            if not refers:
                 self._alone, self._broken, self._asked_s = frame, False, None
             elif not self._follows(frame, packet.stream_reference):
                 self.refused += 1

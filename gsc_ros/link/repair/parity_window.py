@@ -151,7 +151,7 @@ class ParityWindow:
 
     def sent(
         self, counter: int, body: bytes, protection: Protection, useful_ns: int, repeats: int,
-        datagram_ns: int, now_ns: int,
+        datagram_ns: int, now_ns: int, worth: int = 1,
     ) -> None:
         """
         Note a body that has left.
@@ -159,16 +159,17 @@ class ParityWindow:
         :param useful_ns: until when its arrival is of use.
         :param repeats: how many repeats of it are in time.
         :param datagram_ns: how long a datagram takes to leave.
+        :param worth: how many frames are lost with it.
         """
         self._newest = max(self._newest, counter)
         self._meter.sent(body, protection is Protection.STRONG)
         self._prune(now_ns)
-        self._cover(counter, body, protection, useful_ns, repeats, datagram_ns, now_ns)
+        self._cover(counter, body, protection, useful_ns, repeats, datagram_ns, now_ns, worth)
         self._changed()
 
     def _cover(
         self, counter: int, body: bytes, protection: Protection, useful_ns: int, repeats: int,
-        datagram_ns: int, now_ns: int,
+        datagram_ns: int, now_ns: int, worth: int,
     ) -> None:
         """Take a body into the window if it needs parity."""
         if protection is Protection.NONE or not self._config.parity or not self._memory.loss:
@@ -177,7 +178,7 @@ class ParityWindow:
         if until_ns <= now_ns:
             return
         slots = (until_ns - now_ns) // max(1, datagram_ns)
-        rank, need = self._demand(counter, protection, repeats, slots)
+        rank, need = self._demand(counter, protection, repeats, slots, worth)
         if need:
             if not self._wants_any(now_ns):
                 self._widest = 1
@@ -221,7 +222,7 @@ class ParityWindow:
         return min(self._due_ns.values(), default=None)
 
     def _demand(
-        self, counter: int, protection: Protection, repeats: int, slots: int,
+        self, counter: int, protection: Protection, repeats: int, slots: int, worth: int,
     ) -> tuple[Protection, int]:
         """
         Return with which rank a body is covered, and by how many parities.
@@ -231,10 +232,11 @@ class ParityWindow:
 
         :param repeats: how many repeats are in time.
         :param slots: how many datagrams may leave in the time that it has.
+        :param worth: how many frames are lost with it.
         """
         config = self._config
         failure = repeat_failure(self._memory.loss) ** min(repeats, MAX_TRIES)
-        target = min(0.5, config.target / self._meter.pieces / failure)
+        target = min(0.5, config.target / self._meter.pieces / worth / failure)
         affordable = int(config.fec_share * slots + 0.5)
         _, reached = self._foresee(counter, None, affordable, target)
         if reached <= target:

@@ -197,7 +197,7 @@ class Repair:
 
     def sent(
         self, counter: int, body: bytes, protection: Protection, useful_ns: int | None,
-        now_ns: int,
+        now_ns: int, worth: int = 1,
     ) -> None:
         """
         Note a body that has left, other than one of `select` and `select_nack`.
@@ -205,6 +205,7 @@ class Repair:
         :param counter: of its record; ascending.
         :param protection: how much it is worth.
         :param useful_ns: until when its arrival is of use; None: the configured time from now.
+        :param worth: how many frames are lost with it.
         """
         self._note_departure(counter, now_ns)
         if self._config.mode is RepairMode.NONE:
@@ -221,7 +222,8 @@ class Repair:
                 self._config.reorder_ns, datagram_ns)
             if repeats and self._window.loss:
                 self._tail_ns = now_ns + pause_ns
-        self._window.sent(counter, body, protection, useful_ns, repeats, datagram_ns, now_ns)
+        self._window.sent(
+            counter, body, protection, useful_ns, repeats, datagram_ns, now_ns, worth)
 
     def select(self, now_ns: int, room: int) -> RepairMessage | None:
         """

@@ -45,6 +45,7 @@ class Sending:
     payload_bits: int
     progress_ns: int
     useful_ns: int
+    worth: int
 
 
 @dataclass

@@ -199,7 +199,7 @@ class CameraQueue:
             camera.sending = None
             self.drop(DropReason.TOO_LARGE, sending.message)
             return None
-        return Outgoing(body, sending.cut.strong, sending.useful_ns)
+        return Outgoing(body, sending.cut.strong, sending.useful_ns, sending.worth)
 
     def sent(self, camera_id: int, bits: int, now_ns: int) -> None:
         """Note that the body last opened has left."""
@@ -294,7 +294,9 @@ class CameraQueue:
         useful_ns = message.useful_ns
         if useful_ns is None:
             useful_ns = now_ns + bits * NS_PER_S // self.rate_bps + self._useful_ns
-        camera.sending = Sending(message, cut, 8 * len(packet), now_ns, useful_ns)
+        # The frames that leave before the far end gives up waiting for a repair.
+        worth = 1 + self._useful_ns // camera.interval_ns if message.chained else 1
+        camera.sending = Sending(message, cut, 8 * len(packet), now_ns, useful_ns, worth)
         quantum = self._quantum_bits(camera, now_ns)
         # Unused allowance is kept, but no more than delays later frames by half an interval.
         carry = quantum + camera.carry_bits - bits

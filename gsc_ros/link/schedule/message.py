@@ -82,6 +82,7 @@ class FrameMessage:
     :param on_sent: called when its last datagram has left.
     :param useful_ns: until when repairing what was lost of it is worth while, on the endpoint's
         clock; None: for the configured time after all of it could have left.
+    :param chained: whether later frames refer to it, and are lost with it.
     """
 
     camera_id: int
@@ -96,6 +97,7 @@ class FrameMessage:
     on_dropped: Callable[[], None] | None = None
     on_sent: Callable[[], None] | None = None
     useful_ns: int | None = None
+    chained: bool = False
 
     def defect(self) -> str | None:
         """Return what is wrong with the message, or None."""
@@ -160,8 +162,10 @@ class Outgoing:
     :param body: its bytes.
     :param strong: whether the far end can do nothing without it.
     :param useful_ns: until when repairing it is worth while; None: it is not.
+    :param worth: how many frames are lost with it, 1 or more.
     """
 
     body: bytes
     strong: bool
     useful_ns: int | None
+    worth: int = 1

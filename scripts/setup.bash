@@ -34,10 +34,11 @@ if [ -f "${_gsc_root}/install/local_setup.bash" ]; then
   unset _gsc_nounset
 fi
 
-# The command `gsc`, and the nodes that `ros2 run gsc_ros` would find.
+# The command `gsc`, and the nodes that `ros2 run gsc_ros` would find. In front: iproute2 has a
+# `bridge`, too.
 case ":${PATH}:" in
-  *":${_gsc_root}/install/gsc_ros/lib/gsc_ros:"*) ;;
-  *) export PATH="${PATH}:${_gsc_root}/install/gsc_ros/lib/gsc_ros" ;;
+  ":${_gsc_root}/install/gsc_ros/lib/gsc_ros:"*) ;;
+  *) export PATH="${_gsc_root}/install/gsc_ros/lib/gsc_ros:${PATH}" ;;
 esac
 
 case ":${PYTHONPATH:-}:" in

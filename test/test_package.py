@@ -222,6 +222,18 @@ def test_a_shell_script_parses(name: str):
     subprocess.run(['bash', '-n', REPOSITORY / 'scripts' / name], check=True)
 
 
+@pytest.mark.parametrize('name', ['sender', 'bridge', 'receiver', 'player', 'gsc'])
+def test_our_commands_come_before_others_of_that_name(name: str, tmp_path: Path):
+    other = tmp_path / name
+    other.write_text('#!/bin/sh\n')
+    other.chmod(0o755)
+    found = subprocess.run(
+        [REPOSITORY / 'scripts' / 'run', 'bash', '-c', f'command -v {name}'], check=True,
+        capture_output=True, text=True,
+        env={**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}'})
+    assert Path(found.stdout.strip()).parent == REPOSITORY / 'install/gsc_ros/lib/gsc_ros'
+
+
 def test_a_missing_interpreter_is_one_clear_line():
     shown = subprocess.run(
         [REPOSITORY / 'scripts' / 'provision', 'base'], capture_output=True, text=True,

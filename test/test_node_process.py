@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import os
 import signal
 
@@ -14,6 +15,7 @@ from gsc_ros.nodes.process import serve
 from gsc_ros.nodes.schema import ReceiverParameters
 import pytest
 import rclpy
+from rclpy.signals import get_current_signal_handlers_options, SignalHandlerOptions
 
 PATIENCE_S = 20.0
 
@@ -22,6 +24,7 @@ class Clumsy(ManagedNode):
     """Raises in a timer, and each time it reports on itself; ends itself after some reports."""
 
     heard: list[DiagnosticArray] = []
+    handled: SignalHandlerOptions | None = None
 
     def __init__(self) -> None:
         super().__init__('clumsy', ReceiverParameters)
@@ -45,8 +48,23 @@ class Clumsy(ManagedNode):
         if len(self.heard) == 3:
             self._end()
 
+    def release(self) -> None:
+        # rclpy's signal thread is through by now, and an impatient operator must not harm.
+        type(self).handled = get_current_signal_handlers_options()
+        self._end()
+        super().release()
+
     def _end(self) -> None:
         os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Give the signals back that a process ignores while it ends."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_callback_that_raises_is_counted_and_the_node_goes_on(monkeypatch: pytest.MonkeyPatch):
@@ -54,6 +72,7 @@ def test_callback_that_raises_is_counted_and_the_node_goes_on(monkeypatch: pytes
     monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     assert serve(Clumsy, []) == 0
     assert not rclpy.ok()
+    assert Clumsy.handled == SignalHandlerOptions.NO
     parts = {status.name: status for status in Clumsy.heard[-1].status}
     assert parts['clumsy: before'].message == 'still said'
     callbacks = parts['clumsy: callbacks']

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 
 from gsc_ros.nodes import memory
@@ -14,6 +16,7 @@ from gsc_ros.nodes.worker import any_at_work
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import uninstall_signal_handlers
 
 # Executor and worker hand the interpreter to each other after at most this long; the default of
 # 5 ms would be half of what the graph may cost a frame.
@@ -62,10 +65,24 @@ def serve(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         pass
     finally:
+        _leave_signals_alone()
         node.release()
         node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _leave_signals_alone() -> None:
+    """
+    Wait until rclpy has dealt with the signal, and take no more of them.
+
+    Its signal thread ends the context and walks through the guard conditions of all executors:
+    none may be destroyed under it.
+    """
+    uninstall_signal_handlers()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _spin(executor: SingleThreadedExecutor, node: ManagedNode) -> None:

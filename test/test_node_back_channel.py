@@ -10,7 +10,6 @@ from gsc_ros.nodes.back_channel import (
     ask_period_s,
     pack_text,
     RefreshRequest,
-    REQUEST_BITS,
     take_text,
 )
 from gsc_ros.nodes.region import Box, Outcome
@@ -111,8 +110,7 @@ def test_the_topics_number_outcomes_as_the_link_does():
 
 
 def test_requests_leave_most_of_a_thin_way_back_to_receipts():
-    assert ask_period_s(1, 2000) == ASK_PERIOD_S
-    assert REQUEST_BITS == 144
-    assert ask_period_s(1, 72) == 8.0
-    assert ask_period_s(2, 72) == 16.0
-    assert ask_period_s(1, 72, 2 * REQUEST_BITS) == 16.0
+    assert ask_period_s(1, 2000, 144) == ASK_PERIOD_S
+    assert ask_period_s(1, 72, 144) == 8.0
+    assert ask_period_s(2, 72, 144) == 16.0
+    assert ask_period_s(1, 72, 288) == 16.0

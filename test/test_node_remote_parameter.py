@@ -35,12 +35,14 @@ class World:
     def __init__(self, lose: Callable[[], bool] = lambda: False) -> None:
         self.now_ns = 0
         self.lose = lose
+        self.room = 247
         self.values: dict[str, list[Scalar]] = {}
         self.results: dict[str, tuple[bool, str]] = {}
         self.sent: list[int] = []
         self.waiting: list[Callable[[bool, str], None]] | None = None
         self.ground = GroundParameters(self._ask, lambda size: SECOND)
-        self.rover = RoverParameters(lambda: PATTERNS, self._say, self._apply)
+        self.rover = RoverParameters(
+            lambda: PATTERNS, self._say, self._apply, lambda: self.room)
 
     def set(self, name: str, value: Scalar | ParameterValue, timeout_s: float = 10.0) -> None:
         content = value if isinstance(value, ParameterValue) else message(value)
@@ -213,14 +215,8 @@ def test_a_bridge_that_stops_gives_up_what_waits():
     assert world.results == {'sender.max_fps': (False, 'the bridge has stopped')}
 
 
-def test_a_reason_too_long_for_the_link_stays_out_of_the_answer():
+def test_a_reason_is_cut_to_what_a_datagram_of_the_link_holds():
     world = World()
-    say = world._say
-
-    def short(data: bytes) -> bool:
-        if len(data) > 20:
-            raise ValueError('does not fit into one datagram')
-        return say(data)
-    world.rover._say = short
+    world.room = 22
     world.set('sender.profile', 'other')
-    assert world.results == {'sender.profile': (False, '')}
+    assert world.results == {'sender.profile': (False, 'sender.profile i')}

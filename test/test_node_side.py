@@ -48,6 +48,9 @@ class RecordingEnd:
         self.frames.append(message)
         return True
 
+    def message_bits(self, data_bytes: int) -> int:
+        return 8 * (data_bytes + 10)
+
     def offer_control(self, data: bytes) -> bool:
         self.control.append(data)
         return True
@@ -169,8 +172,10 @@ def test_what_arrives_is_published_and_a_complaint_names_its_frame_as_the_rover_
     assert stage.wait(lambda: stage.node.count_subscribers('ground/front/gsc') > 0)
     refresh.publish(UInt32(data=6))
     stage.settle()
+    assert [report.message for report in side.diagnose()] == ['waiting for the first frame']
     assert not end.control  # nothing has arrived that could be complained of
     assert side.take(received('front'))
+    assert [report.message for report in side.diagnose()][:1] == ['arriving']
     assert stage.wait(lambda: bool(stage.heard))
     frame, = stage.heard
     assert (frame.camera, frame.camera_id, frame.sequence) == ('front', 4, 7)

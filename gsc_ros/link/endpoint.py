@@ -163,9 +163,20 @@ class Endpoint:
     @property
     def max_bulk_bytes(self) -> int:
         """Return the most bytes of a bulk message."""
-        # What a record says of its session now and then, and what is left free for repair, makes
-        # some parts smaller.
-        return min(MAX_BULK_BYTES, (MAX_PARTS - 16) * max(1, self._short_room - 12))
+        return min(MAX_BULK_BYTES, (MAX_PARTS - 16) * self._bulk_room)
+
+    def message_bits(self, data_bytes: int) -> int:
+        """
+        Return what a message takes on the wire: of one datagram where it fits, else a bulk message.
+
+        :param data_bytes: of the message, >= 1.
+        """
+        wire_bits, mtu = self._transport.wire_bits, self._transport.mtu
+        if data_bytes <= self.max_control_bytes:
+            return wire_bits(mtu - self.max_control_bytes + data_bytes)
+        whole, rest = divmod(data_bytes, self._bulk_room)
+        return whole * wire_bits(mtu) + (
+            wire_bits(mtu - self._bulk_room + rest) if rest else 0)
 
     def connected(self, now_ns: int) -> bool:
         """Return whether the far end was heard lately."""
@@ -334,6 +345,13 @@ class Endpoint:
     @property
     def _short_room(self) -> int:
         return self._transport.mtu - 1 - self._config.record.suite.tag_bytes
+
+    @property
+    def _bulk_room(self) -> int:
+        """Return the bytes of a bulk message that a datagram carries in any case."""
+        # What a record says of its session now and then, and what is left free for repair, makes
+        # some parts smaller.
+        return max(1, self._short_room - 12)
 
     def _advance(self, now_ns: int) -> int:
         """Return the time, which stands still while the caller's clock is behind."""

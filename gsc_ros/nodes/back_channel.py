@@ -4,14 +4,15 @@
 What the two bridges tell each other beside the frames: the types, and the request to begin anew.
 
 Every control message, and every bulk message, begins with one byte that says what it is. Numbers
-are big endian; a text is its length in one byte and that many bytes of UTF-8.
+are big endian; a text is its length in one byte and that many bytes of UTF-8. A message of the
+ground that is too long for a datagram crosses as a bulk message.
 
     refresh            type 1, camera 1, session 2, sequence 4 of a frame that cannot be decoded
-    region request     see nodes/region.py
-    region notice      see nodes/region.py
+    region request     see nodes/region_message.py
+    region notice      see nodes/region_message.py
     parameter change   see nodes/remote_parameter.py
     parameter answer   see nodes/remote_parameter.py
-    region answer      see nodes/region.py; a bulk message
+    region answer      see nodes/region_message.py; a bulk message
 
 Types 0xE0 to 0xEF are those of the link's own spool.
 """
@@ -22,16 +23,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 import struct
 
-# What a control message of the smallest link costs beside its data: kind, counter, tag.
-CONTROL_OVERHEAD_BYTES = 10
+from gsc_ros.link.endpoint import BulkRank, Endpoint
+
 # While frames that refer to a lost one arrive, the ground asks again: a request may be lost, too.
 ASK_PERIOD_S = 1.0
 # Part of the way back that the requests of all cameras may take.
 SHARE = 0.25
 MAX_TEXT_BYTES = 255
+# What the rover takes as one message of the ground.
+MAX_MESSAGE_BYTES = 1024
 
 _REFRESH = struct.Struct('>BBHI')
-REQUEST_BITS = 8 * (CONTROL_OVERHEAD_BYTES + _REFRESH.size)
+REFRESH_BYTES = _REFRESH.size
 
 
 class MessageType(IntEnum):
@@ -45,7 +48,7 @@ class MessageType(IntEnum):
     REGION_ANSWER = 6
 
 
-def ask_period_s(cameras: int, return_bps: int, request_bits: int = REQUEST_BITS) -> float:
+def ask_period_s(cameras: int, return_bps: int, request_bits: int) -> float:
     """
     Return the seconds between two requests for a camera, at least.
 
@@ -54,6 +57,21 @@ def ask_period_s(cameras: int, return_bps: int, request_bits: int = REQUEST_BITS
     :param request_bits: what one request takes on the wire.
     """
     return max(ASK_PERIOD_S, cameras * request_bits / (SHARE * return_bps))
+
+
+def offer_message(end: Endpoint, data: bytes, now_ns: int) -> bool:
+    """
+    Offer a message of an operator, as a control message where it fits, else as a bulk message.
+
+    :param end: the ground's end of the link.
+    :returns: False when it has no room now.
+    :raises ValueError: when the message is longer than the rover takes.
+    """
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise ValueError(f'they take {len(data)} bytes, and at most {MAX_MESSAGE_BYTES} cross')
+    if len(data) <= end.max_control_bytes:
+        return end.offer_control(data, now_ns)
+    return end.offer_bulk(data, BulkRank.REGION, now_ns)
 
 
 def pack_text(text: str) -> bytes:

@@ -17,7 +17,7 @@ import time
 
 from gsc_ros.link.endpoint import Delivery, ReceivedBulk, ReceivedControl
 from gsc_ros.msg import GscRegion, RegionNotice, RegionRequest
-from gsc_ros.nodes.back_channel import ask_period_s, CONTROL_OVERHEAD_BYTES, MessageType
+from gsc_ros.nodes.back_channel import ask_period_s, MessageType, offer_message
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import ManagedNode
 from gsc_ros.nodes.parameter_exchange import GroundParameters
@@ -67,9 +67,9 @@ class GroundBackChannel:
                 GscRegion, f'{self._prefix}/{name}/gsc/region', ground_qos())
             for name in self._cameras}
         self._regions = GroundRegions(
-            self._cameras, end.offer_control, self._pause_ns, self._notices.publish,
+            self._cameras, self._offer, self._pause_ns, self._notices.publish,
             lambda region: self._answers[region.camera].publish(region))
-        self._parameters = GroundParameters(end.offer_control, self._pause_ns)
+        self._parameters = GroundParameters(self._offer, self._pause_ns)
         self._wake = node.create_guard_condition(self._work)
 
     def start(self) -> None:
@@ -151,8 +151,10 @@ class GroundBackChannel:
         self._regions.tick(now_ns)
         self._parameters.tick(now_ns)
 
+    def _offer(self, data: bytes) -> bool:
+        return self._end.use(lambda end, now_ns: offer_message(end, data, now_ns))
+
     def _pause_ns(self, data_bytes: int) -> int:
         """Return the time between two requests of that many bytes for each camera."""
-        bits = 8 * (CONTROL_OVERHEAD_BYTES + data_bytes)
-        return round(1e9 * ask_period_s(
-            len(self._cameras), self._end.statistics().budget_bps, bits))
+        bits = self._end.message_bits(data_bytes)
+        return round(1e9 * ask_period_s(len(self._cameras), self._end.budget_bps, bits))

@@ -17,7 +17,7 @@ import time
 from gsc_ros.link.endpoint import Delivery, ReceivedCalibration, ReceivedFrame
 from gsc_ros.msg import GscFrame
 from gsc_ros.nodes import calibration, stamp
-from gsc_ros.nodes.back_channel import ask_period_s, RefreshRequest
+from gsc_ros.nodes.back_channel import ask_period_s, REFRESH_BYTES, RefreshRequest
 from gsc_ros.nodes.diagnostic import brief, Level, Report
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.pump import SharedEnd
@@ -104,10 +104,13 @@ class GroundSide:
     def diagnose(self) -> Iterable[Report]:
         """Yield one report per camera, named as it is, and one of cameras that nobody asked for."""
         for camera in self._cameras.values():
-            silent = time.monotonic() - camera.last_frame_s > SILENCE_S
-            yield Report(camera.name, Level.WARN if silent else Level.OK,
-                         'no frames from the link' if silent else 'arriving',
-                         {'delivered': camera.delivered})
+            if time.monotonic() - camera.last_frame_s > SILENCE_S:
+                level, message = Level.WARN, 'no frames from the link'
+            elif camera.arrived is None:
+                level, message = Level.OK, 'waiting for the first frame'
+            else:
+                level, message = Level.OK, 'arriving'
+            yield Report(camera.name, level, message, {'delivered': camera.delivered})
         if self._strangers:
             yield Report('cameras', Level.WARN, 'the rover has cameras that are not in `cameras`',
                          {'names': ', '.join(sorted(self._strangers))})
@@ -144,7 +147,8 @@ class GroundSide:
             may be decodable: they wait for another repair.
         """
         now_s = time.monotonic()
-        period_s = ask_period_s(len(self._cameras), self._end.budget_bps)
+        period_s = ask_period_s(
+            len(self._cameras), self._end.budget_bps, self._end.message_bits(REFRESH_BYTES))
         if camera.arrived is None or now_s - camera.requested_s < period_s:
             return
         camera.requested_s = now_s

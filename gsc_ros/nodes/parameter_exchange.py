@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import secrets
 
 from gsc_ros.nodes.diagnostic import brief
@@ -47,8 +47,8 @@ class GroundParameters:
         """
         Begin without a change.
 
-        :param send: offers a control message; False when there is no room for it now.
-            Raises ValueError when it can never cross.
+        :param send: offers a message; False when there is no room for it now. Raises ValueError
+            when it can never cross.
         :param pause_ns: returns the time between two messages of that many bytes.
         """
         self._send = send
@@ -104,7 +104,7 @@ class GroundParameters:
                     sent = self._send(change.data)
                 except ValueError as error:
                     del self._changes[number]
-                    self._finish(change.done, False, str(error))
+                    self._finish(change.done, False, f'name and value are too long: {error}')
                     continue
                 if sent:
                     pause_ns = self._pause_ns(len(change.data))
@@ -126,16 +126,19 @@ class RoverParameters:
     """Applies the changes of an allow-list; for one thread."""
 
     def __init__(self, patterns: Callable[[], Iterable[str]], say: Callable[[bytes], bool],
-                 apply: Callable[[str, str, Scalar, Callable[[bool, str], None]], None]) -> None:
+                 apply: Callable[[str, str, Scalar, Callable[[bool, str], None]], None],
+                 room: Callable[[], int]) -> None:
         """
         Begin without a change.
 
         :param patterns: returns what the ground may set, see :func:`allowed`.
-        :param say: offers a control message; raises ValueError when it is longer than a datagram.
+        :param say: offers a control message.
         :param apply: sets a parameter of a node to a value, and calls a function once with whether
             it was accepted, and why not.
+        :param room: returns the bytes of a control message, at most.
         """
         self._patterns = patterns
+        self._room = room
         self._say = say
         self._apply = apply
         # By number, the oldest first; None while a node has not answered.
@@ -173,7 +176,4 @@ class RoverParameters:
         self._tell(answer)
 
     def _tell(self, answer: ParameterAnswer) -> None:
-        try:
-            self._say(answer.pack())
-        except ValueError:  # too long for a datagram of this link
-            self._say(replace(answer, reason='').pack())
+        self._say(answer.pack(self._room()))

@@ -76,6 +76,11 @@ class SharedEnd:
         """What may leave this end, in bit/s."""
         return self.statistics().budget_bps
 
+    def message_bits(self, data_bytes: int) -> int:
+        """Return what a message of so many bytes takes on the wire."""
+        with self._lock:
+            return self._end.message_bits(data_bytes)
+
     def statistics(self) -> LinkStatistics:
         """Return what this end has counted and measured."""
         with self._lock:

@@ -141,20 +141,18 @@ def packet_limit(box: Box, quality: int, max_bytes: int) -> int:
     return min(max_bytes, max(_LEAST_BYTES, round(box.width * box.height * bpp / 8)))
 
 
-def link_bytes(rate_bps: float, mtu: int, datagram_bytes: int, seconds: float | None) -> int:
+def link_bytes(rate_bps: float, part: float, seconds: float | None) -> int:
     """
     Return the bytes of a packet that a link carries in time, with the answer's fields around it.
 
     :param rate_bps: what regions get of the link for certain, in bit/s.
-    :param mtu: bytes of a datagram.
-    :param datagram_bytes: what each takes beside its part of the answer.
+    :param part: of the bits on the wire that is the answer, 0..1.
     :param seconds: until the answer must have arrived; None where it may take its time.
     :return: 0..MAX_PACKET_BYTES.
     """
     seconds = UNHURRIED_S if seconds is None else max(0.0, seconds)
     on_wire = _LINK_PART * rate_bps * seconds / 8
-    share = max(0, mtu - datagram_bytes) / mtu
-    return max(0, min(MAX_PACKET_BYTES, int(on_wire * share) - ANSWER_HEAD_BYTES))
+    return max(0, min(MAX_PACKET_BYTES, int(on_wire * part) - ANSWER_HEAD_BYTES))
 
 
 def packet_defect(payload: bytes, box: Box, max_pixels: int = MAX_SIDE ** 2) -> str | None:

@@ -58,8 +58,8 @@ class GroundRegions:
         """
         Begin without a request.
 
-        :param send: offers a control message to the link; False when it has no room now. Raises
-            ValueError when it is longer than a datagram.
+        :param send: offers a message to the link; False when it has no room now. Raises ValueError
+            when it can never cross.
         :param pause_ns: returns the time between two requests of that many bytes for a camera.
         :param notify: is told what becomes of each request.
         :param deliver: gets the answers.

@@ -84,9 +84,14 @@ class ParameterAnswer:
     accepted: bool
     reason: str = ''
 
-    def pack(self) -> bytes:
-        """Return its bytes."""
-        reason = self.reason.encode(errors='replace')[:MAX_REASON_BYTES]
+    def pack(self, max_bytes: int = _ANSWER.size + MAX_REASON_BYTES) -> bytes:
+        """
+        Return its bytes.
+
+        :param max_bytes: that they may be, >= 6; what the reason has beyond that is left out.
+        """
+        most = min(MAX_REASON_BYTES, max_bytes - _ANSWER.size)
+        reason = self.reason.encode(errors='replace')[:most]
         return _ANSWER.pack(
             MessageType.PARAMETER_ANSWER, self.number, self.accepted
         ) + reason.decode(errors='ignore').encode()

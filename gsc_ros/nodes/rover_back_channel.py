@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 import math
 import time
 
-from gsc_ros.link.endpoint import Delivery, ReceivedControl
+from gsc_ros.link.endpoint import Delivery, ReceivedBulk, ReceivedControl
 from gsc_ros.link.schedule.scheduler import BulkRank, SchedulerConfig
 from gsc_ros.msg import GscRegion, RegionRequest
-from gsc_ros.nodes.back_channel import MessageType
+from gsc_ros.nodes.back_channel import MAX_MESSAGE_BYTES, MessageType
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.lifecycle import ManagedNode
 from gsc_ros.nodes.parameter_client import ParameterClient
@@ -34,12 +34,8 @@ from rclpy.timer import Timer
 TICK_S = 0.2
 # Messages of the ground that wait for the executor, at most.
 INBOX = 64
-# What a datagram takes beside its part of an answer: kind, number, place, counter, the longest tag;
-# and, outside a simulation, IPv4 and UDP.
-DATAGRAM_BYTES = 24
-IP_BYTES = 28
 
-_CONTROL = {bytes([kind]) for kind in (MessageType.REGION_REQUEST, MessageType.PARAMETER_CHANGE)}
+_REQUESTS = {bytes([kind]) for kind in (MessageType.REGION_REQUEST, MessageType.PARAMETER_CHANGE)}
 
 
 class RoverBackChannel:
@@ -54,7 +50,6 @@ class RoverBackChannel:
         """Advertise the requests; nothing is taken before :meth:`start`."""
         self._node = node
         self._end = end
-        self._settings = settings
         self._cameras = tuple(cameras)
         self._inbox: deque[bytes] = deque(maxlen=INBOX)
         self._active = False
@@ -69,7 +64,8 @@ class RoverBackChannel:
             self._cameras, end.offer_control, self._offer, self._ask_sender, self._room)
         self._parameters = RoverParameters(
             lambda: node.settings.remote_parameters, end.offer_control,
-            self._parameter_client.set)
+            self._parameter_client.set,
+            lambda: self._end.use(lambda end, _: end.max_control_bytes))
         self._wake = node.create_guard_condition(self._work)
 
     def start(self) -> None:
@@ -104,7 +100,8 @@ class RoverBackChannel:
 
     def take(self, delivery: Delivery) -> bool:
         """Take a message of the ground, on any thread; return whether it is one for this end."""
-        mine = isinstance(delivery, ReceivedControl) and delivery.data[:1] in _CONTROL
+        mine = isinstance(delivery, (ReceivedControl, ReceivedBulk)) and (
+            delivery.data[:1] in _REQUESTS and len(delivery.data) <= MAX_MESSAGE_BYTES)
         if mine:
             self._inbox.append(delivery.data)
             self._wake.trigger()
@@ -149,9 +146,8 @@ class RoverBackChannel:
         statistics = self._end.statistics()
         if seconds is not None and math.isfinite(statistics.round_trip):
             seconds -= statistics.round_trip
-        overhead = DATAGRAM_BYTES + (0 if self._settings.transport == 'sim' else IP_BYTES)
+        largest, bits = self._end.use(
+            lambda end, _: (end.max_bulk_bytes, end.message_bits(end.max_bulk_bytes)))
         room = link_bytes(
-            SchedulerConfig().region_share * statistics.budget_bps, self._settings.mtu, overhead,
-            seconds)
-        largest = self._end.use(lambda end, _: end.max_bulk_bytes)
+            SchedulerConfig().region_share * statistics.budget_bps, 8 * largest / bits, seconds)
         return max(0, min(room, largest - ANSWER_HEAD_BYTES))

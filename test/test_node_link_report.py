@@ -21,9 +21,10 @@ def idle(link_bps: int = 20_000) -> LinkStatistics:
     return replace(link.rover.statistics(0), connected=True, sent_datagrams=1)
 
 
-def last(*snapshots: LinkStatistics, changes: int = 0, secure: bool = False) -> Report:
+def last(*snapshots: LinkStatistics, changes: int = 0, secure: bool = False,
+         deaf: bool = False) -> Report:
     """Return the report of the last of some snapshots, a second apart."""
-    reporter = LinkReporter(secure)
+    reporter = LinkReporter(secure, deaf)
     reports = [reporter.report(now, 100.0 + n, n * changes) for n, now in enumerate(snapshots)]
     return reports[-1]
 
@@ -37,6 +38,9 @@ def last(*snapshots: LinkStatistics, changes: int = 0, secure: bool = False) -> 
     ({'dropped_expired': 1, 'utilisation': 0.9}, Level.WARN, 'link full'),
     ({'layers_shed': 1, 'sent_bits': 19_000}, Level.OK, 'link full'),
     ({'dropped_superseded': 1, 'connected': False}, Level.WARN, 'far side not heard'),
+    ({'dropped_superseded': 1, 'connected': False, 'sent_bits': 19_000}, Level.WARN,
+     'far side not heard'),
+    ({'layers_shed': 1, 'connected': False, 'sent_bits': 19_000}, Level.WARN, 'far side not heard'),
     ({'dropped_superseded': 1}, Level.WARN, 'frames wait although the budget is not used'),
 ])
 def test_report_names_what_limits_the_link(
@@ -71,6 +75,11 @@ def test_slow_link_is_full_also_between_two_datagrams():
     ({'connected': False, 'unconfirmed': 3}, True, 'ours do not reach it'),
     ({'forged': 3}, True, 'carrying, but datagrams fail authentication'),
     ({'forged': 3}, False, 'carrying, but datagrams arrive damaged'),
+    ({'connected': False, 'forged': 3, 'unknown_key': 3}, True, 'not in our key_file'),
+    ({'connected': False, 'forged': 3, 'unknown_key': 3}, False, 'security is none here'),
+    ({'connected': False, 'malformed': 3}, True, 'of another security'),
+    ({'connected': False, 'malformed': 3, 'forged': 1}, True, 'another key?'),
+    ({'forged': 3, 'unknown_key': 3}, True, 'carrying, but datagrams fail authentication: noise'),
 ])
 def test_report_names_what_is_wrong_with_what_arrives(
     change: dict[str, object], secure: bool, message: str,
@@ -88,7 +97,19 @@ def test_an_end_that_waits_to_be_called_says_so_after_a_while():
 
 def test_old_forgeries_are_not_reported_again():
     forged = replace(idle(), forged=3)
-    assert last(idle(), forged, forged, secure=True).message == 'carrying'
+    assert last(idle(), *[forged] * 10, secure=True).message == 'carrying'
+
+
+def test_a_noisy_line_does_not_change_its_report_each_second():
+    noisy = [replace(idle(), forged=n // 3) for n in range(30)]
+    assert all('carrying, but' in last(*noisy[:n], secure=True).message for n in range(5, 30))
+
+
+def test_where_nothing_can_be_heard_silence_is_no_trouble():
+    sent = replace(idle(), connected=False)
+    assert last(*[sent] * 10, deaf=True).message == 'carrying'
+    full = replace(sent, layers_shed=1, sent_bits=19_000)
+    assert last(sent, full, deaf=True).message == 'link full'
 
 
 def test_every_figure_of_the_status_message_comes_from_the_statistics():
@@ -106,3 +127,9 @@ def test_status_says_who_speaks_and_with_both_ends_here_what_arrived_on_the_grou
     assert status.security == 'chacha20-poly1305'
     assert (status.sent_bits, status.forged, status.received_frames) == (5, 2, 3)
     assert status.delivered_messages == 3
+
+
+def test_an_end_that_is_alone_in_its_process_does_not_know_what_was_delivered():
+    ground = replace(idle(), sent_messages=2, received_frames=3)
+    status = status_message(BridgeParameters(role='ground', transport='udp'), ground)
+    assert (status.sent_messages, status.received_frames, status.delivered_messages) == (2, 3, 0)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 import socket
@@ -208,6 +208,44 @@ def test_two_processes_worth_of_link_join_over_udp_and_the_ground_learns_where_t
         assert ground.statistics().connected and ground.statistics().forged == 0
 
 
+def test_a_link_in_one_direction_carries_frames_and_parity_without_an_answer(key_file: str):
+    ground_port = free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as radio:
+        radio.bind(('127.0.0.1', 0))
+        radio.settimeout(0)
+        settings = BridgeParameters(
+            role='rover', transport='udp', key_file=key_file, link_bps=1_000_000, one_way=True,
+            least_loss=0.2, udp=UdpParameters(
+                '127.0.0.1:0', f'127.0.0.1:{radio.getsockname()[1]}'))
+        ground_settings = replace(
+            settings, role='ground', udp=UdpParameters(f'127.0.0.1:{ground_port}'))
+        with closing(Link(settings, 0, None)) as above, closing(
+                Link(ground_settings, 0, None)) as below:
+            rover, ground = above.rover, below.ground
+            rover.announce(CameraAnnounce(0, 'front', 'optical'))
+            for now_ns in range(0, 10 ** 10, 10 ** 8):
+                rover.offer_frame(FrameMessage(
+                    camera_id=0, priority=0, sequence=now_ns // 10 ** 8, session=1,
+                    stamp_ns=10 ** 18, ends=(600,), render=lambda _: bytes(600)), now_ns)
+                rover.poll(now_ns)
+                with suppress(BlockingIOError):
+                    while True:  # what the ground says goes nowhere
+                        datagram, source = radio.recvfrom(2000)
+                        if source[1] != ground_port:
+                            radio.sendto(datagram, ('127.0.0.1', ground_port))
+                ground.poll(now_ns)
+            sent, heard = rover.statistics(10 ** 10), ground.statistics(10 ** 10)
+    assert not sent.connected and sent.received_datagrams == 0 and sent.fec_share > 0
+    assert heard.connected and heard.received_frames >= 98
+
+
+def test_a_spool_needs_a_way_back(key_file: str, tmp_path: Path):
+    assert 'one_way' in refused(BridgeParameters(
+        role='rover', transport='spool', key_file=key_file, one_way=True,
+        udp=UdpParameters('127.0.0.1:0', '127.0.0.1:9'),
+        spool=SpoolParameters('udp', str(tmp_path / 'frames.spool'))))
+
+
 @pytest.fixture
 def rover(key_file: str) -> Iterator[Bridge]:
     """Give a bridge that is the rover's end of a link to nobody."""
@@ -238,6 +276,24 @@ def test_keys_may_change_while_the_link_runs_and_bad_ones_are_refused(
     assert rover.settings.key_file == key_file
     done, reason = set_parameter(rover, 'role', 'ground')
     assert not done and 'clean it up first' in reason
+
+
+def test_a_refused_change_leaves_nothing_behind(
+        rover: Bridge, key_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert rover.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    given: list[KeyRing] = []
+    monkeypatch.setattr(Link, 'change_keys', lambda _, keys: given.append(keys))
+    other = tmp_path / 'other.keys'
+    KeyRing.random().save(other, new=True)
+    result = rover.set_parameters_atomically(
+        [Parameter('key_file', value=str(other)), Parameter('mtu', value=100)])
+    assert not result.successful
+    assert set_parameter(rover, 'target_fps', 1.0) == (True, '')
+    assert rover.settings.key_file == key_file and not given
+    assert set_parameter(rover, 'key_file', str(other)) == (True, '')
+    assert [keys.secrets for keys in given] == [KeyRing.load(other).secrets]
+    assert set_parameter(rover, 'key_file', str(other)) == (True, '')
+    assert len(given) == 2  # set again it is read again
 
 
 def test_a_bridge_without_keys_is_not_configured_and_says_how_to_get_them(

@@ -78,9 +78,10 @@ def take_snapshot(
         duplicates=assembled.duplicates,
         incomplete=assembled.incomplete + bulk.incomplete,
         unannounced=assembled.unannounced,
-        malformed=records.malformed + records.unknown_key + received.malformed + (
+        malformed=records.malformed + received.malformed + (
             assembled.malformed + bulk.malformed + repairs.malformed),
-        forged=records.forged,
+        forged=records.forged + records.unknown_key,
+        unknown_key=records.unknown_key,
         replayed=records.replayed,
         unconfirmed=records.unconfirmed,
         peer_confirmed=record.confirmed,

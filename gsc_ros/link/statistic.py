@@ -50,6 +50,7 @@ class LinkStatistics:
     :param heard_age: seconds since the far end was heard; NaN when never.
     :param peer_confirmed: an epoch of the far end is confirmed; what it sends is handed on.
     :param forged: datagrams with a wrong tag: noise, damage, another key.
+    :param unknown_key: those of them that name a key that is not here.
     :param replayed: authentic datagrams that had already been received.
     :param unconfirmed: authentic datagrams of an end that has not answered this one yet.
     :param fec_share: share of the budget that parity took lately, 0..1.
@@ -93,6 +94,7 @@ class LinkStatistics:
     heard_age: float
     peer_confirmed: bool
     forged: int
+    unknown_key: int
     replayed: int
     unconfirmed: int
     fec_share: float

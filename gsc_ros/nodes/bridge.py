@@ -21,7 +21,6 @@ import time
 from typing import Protocol
 
 from gsc_ros.link.endpoint import Delivery
-from gsc_ros.link.record.keys import KeyRing
 from gsc_ros.msg import LinkStatus
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.ground_back_channel import GroundBackChannel
@@ -41,6 +40,7 @@ from gsc_ros.nodes.rover_back_channel import RoverBackChannel
 from gsc_ros.nodes.rover_side import RoverSide
 from gsc_ros.nodes.schema import BridgeParameters
 from gsc_ros.nodes.trace import TraceFile
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.timer import Timer
 
@@ -76,11 +76,10 @@ class Bridge(ManagedNode):
         self._pump: LinkPump | None = None
         self._rover: RoverSide | None = None
         self._sides: list[Side] = []
-        # Read, and not yet in use.
-        self._keys: KeyRing | None = None
         self._status: Publisher | None = None
         self._timer: Timer | None = None
         super().__init__('bridge', BridgeParameters)
+        self.add_post_set_parameters_callback(self._take_keys)
 
     def configure(self) -> None:
         """Make this process's ends of the link, and advertise what will arrive."""
@@ -91,7 +90,8 @@ class Bridge(ManagedNode):
         for path in self._link.set_aside:
             self.get_logger().error(f'the spool was damaged: it is now {path}, a new one begins')
         self._pump = LinkPump(self._link.ends, self._link.transports, self._link_failed)
-        self._judge = LinkReporter(is_secure(self.settings))
+        self._judge = LinkReporter(
+            is_secure(self.settings), self.settings.one_way and self._link.rover is not None)
         self._status = self.create_lifecycle_publisher(LinkStatus, 'link_status', 10)
         if self._link.rover is not None:
             end = self._pump.ends[0]
@@ -141,14 +141,9 @@ class Bridge(ManagedNode):
             self._trace = None
 
     def settings_changed(self) -> None:
-        """Change budget, policy and keys of the running link."""
-        if self._pump is None:
-            return
-        end, keys = self._pump.ends[0], self._keys
-        end.use(lambda _, now_ns: self._link.change(self.settings, now_ns))
-        if keys is not None:
-            self._keys = None
-            end.use(lambda _, __: self._link.change_keys(keys))
+        """Change budget and policy of the running link."""
+        if self._pump is not None:
+            self._pump.ends[0].use(lambda _, now_ns: self._link.change(self.settings, now_ns))
 
     def refusal(self, name: str, value: object) -> str | None:
         """Return why a value does not suit the configured link, or None."""
@@ -158,7 +153,7 @@ class Bridge(ManagedNode):
             return self._link.burst_refusal(value)
         if name == 'key_file':
             try:
-                self._keys = key_ring(replace(self.settings, key_file=value))
+                key_ring(replace(self.settings, key_file=value))
             except ValueError as error:
                 return str(error)
         return None
@@ -184,13 +179,24 @@ class Bridge(ManagedNode):
         self._sides.extend(sides)
         end.deliver = lambda delivery: any(side.take(delivery) for side in sides)
 
+    def _take_keys(self, changes: list[Parameter]) -> None:
+        """Seal and open with the keys of the file from now on that was set, also if set again."""
+        for change in changes:
+            if change.name == 'key_file' and self._pump is not None:
+                try:
+                    keys = key_ring(replace(self.settings, key_file=change.value))
+                except ValueError as error:  # the file has changed since it was looked at
+                    self.get_logger().error(f'the keys stay as they were: {error}')
+                    return
+                if keys is not None:
+                    self._pump.ends[0].use(lambda _, __, keys=keys: self._link.change_keys(keys))
+
     def _link_failed(self, error: Exception) -> None:
         if self.context.ok():  # else the process ends, and nothing can be published
             self.get_logger().error(f'link: {error!r}', throttle_duration_sec=LOG_PERIOD_S)
 
     def _publish_status(self) -> None:
-        sending, receiving = self._pump.ends[0].statistics(), self._pump.ends[-1].statistics()
-        status = status_message(self.settings, sending, receiving)
+        status = status_message(self.settings, *(end.statistics() for end in self._pump.ends))
         status.header.stamp = self.get_clock().now().to_msg()
         if self._rover is not None:
             status.dropped_invalid += self._rover.invalid

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gsc_ros.link.audit import Departure
+from gsc_ros.link.budget import choose_burst_bits, choose_return_bps
 from gsc_ros.link.endpoint import Endpoint
 from gsc_ros.link.endpoint_config import EndpointConfig
 from gsc_ros.link.record.cipher import Direction
@@ -27,14 +28,6 @@ from gsc_ros.nodes.link_security import carrier_of, key_ring, suite_of
 from gsc_ros.nodes.schema import BridgeParameters, Role
 from gsc_ros.nodes.transport import channel_bps, open_simulation, open_transport
 from gsc_ros.nodes.transport_schema import SpoolParameters
-
-MIN_BURST_BITS = 4096
-# The way back carries receipts, heartbeats and requests, and has a budget of its own: this part of
-# link_bps, but as much as brings a receipt of so many bytes in so many seconds, as the rover counts
-# the ground as silent when it has not heard it for 6 s, and never more than link_bps.
-RETURN_PART = 10
-RECEIPT_BYTES = 40
-RECEIPT_PERIOD_S = 3
 
 
 class Link:
@@ -60,6 +53,10 @@ class Link:
             raise ValueError(
                 'a simulated channel joins both ends in one process: with transport sim the role '
                 'is both, with any other it is rover or ground')
+        if settings.one_way and settings.transport == 'spool':
+            raise ValueError(
+                'a spool keeps each frame until the ground has it, which one_way leaves unknown: '
+                'choose the transport itself, or set one_way: false')
         self.rover: Endpoint | SpoolSender | None = None
         self.ground: Endpoint | SpoolReceiver | None = None
         self._stores: list[OutgoingStore | IncomingStore] = []
@@ -149,26 +146,27 @@ class Link:
             rate_bps=settings.link_bps, burst_bits=self._burst_bits(settings),
             policy=_policy(settings), expiry_ns=round(settings.deadline_s * 1e9),
             announce_period_ns=round(settings.announce_period_s * 1e9),
-            record=RecordConfig(Direction.ROVER, suite_of(settings), keys),
+            record=RecordConfig(
+                Direction.ROVER, suite_of(settings), keys, two_way=not settings.one_way),
             repair=_repair(settings))
 
     def _ground_config(self, settings: BridgeParameters, keys: KeyRing | None) -> EndpointConfig:
         return EndpointConfig(
             rate_bps=self._return_bps(settings),
-            record=RecordConfig(Direction.GROUND, suite_of(settings), keys),
+            record=RecordConfig(
+                Direction.GROUND, suite_of(settings), keys, two_way=not settings.one_way),
             repair=_repair(settings))
 
     def _return_bps(self, settings: BridgeParameters) -> int:
         """Return the budget of the way back in bit/s."""
-        least_bps = self.transports[0].wire_bits(RECEIPT_BYTES) // RECEIPT_PERIOD_S
-        return settings.return_bps or max(
-            settings.link_bps // RETURN_PART, min(least_bps, settings.link_bps))
+        return settings.return_bps or choose_return_bps(
+            settings.link_bps, self.transports[0].wire_bits)
 
     def _burst_bits(self, settings: BridgeParameters) -> int:
         """Return the burst as the operator bounds it, or one that holds two full datagrams."""
         transport = self.transports[0]
-        return settings.burst_bits or max(
-            settings.link_bps, MIN_BURST_BITS, 2 * transport.wire_bits(transport.mtu))
+        return settings.burst_bits or choose_burst_bits(
+            settings.link_bps, transport.wire_bits(transport.mtu))
 
 
 def _policy(settings: BridgeParameters) -> CameraPolicy:
@@ -179,4 +177,4 @@ def _repair(settings: BridgeParameters) -> RepairConfig:
     return RepairConfig(
         mode=RepairMode(settings.repair), fec_share=settings.repair_share,
         nack_share=settings.repair_share, useful_ns=round(settings.useful_s * 1e9),
-        reorder_ns=round(settings.reorder_ms * 1e6))
+        least_loss=settings.least_loss, reorder_ns=round(settings.reorder_ms * 1e6))

@@ -208,6 +208,12 @@ class BridgeParameters:
     useful_s: float = parameter(
         2.0, 'Seconds after which a repair comes too late for a frame.', minimum=0.05,
         maximum=86_400)
+    least_loss: float = parameter(
+        0.0, 'Loss that parity reckons with at least; with one_way, where none is measured, what '
+        'the link is expected to lose.', minimum=0, maximum=0.35)
+    one_way: bool = parameter(
+        False, 'Nothing comes back from the ground: frames are sent and taken without being '
+        'confirmed. The same on both sides.')
     reorder_ms: float = parameter(
         30.0, 'Milliseconds after which a datagram counts as lost that later ones have overtaken; '
         'at least the jitter of the path.', minimum=0, maximum=3_600_000)

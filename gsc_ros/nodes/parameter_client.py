@@ -21,6 +21,8 @@ from rclpy.task import Future
 PATIENCE_S = 5.0
 # What the ground calls the node that takes its changes, whatever it is called on the graph.
 OWN_NAME = 'bridge'
+# What a node of rclpy says of a parameter that it does not have, without its name.
+_UNDECLARED = str(ParameterNotDeclaredException([]))
 
 Done = Callable[[bool, str], None]
 
@@ -84,8 +86,8 @@ class ParameterClient:
     def _set_own(self, parameter: ParameterMessage) -> tuple[bool, str]:
         try:
             result = self._node.set_parameters([Parameter.from_parameter_msg(parameter)])[0]
-        except ParameterNotDeclaredException as error:
-            return False, str(error)
+        except ParameterNotDeclaredException:
+            return False, _unknown(OWN_NAME, parameter.name)
         return result.successful, result.reason
 
     def _finish(self, call: _Call) -> None:
@@ -96,4 +98,10 @@ class ParameterClient:
         if answer is None or not answer.results:
             call.done(False, f'{call.node} gives no result')
         else:
-            call.done(answer.results[0].successful, answer.results[0].reason)
+            result = answer.results[0]
+            call.done(result.successful, _unknown(call.node, call.request.parameters[0].name) if (
+                result.reason.startswith(_UNDECLARED)) else result.reason)
+
+
+def _unknown(node: str, name: str) -> str:
+    return f'{node} has no parameter {name}'

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from codec_image import picture
@@ -108,6 +109,17 @@ def test_a_packet_that_is_only_followed_may_be_referred_to(encoder, decoder):
     assert (decoder.decode(frames[2].payload).image == wanted[2]).all()
     with pytest.raises(MissingReferenceError):
         decoder.branch().follow(frames[2].payload)
+
+
+def test_branches_work_at_the_same_time_on_threads_of_their_own(encoder, decoder):
+    def run(coders: tuple[FrameEncoder, FrameDecoder]) -> list[tuple[bytes, bytes]]:
+        mine, other = coders
+        payloads = [mine.encode(view(number), STREAM).payload for number in range(6)]
+        return [(payload, other.decode(payload).image.tobytes()) for payload in payloads]
+    alone = run((encoder.branch(), decoder.branch()))
+    with ThreadPoolExecutor(3) as pool:
+        for found in pool.map(run, [(encoder.branch(), decoder.branch()) for _ in range(3)]):
+            assert found == alone
 
 
 def test_a_frame_stands_alone_at_an_interval_and_when_the_size_changes(encoder):

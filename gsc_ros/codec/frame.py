@@ -251,7 +251,8 @@ class FrameDecoder:
     """
     Decodes packets.
 
-    Use one decoder from one thread at a time; any thread will do. Decoders share a profile freely.
+    Use one decoder from one thread at a time; any thread will do. Decoders share a profile freely,
+    and ONNX Runtime lets threads run a graph at the same time.
 
     :param profile: the profile the packets were made with.
     :param threads: threads of the synthesis graph.
@@ -271,7 +272,7 @@ class FrameDecoder:
         self._memory = StreamMemory()
 
     def branch(self) -> FrameDecoder:
-        """Return a decoder for another stream; both use the same graphs, and thus one thread."""
+        """Return a decoder for another stream, on any thread; both use the same graphs."""
         other = copy.copy(self)
         other._memory = StreamMemory()
         return other

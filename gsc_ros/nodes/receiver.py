@@ -89,7 +89,7 @@ class Receiver(ManagedNode):
             refresh = self.create_lifecycle_publisher(UInt32, f'{frames}/refresh', notice_qos())
             self._cameras[name] = Camera(name, outputs, inputs, refresh, decoder.branch())
         self._regions = RegionView(
-            self, self._profile, lambda name: self._cameras[name].calibration)
+            self, decoder, lambda name: self._cameras[name].calibration)
 
     def activate(self) -> None:
         """Count from zero and start the decoder."""

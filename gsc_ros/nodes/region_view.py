@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from gsc_ros.codec.error import PacketError
 from gsc_ros.codec.frame import FrameDecoder
-from gsc_ros.codec.profile import Profile
 from gsc_ros.msg import GscRegion
 from gsc_ros.nodes import calibration, conversion, memory
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
@@ -45,18 +44,17 @@ class _Camera:
 class RegionView:
     """Decodes regions on a thread of its own, so that frames need not wait."""
 
-    def __init__(self, node: ManagedNode, profile: Profile,
+    def __init__(self, node: ManagedNode, decoder: FrameDecoder,
                  calibration_of: Callable[[str], CameraInfo | None]) -> None:
         """
         Advertise the regions of the cameras and subscribe to the answers.
 
-        :param profile: that of the frames; its graph is opened again with the first region.
+        :param decoder: that of the frames, with which the regions share the graph.
         :param calibration_of: returns what is known of a camera's calibration.
         """
         self._node = node
-        self._profile = profile
+        self._decoder = decoder.branch()
         self._calibration_of = calibration_of
-        self._decoder: FrameDecoder | None = None
         self._active = False
         self._worker: Worker[GscRegion] = Worker(
             'regions', self._show, self._failed, QUEUE_DEPTH)
@@ -108,9 +106,6 @@ class RegionView:
             payload, box, self._node.settings.max_pixels)
         if region.camera != name or region.refusal or defect is not None:
             raise PacketError(defect or 'it is no answer for this camera')
-        if self._decoder is None:
-            self._decoder = FrameDecoder(self._profile, self._node.settings.decoder_threads)
-            memory.release_freed()
         image = decode(self._decoder, payload, box)
         info = region_info(
             self._calibration_of(name), box, region.image_width, region.image_height)
@@ -119,6 +114,8 @@ class RegionView:
         camera.published += 1
         camera.calibrations.publish(info)
         camera.images.publish(conversion.to_message(image, region.header))
+        # A box may take much more than a frame does, and is rare.
+        memory.release_freed()
 
     def _failed(self, name: str, error: Exception) -> None:
         if not self._node.context.ok():  # the process ends

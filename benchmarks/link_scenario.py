@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gsc_ros.link.budget import choose_return_bps
 from gsc_ros.link.channel.channel import ChannelConfig
 from gsc_ros.link.channel.loss import LossKind, Outage
 from gsc_ros.link.endpoint import EndpointConfig
@@ -25,7 +26,6 @@ from gsc_ros.link.trial.simulation import (
     Feed,
     LinkRun,
     LinkSetup,
-    return_bps,
     synthetic_frame,
 )
 
@@ -59,7 +59,7 @@ def make_setup(
 ) -> LinkSetup:
     """Return a link whose way back has the same channel with a luck of its own."""
     keys = None if suite is Suite.NONE else KeyRing.random()
-    back_bps = back_bps or return_bps(rate_bps)
+    back_bps = back_bps or choose_return_bps(rate_bps, lambda size: 8 * size)
     ends = [
         EndpointConfig(bps, record=RecordConfig(direction, suite, keys),
                        repair=RepairConfig(mode=repair))

@@ -84,6 +84,16 @@ def test_the_way_back_has_a_budget_of_its_own(packets, capsys):
         assert run['backward']['budget_bps'] == budget
 
 
+def test_burst_shares_and_rate_of_the_channel_can_be_chosen(packets, capsys):
+    run = call(capsys, 'link', '--bps', 9600, '--seconds', 20, '--fps', 10, '--json',
+               '--burst-bits', 3000, '--rate-bps', 2400, '--repair-share', 0.1,
+               '--repair-reorder-ms', 50, '--announce-period-s', 5, packets).json
+    assert run['forward']['burst_bits'] == 3000
+    assert run['channel']['rate_bps'] == 2400
+    assert (run['repair_share'], run['reorder_ms'], run['announce_period_s']) == (0.1, 50, 5)
+    assert run['forward']['bytes'] <= 20 * 2400 / 8 + 256
+
+
 def test_a_trace_of_the_channel_is_followed(packets, tmp_path, capsys):
     path = tmp_path / 'trace.csv'
     path.write_text('time_s,loss\n0,0\n5,1\n')

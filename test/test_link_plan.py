@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gsc_ros.link.budget import choose_return_bps
 from gsc_ros.link.channel.channel import ChannelConfig
 from gsc_ros.link.endpoint import EndpointConfig
 from gsc_ros.link.record.cipher import Direction, Suite
@@ -15,7 +16,7 @@ from gsc_ros.link.repair.redundancy import RepairConfig, RepairMode
 from gsc_ros.link.schedule.scheduler import CameraPolicy
 from gsc_ros.link.trial.plan import plan, PlanRequest, Regime
 from gsc_ros.link.trial.run_summary import summarize
-from gsc_ros.link.trial.simulation import Feed, LinkRun, LinkSetup, return_bps, synthetic_frame
+from gsc_ros.link.trial.simulation import Feed, LinkRun, LinkSetup, synthetic_frame
 import pytest
 
 S = 1_000_000_000
@@ -30,13 +31,14 @@ def run_of(request: PlanRequest, seconds: float):
     keys = KeyRing.random()
     channel = ChannelConfig(
         request.rate_bps, round(request.delay_s * S), loss=request.loss, seed=3)
+    back_bps = choose_return_bps(request.rate_bps, lambda size: 8 * size)
     ends = [EndpointConfig(
         bps, record=RecordConfig(direction, Suite.AES_CCM, keys),
         repair=RepairConfig(mode=request.repair))
         for direction, bps in ((Direction.ROVER, request.rate_bps),
-                               (Direction.GROUND, return_bps(request.rate_bps)))]
+                               (Direction.GROUND, back_bps))]
     setup = LinkSetup(
-        *ends, channel, replace(channel, rate_bps=return_bps(request.rate_bps), seed=4),
+        *ends, channel, replace(channel, rate_bps=back_bps, seed=4),
         request.mtu, 8 * request.overhead_bytes)
     frame = synthetic_frame(request.least_bytes, request.whole_bytes)
     run = LinkRun(setup, [

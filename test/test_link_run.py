@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from gsc_ros.link.budget import choose_return_bps
 from gsc_ros.link.channel.channel import ChannelConfig
 from gsc_ros.link.channel.loss import Outage
 from gsc_ros.link.endpoint import EndpointConfig
@@ -16,7 +17,6 @@ from gsc_ros.link.trial.simulation import (
     Feed,
     LinkRun,
     LinkSetup,
-    return_bps,
     synthetic_frame,
 )
 import pytest
@@ -27,11 +27,12 @@ MS = 1_000_000
 
 def make_run(rate_bps=9600, cameras=2, fps=5.0, control_period_ns=0, **channel):
     keys = KeyRing.random()
+    back_bps = choose_return_bps(rate_bps, lambda size: 8 * size)
     ends = [EndpointConfig(bps, record=RecordConfig(direction, Suite.AES_CCM, keys))
             for direction, bps in ((Direction.ROVER, rate_bps),
-                                   (Direction.GROUND, return_bps(rate_bps)))]
+                                   (Direction.GROUND, back_bps))]
     channels = [ChannelConfig(bps, seed=seed, **channel)
-                for seed, bps in ((1, rate_bps), (2, return_bps(rate_bps)))]
+                for seed, bps in ((1, rate_bps), (2, back_bps))]
     frame = synthetic_frame(40, 600)
     return LinkRun(
         LinkSetup(*ends, *channels, 128),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,13 @@ import signal
 import threading
 import time
 
+from gsc_ros.cli.link_setting import (
+    add_budget_arguments,
+    add_channel_arguments,
+    CHANNEL,
+    link_settings,
+    RULES,
+)
 from gsc_ros.link.audit import Departure, read_trace, verify_budget
 from gsc_ros.link.datagram.framing import CameraAnnounce
 from gsc_ros.link.endpoint import (
@@ -21,6 +29,7 @@ from gsc_ros.link.endpoint import (
     ReceivedFrame,
 )
 from gsc_ros.link.schedule.scheduler import FrameMessage
+from gsc_ros.link.trial.simulation import LinkRun
 from gsc_ros.nodes.bridge import Bridge
 from gsc_ros.nodes.link import Link
 from gsc_ros.nodes.pump import LinkPump
@@ -199,6 +208,28 @@ def test_return_path_has_a_tenth_or_what_receipts_need_and_never_more_than_the_l
     link = Link(BridgeParameters(), 0, None)
     link.change(settings, 0)
     assert link.ground.statistics(0).budget_bps == return_bps
+
+
+@pytest.mark.parametrize('link_bps', [50, 300, 2400, 20_000])
+@pytest.mark.parametrize('overhead_bytes', [0, 28])
+def test_what_is_left_open_is_chosen_for_the_bridge_as_for_gsc_link(
+        link_bps: int, overhead_bytes: int):
+    link = Link(BridgeParameters(link_bps=link_bps, overhead_bytes=overhead_bytes), 0, None)
+    parser = argparse.ArgumentParser()
+    add_budget_arguments(parser)
+    add_channel_arguments(parser)
+    setup = link_settings(parser.parse_args(
+        ['--bps', str(link_bps), '--overhead', str(overhead_bytes)])).setup()
+    run = LinkRun(setup, [])
+    for bridge, model in ((link.rover, run.rover), (link.ground, run.ground)):
+        ours, its = bridge.statistics(0), model.statistics(0)
+        assert (its.budget_bps, its.burst_bits) == (ours.budget_bps, ours.burst_bits)
+
+
+def test_gsc_link_leaves_open_what_the_bridge_does():
+    bridge = BridgeParameters()
+    assert RULES == {name: getattr(bridge, name) for name in RULES}
+    assert CHANNEL == {name: getattr(bridge.sim, name) for name in CHANNEL}
 
 
 def test_all_loss_delivers_nothing_and_the_trace_keeps_the_budget(tmp_path: Path):

@@ -13,6 +13,7 @@ from typing import Any
 import gsc_ros
 from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.number import bounded
+from gsc_ros.link.budget import choose_burst_bits, choose_return_bps
 from gsc_ros.link.channel.channel import ChannelConfig
 from gsc_ros.link.channel.loss import LossKind, parse_outages
 from gsc_ros.link.channel.noise import Modulation
@@ -23,7 +24,7 @@ from gsc_ros.link.record.keys import KeyRing
 from gsc_ros.link.record.layer import RecordConfig
 from gsc_ros.link.repair.repair import RepairConfig, RepairMode
 from gsc_ros.link.schedule.scheduler import CameraPolicy
-from gsc_ros.link.trial.simulation import LinkSetup, return_bps
+from gsc_ros.link.trial.simulation import LinkSetup
 import yaml
 
 NS_PER_S = 1_000_000_000
@@ -32,8 +33,9 @@ SUITES = {'none': Suite.NONE, 'aes-ccm': Suite.AES_CCM,
           'chacha20-poly1305': Suite.CHACHA20_POLY1305}
 # What the bridge takes where a preset says nothing: its own parameters, and those under `sim`.
 RULES: dict[str, Any] = {
-    'return_bps': 0, 'mtu': 256, 'target_fps': 0.0, 'min_layers': 1, 'deadline_s': 10.0,
-    'reorder_ms': 30.0, 'useful_s': 2.0}
+    'return_bps': 0, 'burst_bits': 0, 'mtu': 256, 'target_fps': 0.0, 'min_layers': 1,
+    'deadline_s': 10.0, 'reorder_ms': 30.0, 'useful_s': 2.0, 'repair_share': 0.3,
+    'announce_period_s': 10.0}
 CHANNEL: dict[str, Any] = {
     'rate_bps': 0, 'delay_ms': 0.0, 'jitter_ms': 0.0, 'loss': 0.0, 'loss_model': 'bernoulli',
     'burst_ms': 200.0, 'duplicate': 0.0, 'reorder': 0.0, 'reorder_ms': 200.0, 'outages': '',
@@ -49,7 +51,8 @@ def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
     link.add_argument('--mtu', type=bounded(int, 32, 1500), metavar='B',
                       help=f'bytes of a datagram, at most ({RULES["mtu"]})')
     link.add_argument('--overhead', type=bounded(int, 0, 200), default=0, metavar='B',
-                      help='bytes that are added below: 28 for UDP over IPv4 (%(default)s)')
+                      help='bytes that the transport adds to each: 28 for UDP over IPv4, 48 over '
+                      'IPv6 (%(default)s)')
     link.add_argument('--security', choices=list(SUITES), default='aes-ccm',
                       help='what protects the datagrams (%(default)s)')
     link.add_argument('--repair', choices=[mode.value for mode in RepairMode],
@@ -76,14 +79,16 @@ def add_channel_arguments(parser: argparse.ArgumentParser) -> None:
         channel.add_argument(f'--{name}', type=bounded(kind, low, high), metavar='N',
                              help=f'{words} ({default:g})')
     channel.add_argument('--return-bps', type=bounded(int, 10, 10 ** 9), metavar='N',
-                         help='hard budget of the way back in bit/s (a tenth, at least 50)')
+                         help='hard budget of the way back in bit/s (as the bridge chooses it)')
+    channel.add_argument('--rate-bps', type=bounded(int, 10, 10 ** 9), metavar='N',
+                         help='what the channel to the ground carries in bit/s (the budget)')
     channel.add_argument('--loss-model', choices=[kind.value for kind in LossKind],
                          help='losses one by one, or in bursts (bernoulli)')
     channel.add_argument('--modulation', choices=[kind.value for kind in Modulation],
                          help='of the channel that damages bits (bpsk)')
     channel.add_argument('--outages', metavar='LIST', help='such as 10-70,100-105.5, in seconds')
     channel.add_argument('--trace', metavar='FILE', help='CSV of time_s and rate_bps or loss')
-    rules = parser.add_argument_group('frames')
+    rules = parser.add_argument_group('frames and repair')
     rules.add_argument('--target-fps', type=bounded(float, 0, 1000), metavar='N',
                        help='frame rate to aim at by shedding layers; 0: as they come')
     rules.add_argument('--min-layers', type=bounded(int, 1, 32), metavar='N',
@@ -92,6 +97,16 @@ def add_channel_arguments(parser: argparse.ArgumentParser) -> None:
                        help='age at which a frame that waits is dropped (10)')
     rules.add_argument('--useful-s', type=bounded(float, 0.05, 86_400), metavar='S',
                        help='age after which a repair comes too late for a frame (2)')
+    rules.add_argument('--repair-share', type=bounded(float, 0, 0.5), metavar='P',
+                       help='part of the budget for parity, and as much for repeats (0.3)')
+    rules.add_argument('--repair-reorder-ms', type=bounded(float, 0, 3_600_000), metavar='N',
+                       help='after which a datagram that others have overtaken counts as lost; '
+                       'reorder_ms of the bridge (30)')
+    rules.add_argument('--burst-bits', type=bounded(int, 0, 10 ** 9), metavar='N',
+                       help='bits that may leave the rover at once after a pause (as the bridge '
+                       'chooses them)')
+    rules.add_argument('--announce-period-s', type=bounded(float, 0.1, 86_400), metavar='S',
+                       help='cameras are announced again so often while the ground is silent (10)')
 
 
 @dataclass(frozen=True)
@@ -139,23 +154,29 @@ class LinkSettings:
         """
         keys = None if self.suite is Suite.NONE else KeyRing.random()
         rules = self.rules
-        back_bps = rules['return_bps'] or return_bps(self.bps)
+        back_bps = rules['return_bps'] or choose_return_bps(self.bps, self._wire_bits)
         repair = RepairConfig(
-            mode=self.repair, useful_ns=round(rules['useful_s'] * NS_PER_S),
+            mode=self.repair, fec_share=rules['repair_share'], nack_share=rules['repair_share'],
+            useful_ns=round(rules['useful_s'] * NS_PER_S),
             reorder_ns=round(rules['reorder_ms'] * NS_PER_MS))
+        burst_bits = rules['burst_bits'] or choose_burst_bits(self.bps, self._wire_bits(self.mtu))
         try:
             forward = self._channel()
             ends = [EndpointConfig(
-                rate_bps, record=RecordConfig(direction, self.suite, keys), repair=repair,
-                policy=self.policy, expiry_ns=round(rules['deadline_s'] * NS_PER_S))
-                for direction, rate_bps in (
-                    (Direction.ROVER, self.bps), (Direction.GROUND, back_bps))]
+                rate_bps, burst, record=RecordConfig(direction, self.suite, keys), repair=repair,
+                policy=self.policy, expiry_ns=round(rules['deadline_s'] * NS_PER_S),
+                announce_period_ns=round(rules['announce_period_s'] * NS_PER_S))
+                for direction, rate_bps, burst in (
+                    (Direction.ROVER, self.bps, burst_bits), (Direction.GROUND, back_bps, 0))]
         except ValueError as error:
             raise UsageError(str(error)) from error
         backward = replace(forward, rate_bps=back_bps, trace=None, seed=forward.seed + 1)
         return LinkSetup(
             *ends, forward=forward, backward=backward, mtu=self.mtu,
             overhead_bits=8 * self.overhead)
+
+    def _wire_bits(self, size: int) -> int:
+        return 8 * (size + self.overhead)
 
     def _channel(self) -> ChannelConfig:
         values = self.channel
@@ -187,7 +208,7 @@ def link_settings(arguments: argparse.Namespace) -> LinkSettings:
     # On the command line, what has the same name in both is the channel's.
     return LinkSettings(
         arguments.bps or rules['link_bps'],
-        {name: _chosen(None if name in CHANNEL else getattr(arguments, name, None),
+        {name: _chosen(getattr(arguments, f'repair_{name}' if name in CHANNEL else name, None),
                        rules.get(name), default) for name, default in RULES.items()},
         {name: _chosen(getattr(arguments, name, None), channel.get(name), default)
          for name, default in CHANNEL.items()},

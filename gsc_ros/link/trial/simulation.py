@@ -34,9 +34,6 @@ from gsc_ros.link.statistic import LinkStatistics
 from gsc_ros.link.transports.sim import connect
 
 NS_PER_S = 1_000_000_000
-# The way back carries receipts, heartbeats and requests: so much of the rate, at least so much.
-RETURN_PART = 10
-MIN_RETURN_BPS = 50
 # The bytes of a CameraInfo on the link, when the pictures bring none.
 _CALIBRATION_BYTES = 80
 _SENDER_SESSION = 5
@@ -153,11 +150,6 @@ class FrameOutcome:
     delivered_ns: int | None = None
     layers: int = 0
     delivered_bytes: int = 0
-
-
-def return_bps(rate_bps: int) -> int:
-    """Return the budget of the way back for one of the way there, in bit/s."""
-    return max(rate_bps // RETURN_PART, min(MIN_RETURN_BPS, rate_bps))
 
 
 class LinkRun:

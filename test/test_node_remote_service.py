@@ -151,3 +151,20 @@ def test_a_call_at_work_is_answered_when_the_service_ends(
     (result,) = operator.wait(future).results
     thread.join(PATIENCE_S)
     assert (result.successful, result.reason) == (False, 'the bridge has stopped')
+
+
+def test_nothing_is_destroyed_while_the_thread_still_waits_on_it(
+        context: rclpy.Context, rover: Rover, monkeypatch: pytest.MonkeyPatch):
+    bridge = Node('bridge', context=context, namespace=f'{NAMESPACE}_alone')
+    service = RemoteService(bridge, rover.handle)
+    waiting: list[bool] = []
+
+    def watched(executor: SingleThreadedExecutor, timeout: float | None = None) -> bool:
+        waiting.append(any(thread.name == NODE_NAME for thread in threading.enumerate()))
+        return shutdown(executor, timeout)
+
+    shutdown = SingleThreadedExecutor.shutdown
+    monkeypatch.setattr(SingleThreadedExecutor, 'shutdown', watched)
+    service.close()
+    assert waiting == [False]
+    bridge.destroy_node()

@@ -34,6 +34,7 @@ from rcl_interfaces.srv import (
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_parameters
+from rclpy.task import Future
 
 NODE_NAME = 'remote'
 # Parameters that one call may set.
@@ -55,6 +56,8 @@ class RemoteService:
         """
         self._handle = handle
         self._stopped = threading.Event()
+        # The same, for the executor, which is woken by it.
+        self._ended = Future()
         self._release = threading.Condition()
         # Not under the command line of the process, which may rename its node.
         self._node = Node(
@@ -79,9 +82,12 @@ class RemoteService:
         self._stopped.set()
         with self._release:
             self._release.notify_all()
-        self._executor.shutdown(timeout)
+        self._ended.set_result(None)
         self._thread.join(timeout)
-        self._node.destroy_node()
+        # Only now: what the thread waits on must not be destroyed under it.
+        if not self._thread.is_alive():
+            self._executor.shutdown()
+            self._node.destroy_node()
 
     def _set(self, request: SetParameters.Request,
              response: SetParameters.Response) -> SetParameters.Response:
@@ -123,7 +129,7 @@ class RemoteService:
 
     def _run(self) -> None:
         try:
-            self._executor.spin()
+            self._executor.spin_until_future_complete(self._ended)
         except ExternalShutdownException:
             pass
 

@@ -97,7 +97,7 @@ class Bridge(ManagedNode):
             end = self._pump.ends[0]
             self._rover = RoverSide(self, end)
             self._join(end, self._rover, RoverBackChannel(
-                self, self.settings.cameras, end, self.settings))
+                self, self.settings.cameras, end))
         if self._link.ground is not None:
             end = self._pump.ends[-1]
             self._join(end, GroundSide(self, end), GroundBackChannel(

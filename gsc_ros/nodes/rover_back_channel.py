@@ -26,7 +26,6 @@ from gsc_ros.nodes.pump import SharedEnd
 from gsc_ros.nodes.qos import notice_qos
 from gsc_ros.nodes.region import ANSWER_HEAD_BYTES, link_bytes
 from gsc_ros.nodes.region_rover import RoverRegions
-from gsc_ros.nodes.schema import BridgeParameters
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -45,8 +44,7 @@ class RoverBackChannel:
     All work is done on the executor's thread; the pump only hands messages over.
     """
 
-    def __init__(self, node: ManagedNode, cameras: Sequence[str], end: SharedEnd,
-                 settings: BridgeParameters) -> None:
+    def __init__(self, node: ManagedNode, cameras: Sequence[str], end: SharedEnd) -> None:
         """Advertise the requests; nothing is taken before :meth:`start`."""
         self._node = node
         self._end = end

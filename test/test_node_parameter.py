@@ -147,6 +147,14 @@ def test_foreign_parameters_are_none_of_the_tables_business(bench: Bench):
     assert bench.changes == 0
 
 
+def test_what_is_set_and_not_there_is_named():
+    bench = Bench(Parameter('rtae', value=7), Parameter('rate', value=7),
+                  Parameter('sim.delay', value=1.0), Parameter('use_sim_time', value=True))
+    bench.table.declare(Example)
+    assert bench.table.strangers() == ['rtae', 'sim.delay']
+    bench.close()
+
+
 @pytest.mark.parametrize('checked', SCHEMAS)
 def test_every_parameter_of_the_nodes_is_described_and_bounded(checked: type):
     for field in fields(checked):

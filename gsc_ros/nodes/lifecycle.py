@@ -54,6 +54,10 @@ class ManagedNode(LifecycleNode):
         if camera_schema is not None:
             for camera in settings.cameras:
                 self.table.declare(camera_schema, f'{camera}.')
+        strangers = self.table.strangers()
+        if strangers:
+            self.get_logger().warning(
+                f'set, but no parameters of {name}: {brief(", ".join(strangers))}')
         self.settings = settings
         self._reporter = Reporter(self)
         # On a steady clock: a simulated time that stands still must not silence the reports.

@@ -152,6 +152,12 @@ class ParameterTable:
             self._node.declare_parameter(name, default, spec.descriptor())
             self._declared.add(name)
 
+    def strangers(self) -> list[str]:
+        """Return what the command line or a file sets and the node does not have."""
+        # rclpy ignores them, and has no other way to ask for them.
+        return sorted(name for name in self._node._parameter_overrides
+                      if not (self._node.has_parameter(name) or name.startswith('qos_overrides.')))
+
     def read(self, schema: type[Schema], prefix: str = '') -> Schema:
         """Return the present values of a declared schema."""
         values: dict[str, Any] = {}

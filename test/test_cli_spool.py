@@ -84,6 +84,32 @@ def test_what_arrived_is_exported_in_the_order_of_the_rover(capsys, tmp_path):
     assert [frame['number'] for frame in shown['list']] == [1, 2, 3]
     assert shown['peers'] == [
         {'id': spool.hex(), 'next': 4, 'evicted': 0, 'abandoned': 0}]
+    assert 'next' not in shown
+
+
+def test_frames_beyond_a_gap_are_told(capsys, tmp_path):
+    path, spool = tmp_path / 'ground.spool', b'12345678'
+    store = IncomingStore(path, 1 << 20)
+    store.meet(spool, 1)
+    store.add_camera(spool, 4, make_camera())
+    for number in (1, 3, 4):
+        store.arrive(spool, number, 4, number, make_stamp_ns(number), 1.0, make_packet(number))
+    store.commit()
+    assert call(capsys, 'spool', 'ls', path, '--json').json['beyond_gaps'] == 2
+    assert '2 of them are beyond a gap' in call(capsys, 'spool', 'ls', path).out
+    done = call(capsys, 'spool', 'export', path, tmp_path / 'out')
+    assert done.status == 0 and '2 of them are beyond a gap' in done.err
+    store.arrive(spool, 2, 4, 2, make_stamp_ns(2), 1.0, make_packet(2))
+    store.commit()
+    assert 'beyond a' not in call(capsys, 'spool', 'ls', path).out
+
+
+def test_what_is_not_there_is_said_as_everywhere(capsys, tmp_path):
+    for action in (('ls',), ('export', tmp_path / 'out')):
+        done = call(capsys, 'spool', action[0], tmp_path / 'no.spool', *action[1:])
+        assert done.status == 1
+        assert f'{tmp_path / "no.spool"}: no such file' in done.err
+    assert 'not a file' in call(capsys, 'spool', 'ls', tmp_path).err
 
 
 def test_a_name_from_the_link_reaches_neither_the_terminal_nor_other_folders(capsys, tmp_path):

@@ -360,6 +360,7 @@ def test_a_file_that_is_no_spool_is_refused_and_left_alone(path, content):
         with pytest.raises(SpoolForeignError, match=str(path)):
             OutgoingStore(path, QUOTA)
     assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_database_of_others_is_refused_and_left_alone(path):

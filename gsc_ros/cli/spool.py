@@ -20,6 +20,7 @@ import json
 from pathlib import Path
 import re
 import sys
+from typing import TextIO
 
 from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.link.spool.error import SpoolError
@@ -70,7 +71,7 @@ def _show(arguments: argparse.Namespace, spool: SpoolReader) -> None:
     if arguments.json:
         shown = {
             'spool': str(arguments.file), 'role': spool.role.value, 'id': spool.id.hex(),
-            'next': spool.next, 'evicted': spool.evicted,
+            'evicted': spool.evicted,
             'frames': sum(content.frames for content in contents),
             'bytes': sum(content.bytes for content in contents),
             'peers': [{'id': peer.id.hex(), 'next': peer.next, 'evicted': peer.evicted,
@@ -78,6 +79,10 @@ def _show(arguments: argparse.Namespace, spool: SpoolReader) -> None:
             'cameras': [{'camera': content.camera, 'frames': content.frames,
                          'bytes': content.bytes, 'first_ns': content.first_ns,
                          'last_ns': content.last_ns} for content in contents]}
+        if spool.role is Role.OUTGOING:
+            shown['next'] = spool.next
+        else:
+            shown['beyond_gaps'] = spool.beyond_gaps()
         if arguments.frames:
             shown['list'] = [_row(frame, None) for frame in spool]
         print(json.dumps(shown))
@@ -87,6 +92,7 @@ def _show(arguments: argparse.Namespace, spool: SpoolReader) -> None:
     verb = 'wait' if spool.role is Role.OUTGOING else 'arrived'
     print(f'  {total} frames {verb}, {sum(content.bytes for content in contents)} bytes, '
           f'{spool.evicted} given up')
+    _tell_gaps(spool, sys.stdout)
     for content in contents:
         print(f'  {_visible(content.camera):<16} {content.frames:>8} frames {content.bytes:>10} '
               f'bytes  {_time(content.first_ns)} .. {_time(content.last_ns)}')
@@ -126,6 +132,14 @@ def _export(arguments: argparse.Namespace, spool: SpoolReader) -> None:
     else:
         print(f'{output}: {count} frames; cameras: {", ".join(sorted(cameras)) or "none"}',
               file=sys.stderr)
+    _tell_gaps(spool, sys.stderr)
+
+
+def _tell_gaps(spool: SpoolReader, stream: TextIO) -> None:
+    """Say so when some of what arrived is not in order yet."""
+    if spool.role is Role.INCOMING and (beyond := spool.beyond_gaps()):
+        print(f'  {beyond} of them are beyond a gap: earlier frames are still to come',
+              file=stream)
 
 
 def _write(output: Path, frame: SpoolFrame, place: int) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlite3
 from urllib.parse import quote
 
-from gsc_ros.link.spool.error import SpoolForeignError, sqlite_errors
+from gsc_ros.link.spool.error import SpoolDiskError, SpoolForeignError, sqlite_errors
 from gsc_ros.link.spool.store import identify, is_empty, read_frames, Role, SpoolFrame
 
 # Frames read at a time: a reader that took all at once would keep the log from being worked in.
@@ -58,8 +58,9 @@ class SpoolReader:
     """
     An open spool; a context manager.
 
-    Its attributes are as they were when it was opened: `role`, `id`, `next` (the number that the
-    next frame gets), `evicted` (frames given up) and, of an incoming spool, `peers`.
+    Its attributes are as they were when it was opened: `role`, `id`, `next` (of an outgoing spool,
+    the number that the next frame gets), `evicted` (frames given up) and, of an incoming spool,
+    `peers`.
 
     :param path: the database.
     :raises SpoolError: it is not there, not a spool, or damaged.
@@ -68,6 +69,8 @@ class SpoolReader:
     def __init__(self, path: Path) -> None:
         """Open the file for reading only."""
         self.path = path
+        if not path.is_file():
+            raise SpoolDiskError(f'{path}: {"not a file" if path.exists() else "no such file"}')
         with sqlite_errors(path):
             # Where nothing can be written, nobody writes; SQLite would want a file for its locks.
             log = path.with_name(path.name + '-wal')
@@ -109,6 +112,13 @@ class SpoolReader:
                 'SELECT camera.name, COUNT(*), SUM(LENGTH(packet)), MIN(stamp_ns), MAX(stamp_ns) '
                 'FROM frame JOIN camera ON camera.key = frame.camera GROUP BY camera.name '
                 'ORDER BY camera.name')]
+
+    def beyond_gaps(self) -> int:
+        """Return how many frames of an incoming spool are here before earlier ones of theirs."""
+        with sqlite_errors(self.path):
+            return self._connection.execute(
+                'SELECT COUNT(*) FROM frame JOIN peer ON peer.key = frame.peer '
+                'WHERE frame.number >= peer.next').fetchone()[0]
 
     def __iter__(self) -> Iterator[SpoolFrame]:
         """Yield the frames, by number; also those that come while it goes on."""

@@ -140,10 +140,14 @@ class SpoolFile:
     def __init__(self, path: Path, role: Role) -> None:
         """Lock and open the file, or make it."""
         self.path = path
-        self._lock, known = _take_lock(path)
+        lock_file = Path(f'{path}.lock')
+        made = not lock_file.exists()
+        self._lock, known = _take_lock(path, lock_file)
         try:
             self.connection = self._open(role)
         except BaseException as error:
+            if made:  # nothing is left beside a file that is not ours
+                lock_file.unlink(missing_ok=True)
             os.close(self._lock)
             if known and isinstance(error, SpoolForeignError) and not _has_header(path):
                 raise SpoolDamagedError(f'{path}: was a spool, but is damaged') from error
@@ -323,14 +327,14 @@ def _camera(row: tuple) -> SpoolCamera:
     return SpoolCamera(CameraAnnounce(*row[:5]), *row[5:])
 
 
-def _take_lock(path: Path) -> tuple[int, bool]:
+def _take_lock(path: Path, lock_file: Path) -> tuple[int, bool]:
     """
     Lock a spool; the kernel lets go of it when the process ends, however.
 
     :returns: the open lock file, and whether a spool has been opened under it before.
     """
     try:
-        lock = os.open(f'{path}.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise SpoolDiskError(f'{path}: cannot be locked: {error.strerror}') from error
     owner = os.pread(lock, 20, 0).decode('ascii', 'replace')

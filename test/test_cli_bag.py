@@ -11,14 +11,15 @@ import pytest
 from source_picture import write_pictures
 
 
-def test_a_folder_becomes_a_bag_with_its_times(tmp_path, capsys):
+@pytest.mark.parametrize('name', ['out', 'drive.bag'])
+def test_a_folder_becomes_a_bag_with_its_times(tmp_path, capsys, name):
     write_pictures(tmp_path / 'in', ['1.png', '2.png'])
     (tmp_path / 'in' / 'timestamps.txt').write_text('1317042145.5\n1317042146.5\n')
-    outcome = call(capsys, 'bag', 'from-images', tmp_path / 'in', tmp_path / 'out', '--json')
+    bag = tmp_path / name
+    outcome = call(capsys, 'bag', 'from-images', tmp_path / 'in', bag, '--json')
     assert outcome.status == 0
-    assert outcome.json == {'bag': str(tmp_path / 'out'), 'images': 2, 'calibrated': False,
-                            'skipped': 0}
-    frames = list(open_source(tmp_path / 'out', topic='/front/image_raw'))
+    assert outcome.json == {'bag': str(bag), 'images': 2, 'calibrated': False, 'skipped': 0}
+    frames = list(open_source(bag, topic='/front/image_raw'))
     assert [frame.stamp_ns for frame in frames] == [1317042145_500_000_000, 1317042146_500_000_000]
     assert all(np.array_equal(frame.image, image.image)
                for frame, image in zip(frames, open_source(tmp_path / 'in')))

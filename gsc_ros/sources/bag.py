@@ -25,6 +25,15 @@ COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 
+class _Rosbag2Path(type(Path())):
+    """A path that rosbags takes for a rosbag2 also where it ends in .bag, like those of ROS 1."""
+
+    @property
+    def suffix(self) -> str:
+        """Return the end of the name from its last dot on, unless that is .bag."""
+        return super().suffix.replace('.bag', '')
+
+
 class BagSource:
     """
     One image topic of a bag, with the CameraInfo topic beside it.
@@ -112,7 +121,7 @@ class BagSource:
     def _open(self) -> Iterator[AnyReader]:
         types = get_typestore(Stores.ROS2_JAZZY)
         try:
-            with AnyReader([self._path], default_typestore=types) as reader:
+            with AnyReader([_Rosbag2Path(self._path)], default_typestore=types) as reader:
                 yield reader
         except SourceError:
             raise

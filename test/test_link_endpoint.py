@@ -252,6 +252,32 @@ def test_every_announcement_of_a_camera_that_zooms_brings_a_frame(rate_bps, fram
                 assert delivery.sequence == current
 
 
+@pytest.mark.parametrize('seed', range(3))
+def test_frames_come_right_after_their_calibration_where_repair_changes_the_order(seed):
+    path = ChannelConfig(rate_bps=20_000, delay_ns=300 * MS, loss=0.1, seed=seed)
+    simulation = Simulation(
+        20_000, [Camera(0, fps=5, ends=(150,))], mtu=128, channel=path,
+        back_channel=replace(path, seed=seed + 9))
+    chance = random.Random(seed)
+    changes = [(0, b'c' * 150)]
+
+    def change():
+        changes.append((EPOCH_NS + simulation.now_ns, chance.randbytes(80)))
+        simulation.announce(simulation.cameras[0], changes[-1][1])
+        simulation.at(simulation.now_ns + chance.choice((300, 500, 1000, 5000)) * MS + 1, change)
+
+    simulation.at(20 * S + 1, change)
+    simulation.run(120)
+    assert len(simulation.frames()) >= 450
+    current = None
+    for delivery in simulation.deliveries:
+        if isinstance(delivery, ReceivedCalibration):
+            current = delivery.calibration
+        else:
+            *_, (_, right) = (entry for entry in changes if entry[0] <= delivery.stamp_ns)
+            assert current == right
+
+
 def test_two_senders_of_one_camera_both_get_through():
     camera = Camera(0)
     simulation = Simulation(100_000, [camera])

@@ -169,7 +169,8 @@ def test_a_part_tells_its_place():
     wire = PlainWire(64)
     first, second, last = (parse(body) for _, body in wire.send(cut(wire, bytes(150))))
     assert isinstance(first, Part)
-    assert (first.camera_id, first.key, first.index, first.kind) == (3, 1001, 0, Kind.FRAME)
+    name = 1001 ^ ANNOUNCEMENT.hash
+    assert (first.camera_id, first.key, first.index, first.kind) == (3, name, 0, Kind.FRAME)
     assert (second.kind, second.index, second.flags) == (Kind.CONTINUATION, 1, 0)
     assert (last.index, last.flags) == (2, 1)
 

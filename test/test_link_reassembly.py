@@ -45,7 +45,7 @@ class Pair:
     def announce(self, announcement=None):
         announcement = announcement or self.announcement
         self.announcement = announcement
-        return self.take(self.wire.send(self.framer.cut_announcement(announcement)))
+        assert not self.take(self.wire.send(self.framer.cut_announcement(announcement)))
 
     def cut(self, sequence, payload=b'p' * 150, stamp_ns=None, camera_id=0, base=None, gap=0):
         header = FrameHeader(camera_id, sequence, STAMP if stamp_ns is None else stamp_ns, 10.0)
@@ -85,23 +85,53 @@ def test_the_stamp_is_exact_near_the_base_and_far_from_it():
         assert arrival.header.stamp_ns == STAMP + offset
 
 
-def test_an_announcement_is_handed_on_once_however_often_it_is_repeated():
-    pair = Pair()
-    assert pair.announce() == [pair.announcement]
-    assert pair.announce() == []
-
-
-def test_a_changed_announcement_is_handed_on_and_frames_of_the_old_one_still_are():
+def test_after_a_changed_announcement_frames_of_the_old_one_are_still_handed_on():
     pair = Pair()
     old = pair.announcement
     pair.announce()
     late = pair.cut(0)
     new = pair.make_announcement(calibration=b'other')
-    assert pair.announce(new) == [new]
+    pair.announce(new)
     [arrival] = pair.take(late)
     assert arrival.announcement == old
     [arrival] = pair.take(pair.cut(1))
     assert arrival.announcement == new
+
+
+def test_an_old_announcement_that_repair_brings_late_does_not_take_the_place_of_newer_ones():
+    pair = Pair()
+    announcements = [
+        pair.make_announcement(session=number, base_sequence=base, calibration=bytes([number]))
+        for number, base in enumerate((900_000, 0, 40_000, 2_000_000))]
+    sent = []
+    for announcement in announcements:
+        bodies = pair.wire.send(pair.framer.cut_announcement(announcement))
+        pair.announcement = announcement
+        sent.append((bodies, pair.cut(announcement.base_sequence + 1),
+                     pair.cut(announcement.base_sequence + 2)))
+    for number in (0, 2, 1):  # the one in the middle was lost, and repaired
+        pair.take(sent[number][0])
+    for turn in (1, 2):
+        for number in (1, 2):
+            [arrival] = pair.take(sent[number][turn])
+            assert arrival.announcement == announcements[number]
+            assert arrival.header.sequence == announcements[number].base_sequence + turn
+    pair.take(sent[0][0])
+    pair.take(sent[3][0])
+    for number, arrived in ((0, 0), (1, 0), (2, 0), (3, 1)):
+        assert len(pair.take(sent[number][1])) == arrived
+
+
+def test_a_far_end_that_counts_from_zero_again_announces_anew():
+    pair = Pair()
+    pair.announce()
+    pair.take(pair.cut(70_000))
+    pair.reassembler.restart()
+    restarted = Pair(base_sequence=0)
+    restarted.reassembler = pair.reassembler
+    restarted.announce(pair.make_announcement(session=2))
+    [arrival] = restarted.take(restarted.cut(3))
+    assert (arrival.announcement.session, arrival.header.sequence) == (2, 3)
 
 
 def test_frames_of_a_camera_that_was_not_announced_are_counted_dropped_and_asked_for():
@@ -163,7 +193,8 @@ def test_a_new_session_starts_anew_and_mixes_with_nothing_of_the_old_one():
     [arrival] = pair.take(pair.cut(5, b'n' * 150))
     assert arrival.payload == b'n' * 150
     assert arrival.announcement.session == 2
-    assert pair.reassembler.counter.incomplete == 1
+    [arrival] = pair.take(old[2:])
+    assert (arrival.payload, arrival.announcement.session) == (b'o' * 150, 1)
 
 
 def test_a_frame_that_stays_incomplete_is_given_up_after_the_timeout():
@@ -207,14 +238,63 @@ def test_an_announcement_that_never_ends_is_given_up():
     assert pair.reassembler.counter.malformed == 1
 
 
-def test_contradictory_fragments_are_given_up():
+def test_of_fragments_that_contradict_each_other_those_that_were_sent_later_count():
     pair = Pair()
     pair.announce()
     datagrams = pair.cut(0)
     counter, body = datagrams[1]
-    assert pair.take([datagrams[2], (counter, bytes([body[0] | 0x20]) + body[1:])]) == []
-    assert pair.reassembler.counter.malformed == 1
+    ends = counter, bytes([body[0] | 0x20]) + body[1:]
+    assert pair.take([ends, datagrams[2], ends]) == []
+    assert pair.reassembler.counter.incomplete == 1  # what ended too early
+    assert pair.reassembler.counter.duplicates == 1
+    [arrival] = pair.take(datagrams)
+    assert arrival.payload == b'p' * 150
     assert pair.reassembler.held_bytes == 0
+
+
+@pytest.mark.parametrize('base', [None, bytes(20)])
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_frames_of_two_sessions_with_the_same_number_are_never_mixed(base, data):
+    pair = Pair()
+    pair.announce()
+    # Between the parts others leave, so that they name their frame by its number.
+    old = pair.cut(1, b'a' * 150, base=base, gap=1)
+    new_announcement = pair.make_announcement(session=2)
+    announcement = pair.wire.send(pair.framer.cut_announcement(new_announcement))
+    pair.announcement = new_announcement
+    new = pair.cut(1, b'b' * 150, base=base, gap=1)
+    # The announcement may overtake the end of the old frame, and repair bring all in any order.
+    begun = data.draw(st.integers(0, len(old)))
+    late = [(announcement[-1][0] + 1 + place, body) for place, (_, body) in
+            enumerate(old[begun:])]
+    new = [(counter + len(old), body) for counter, body in new]
+    before = data.draw(st.permutations(old[:begun] + late))
+    kept = data.draw(st.integers(0, len(before)))
+    arrivals = pair.take(before[:kept])
+    arrivals += pair.take(announcement)
+    arrivals += pair.take(data.draw(st.permutations(before[kept:] + new)))
+    assert pair.reassembler.counter.malformed == 0
+    assert any(arrival.announcement.session == 2 and arrival.whole for arrival in arrivals)
+    arrivals += pair.reassembler.expire(100 * S)
+    for arrival in arrivals:
+        wanted = {1: b'a', 2: b'b'}[arrival.announcement.session] * 150
+        assert arrival.header.sequence == 1
+        assert arrival.payload == (wanted if arrival.whole else base)
+
+
+def test_an_announcement_that_is_sent_again_may_be_cut_at_other_places():
+    small, large = Pair(mtu=40), Pair(mtu=52)
+    first = small.wire.send(small.framer.cut_announcement(small.announcement))
+    again = [(counter + 100, body) for counter, body in
+             large.wire.send(large.framer.cut_announcement(small.announcement))]
+    assert len(again) < len(first)
+    for lost in range(len(first)):
+        pair = Pair()
+        pair.take(first[:lost] + first[lost + 1:])
+        pair.take(again)
+        assert pair.reassembler.counter.malformed == 0
+        assert len(pair.take(pair.cut(0))) == 1
 
 
 def test_damaged_truncated_and_random_datagrams_never_raise_and_never_exceed_the_bounds():
@@ -240,6 +320,7 @@ def test_damaged_truncated_and_random_datagrams_never_raise_and_never_exceed_the
                     pair.reassembler.accept(part, counter - chance.randrange(9), round_)
             assert pair.reassembler.held_bytes <= 8000
     assert understood > 4000
+    pair.reassembler.expire(1000 * S)
     pair.announce(pair.make_announcement(session=2))
     [arrival] = pair.take(pair.cut(5, b'still alive'))
     assert isinstance(arrival, FrameArrival)

@@ -39,7 +39,9 @@ class ReceivedFrame:
 @dataclass(frozen=True)
 class ReceivedCalibration:
     """
-    What was announced about a camera, once when it is new and whenever it changes.
+    What was announced about a camera: it holds for the frames of it that follow.
+
+    It comes before its first frame, and again when frames of another one have come between.
 
     :param camera: name of the camera.
     :param camera_id: its number on this link, 0..255.

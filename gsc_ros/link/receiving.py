@@ -18,7 +18,7 @@ from gsc_ros.link.datagram.framing import (
     Part,
     Receipt,
 )
-from gsc_ros.link.datagram.reassembly import Arrival, FrameArrival, Reassembler
+from gsc_ros.link.datagram.reassembly import FrameArrival, Reassembler
 from gsc_ros.link.delivery import (
     Delivery,
     ReceivedBulk,
@@ -62,6 +62,7 @@ class ReceivingHalf:
         self._reassembler = reassembler
         self._take_receipt = take_receipt
         self._deliveries: deque[Delivery] = deque(maxlen=_MAX_DELIVERIES)
+        self._shown: dict[int, Announcement] = {}
         self.bulk = BulkReassembler()
         self.counter = ReceivingCounter()
 
@@ -117,16 +118,17 @@ class ReceivingHalf:
         self._deliveries.clear()
         return deliveries
 
-    def _hand_on(self, arrivals: Iterable[Arrival], now_ns: int) -> None:
+    def _hand_on(self, arrivals: Iterable[FrameArrival], now_ns: int) -> None:
         for arrival in arrivals:
-            if isinstance(arrival, Announcement):
-                camera = arrival.camera
+            announcement, header = arrival.announcement, arrival.header
+            camera = announcement.camera
+            # Repair changes the order: only a frame says to which calibration it belongs.
+            if self._shown.get(camera.camera_id) != announcement:
+                self._shown[camera.camera_id] = announcement
                 self._deliveries.append(ReceivedCalibration(
                     camera.name, camera.camera_id, camera.frame_id, camera.calibration))
-            elif isinstance(arrival, FrameArrival):
-                camera, header = arrival.announcement.camera, arrival.header
-                self.counter.frames += 1
-                self._deliveries.append(ReceivedFrame(
-                    camera.name, camera.camera_id, camera.frame_id, camera.priority,
-                    arrival.announcement.session, header.sequence, header.stamp_ns,
-                    header.encode_ms, arrival.payload, now_ns))
+            self.counter.frames += 1
+            self._deliveries.append(ReceivedFrame(
+                camera.name, camera.camera_id, camera.frame_id, camera.priority,
+                announcement.session, header.sequence, header.stamp_ns, header.encode_ms,
+                arrival.payload, now_ns))

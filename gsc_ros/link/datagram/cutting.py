@@ -163,18 +163,18 @@ class FrameCut:
 
     :param wire: says how large the next body may be, and its counter.
     :param camera_id: 0..255.
-    :param sequence: uint32.
+    :param name: by which its parts name it, uint16.
     :param flags: of the first body, without `FLAG_LAST`.
     :param data: frame header and packet, or with `FLAG_SPLIT` what the far end makes it of.
     :param base: how many of these bytes the far end needs at least.
     """
 
     def __init__(
-        self, wire: Wire, camera_id: int, sequence: int, flags: int, data: bytes, base: int,
+        self, wire: Wire, camera_id: int, name: int, flags: int, data: bytes, base: int,
     ) -> None:
         """Begin with nothing sent."""
         self._wire = wire
-        self._key = struct.pack('>BH', camera_id, sequence & 0xFFFF)
+        self._key = struct.pack('>BH', camera_id, name)
         self._flags = flags
         self._data = data
         self._base = base

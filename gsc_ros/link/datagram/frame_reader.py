@@ -18,6 +18,7 @@ from gsc_ros.link.datagram.framing import (
     Part,
 )
 from gsc_ros.link.datagram.splice import unsplice
+from gsc_ros.link.record.head import COUNTERS
 
 _REMEMBERED_FRAMES = 64
 _REMEMBERED_ANNOUNCEMENTS = 2
@@ -34,9 +35,6 @@ class FrameArrival:
     whole: bool = True
 
 
-Arrival = FrameArrival | Announcement
-
-
 @dataclass
 class ReassemblyCounter:
     """Cumulative counts; see `statistic.LinkStatistics` for their meaning."""
@@ -48,17 +46,24 @@ class ReassemblyCounter:
     bases: int = 0
 
 
+# Session, base sequence and base stamp: what the sequence numbers of frames are told from.
+_Origin = tuple[int, int, int]
+
+
 @dataclass
 class _Known:
-    """What is known of a camera; `recent` maps finished frames to whether they were handed on."""
+    """
+    What is known of a camera.
 
-    announcements: OrderedDict[int, Announcement] = field(default_factory=OrderedDict)
+    :param announcements: by hash, with the counter of the record that brought each of them last:
+        repair may bring an old one after a newer one.
+    :param sequences: the sequence number of the last frame of each origin.
+    :param recent: which frames are finished, and whether they were handed on.
+    """
+
+    announcements: dict[int, tuple[int, Announcement]] = field(default_factory=dict)
+    sequences: dict[_Origin, int] = field(default_factory=dict)
     recent: OrderedDict[int, bool] = field(default_factory=OrderedDict)
-    sequence: int = 0
-
-    @property
-    def newest(self) -> Announcement | None:
-        return next(reversed(self.announcements.values()), None)
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class FrameReader:
         return False
 
     def read_announcement(self, camera_id: int, digest: int, body: bytes) -> Announcement | None:
-        """Return an announcement that is well formed and new, or None."""
+        """Return an announcement if it is well formed; else count it."""
         try:
             announcement = Announcement.parse(camera_id, body)
         except FramingError:
@@ -132,27 +137,32 @@ class FrameReader:
             self._counter.malformed += 1
             return None
         self._wanted.pop(camera_id, None)
-        known = self._known.get(camera_id)
-        if known is not None and known.newest.hash == digest:
-            return None
         return announcement
 
-    def begins_anew(self, announcement: Announcement) -> bool:
-        """Return whether sequence numbers begin anew: nothing of before may mix with what comes."""
-        known = self._known.get(announcement.camera.camera_id)
-        return known is None or _origin(known.newest) != _origin(announcement)
+    def learn(self, announcement: Announcement, counter: int) -> None:
+        """
+        Remember an announcement of a camera, unless there are enough that left later.
 
-    def learn(self, announcement: Announcement) -> None:
-        """Take an announcement for the present one of its camera."""
-        anew = self.begins_anew(announcement)
+        :param counter: of the record that brought the last of it, or that lost it.
+        """
         known = self._known.setdefault(announcement.camera.camera_id, _Known())
-        if anew:
-            known.recent.clear()
-            known.sequence = announcement.base_sequence
-        known.announcements.pop(announcement.hash, None)
-        known.announcements[announcement.hash] = announcement
+        before = known.announcements.get(announcement.hash)
+        if before is None or before[0] < counter:
+            known.announcements[announcement.hash] = counter, announcement
+        known.sequences.setdefault(_origin(announcement), announcement.base_sequence)
         if len(known.announcements) > _REMEMBERED_ANNOUNCEMENTS:
-            known.announcements.popitem(last=False)
+            del known.announcements[min(
+                known.announcements, key=lambda digest: known.announcements[digest][0])]
+            origins = {_origin(kept) for _, kept in known.announcements.values()}
+            known.sequences = {
+                origin: known.sequences[origin] for origin in known.sequences.keys() & origins}
+
+    def restart(self) -> None:
+        """Take what is known for older than all that comes: the far end counts from 0 again."""
+        for known in self._known.values():
+            known.announcements = {
+                digest: (counter - COUNTERS, announcement)
+                for digest, (counter, announcement) in known.announcements.items()}
 
     @staticmethod
     def has_base(flags: int, body: bytes) -> bool:
@@ -161,22 +171,22 @@ class FrameReader:
         return layout is not None and len(body) >= layout.payload_at + layout.base
 
     def read_frame(
-        self, camera_id: int, key: int, flags: int, body: bytes, whole: bool,
+        self, camera_id: int, name: int, flags: int, body: bytes, whole: bool,
     ) -> FrameArrival | None:
         """
         Return a frame of a camera that is known, and count it as finished; None: malformed.
 
-        :param key: low half of its sequence number.
+        :param name: by which its parts name it.
         :param flags: of its first body.
         :param body: frame header and packet; of a split frame perhaps only the beginning.
         :param whole: whether that is all of it.
         """
         known = self._known[camera_id]
         layout = _Layout.read(flags, body)
-        announcement = known.announcements.get(layout.digest) if layout else None
-        if announcement is None:
+        if layout is None or layout.digest not in known.announcements:
             self._counter.malformed += 1
             return None
+        _, announcement = known.announcements[layout.digest]
         stamp = layout.stamp + (0 if layout.absolute else announcement.base_stamp_ns)
         payload = body[layout.payload_at:]
         if layout.base is not None:
@@ -184,14 +194,16 @@ class FrameReader:
         if not payload or not -(1 << 63) <= stamp < 1 << 63:
             self._counter.malformed += 1
             return None
+        low = name ^ layout.digest
         if layout.sequence_high is not None:
-            sequence = layout.sequence_high << 16 | key
+            sequence = layout.sequence_high << 16 | low
         else:
-            offset = (key - known.sequence + 0x8000) % 0x10000 - 0x8000
-            sequence = (known.sequence + offset) % _SEQUENCE_RANGE
-        known.sequence = sequence
+            before = known.sequences[_origin(announcement)]
+            offset = (low - before + 0x8000) % 0x10000 - 0x8000
+            sequence = (before + offset) % _SEQUENCE_RANGE
+        known.sequences[_origin(announcement)] = sequence
         self._counter.bases += not whole
-        self._remember(known, key, True)
+        self._remember(known, name, True)
         header = FrameHeader(camera_id, sequence, stamp, decode_encode_ms(layout.encode_code))
         return FrameArrival(announcement, header, payload, whole)
 
@@ -205,11 +217,11 @@ class FrameReader:
         return payload[:base], False
 
     @staticmethod
-    def _remember(known: _Known, key: int, handed_on: bool) -> None:
-        known.recent[key] = handed_on
+    def _remember(known: _Known, name: int, handed_on: bool) -> None:
+        known.recent[name] = handed_on
         if len(known.recent) > _REMEMBERED_FRAMES:
             known.recent.popitem(last=False)
 
 
-def _origin(announcement: Announcement) -> tuple[int, int, int]:
+def _origin(announcement: Announcement) -> _Origin:
     return announcement.session, announcement.base_sequence, announcement.base_stamp_ns

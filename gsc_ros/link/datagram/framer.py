@@ -96,7 +96,8 @@ class FrameFramer:
             data = b''.join((extra, base, spliced))
             needed = len(extra) + len(base)
         return FrameCut(
-            self._wire, header.camera_id, header.sequence, flags, data, needed)
+            self._wire, header.camera_id, header.sequence & 0xFFFF ^ announcement.hash, flags, data,
+            needed)
 
     def cut_announcement(self, announcement: Announcement) -> PartCut:
         """Return an announcement that is ready to leave."""

@@ -10,10 +10,10 @@ the byte tables.
 
 ::
 
-    FRAME         head camera sequence(2) frame header | the packet, or its beginning
+    FRAME         head camera name(2) frame header     | the packet, or its beginning
     CONTINUATION  head, with the distance if that is less than 32, else head distance
                                                        | more of the packet
-    FRAGMENT      head camera sequence(2) index        | more of the packet
+    FRAGMENT      head camera name(2) index            | more of the packet
     ANNOUNCEMENT  head camera hash(2) index            | part of the announcement
     HEARTBEAT     head
     RECEIPT       head highest(4) received(4) runs(2) held_ms(2) cameras
@@ -22,6 +22,9 @@ the byte tables.
 
     frame header  hash(2) stamp(6, or 8 if ABSOLUTE) encode(1) sequence high half(2, if WIDE)
                   base length(2, if SPLIT)
+
+The name of a frame is the low half of its sequence number, xor the hash: sessions of a sender count
+alike, and parts of their frames must not be mixed.
 
 REPEAT, PARITY and NACK are the business of `repair`. A part knows its place by its index, and the
 last one carries the flag LAST, so none needs a count. A continuation names the frame by the
@@ -155,7 +158,7 @@ class Part:
 
     :param kind: `FRAME`, `FRAGMENT`, `CONTINUATION` or `ANNOUNCEMENT`.
     :param camera_id: 0..255; 0 in a continuation, which does not say it.
-    :param key: low 16 bits of the sequence, or the hash of the announcement; 0 in a continuation.
+    :param key: name of the frame, or hash of the announcement; 0 in a continuation.
     :param index: its place, 0..255.
     :param flags: `FLAG_LAST`, `FLAG_WIDE`, `FLAG_ABSOLUTE`, `FLAG_SPLIT`.
     :param body: what follows the head.

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from gsc_ros.link.datagram.frame_reader import Arrival, FrameArrival, FrameReader, ReassemblyCounter
+from gsc_ros.link.datagram.frame_reader import FrameArrival, FrameReader, ReassemblyCounter
 from gsc_ros.link.datagram.framing import (
     FLAG_LAST,
     FLAG_SPLIT,
@@ -16,8 +16,9 @@ from gsc_ros.link.datagram.framing import (
     MAX_ANNOUNCEMENT_BYTES,
     Part,
 )
+from gsc_ros.link.record.head import COUNTERS
 
-__all__ = ['Arrival', 'FrameArrival', 'Reassembler', 'ReassemblyCounter', 'ReassemblyLimits']
+__all__ = ['FrameArrival', 'Reassembler', 'ReassemblyCounter', 'ReassemblyLimits']
 
 # What keeping a part costs beyond its bytes.
 _PART_COST = 128
@@ -54,7 +55,7 @@ class _Sort(IntEnum):
     ORPHAN = 2  # continuations of a frame whose first datagram has not come
 
 
-# Sort; camera; low half of the sequence, hash, or counter of the first datagram.
+# Sort; camera; name of the frame, hash, or counter of the first datagram.
 _Key = tuple[_Sort, int, int]
 
 
@@ -65,6 +66,8 @@ class _Partial:
     flags: int = 0
     last: int | None = None
     cost: int = 0
+    # Of the records that brought the bodies: they increase with the index.
+    counters: dict[int, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -76,6 +79,17 @@ class _Partial:
         while (part := self.bodies.get(len(parts))) is not None:
             parts.append(part)
         return b''.join(parts)
+
+    def contradictions(self, part: Part, counter: int) -> list[int]:
+        """Return the counters of those bodies that cannot be of what this part is of."""
+        index, ends = part.index, bool(part.flags & FLAG_LAST)
+        if self.last is None and index > max(self.counters) and (
+                counter > max(self.counters.values())):
+            return []
+        return [other for place, other in self.counters.items()
+                if other == counter or (other > counter) != (place > index)
+                or place == index or (place > index and ends)
+                or (place < index and place == self.last)]
 
 
 class Reassembler:
@@ -99,7 +113,7 @@ class Reassembler:
         self._firsts: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self._camera_cost: dict[int, int] = {}
         self._cost = 0
-        self._arrivals: list[Arrival] = []
+        self._arrivals: list[FrameArrival] = []
         self.counter = ReassemblyCounter()
         self._reader = FrameReader(self.counter)
 
@@ -117,26 +131,28 @@ class Reassembler:
         self._firsts.clear()
         for key in [key for key in self._partials if key[0] is _Sort.ORPHAN]:
             self._evict(key)
+        for partial in self._partials.values():
+            partial.counters = {
+                index: counter - COUNTERS for index, counter in partial.counters.items()}
+        self._reader.restart()
 
-    def accept(self, part: Part, counter: int, now_ns: int) -> list[Arrival]:
+    def accept(self, part: Part, counter: int, now_ns: int) -> list[FrameArrival]:
         """
-        Take a part; return what it completes, and what had to make room for it.
-
-        An announcement is returned when it is new, not when it is repeated.
+        Take a part; return the frames it completes, and bases that had to make room for it.
 
         :param counter: of the record that brought it, or that lost it.
         """
         if part.kind is Kind.CONTINUATION:
             self._accept_continuation(part, counter, now_ns)
         elif part.kind is Kind.ANNOUNCEMENT:
-            self._collect((_Sort.ANNOUNCEMENT, part.camera_id, part.key), part, now_ns)
+            self._collect((_Sort.ANNOUNCEMENT, part.camera_id, part.key), part, counter, now_ns)
         elif self._expects(part):
-            self._collect((_Sort.FRAME, part.camera_id, part.key), part, now_ns)
+            self._collect((_Sort.FRAME, part.camera_id, part.key), part, counter, now_ns)
         if part.kind is Kind.FRAME and not part.flags & FLAG_LAST:
             self._adopt(part, counter, now_ns)
         return self._take_arrivals()
 
-    def expire(self, now_ns: int) -> list[Arrival]:
+    def expire(self, now_ns: int) -> list[FrameArrival]:
         """Give up what has got no part for too long; return bases of which nothing more comes."""
         while self._split:
             key = next(iter(self._split))
@@ -155,7 +171,7 @@ class Reassembler:
         key = next(iter(self._split), None)
         return None if key is None else self._partials[key].updated_ns + self._partial_ns
 
-    def _take_arrivals(self) -> list[Arrival]:
+    def _take_arrivals(self) -> list[FrameArrival]:
         arrivals, self._arrivals = self._arrivals, []
         return arrivals
 
@@ -166,11 +182,11 @@ class Reassembler:
             if first < 0:
                 self.counter.malformed += 1
                 return
-            self._collect((_Sort.ORPHAN, _NO_CAMERA, first), part, now_ns)
+            self._collect((_Sort.ORPHAN, _NO_CAMERA, first), part, counter, now_ns)
             return
         named = Part(Kind.FRAGMENT, *place, part.index, part.flags, part.body)
         if self._expects(named):
-            self._collect((_Sort.FRAME, *place), named, now_ns)
+            self._collect((_Sort.FRAME, *place), named, counter, now_ns)
 
     def _adopt(self, part: Part, counter: int, now_ns: int) -> None:
         """Join a frame's beginning with the continuations that have come before it."""
@@ -187,7 +203,7 @@ class Reassembler:
             flags = FLAG_LAST if index == orphan.last else 0
             named = Part(Kind.FRAGMENT, *place, index, flags, body)
             if self._expects(named):
-                self._collect((_Sort.FRAME, *place), named, now_ns)
+                self._collect((_Sort.FRAME, *place), named, counter + index, now_ns)
 
     def _expects(self, part: Part) -> bool:
         if self._reader.expects(part):
@@ -197,30 +213,57 @@ class Reassembler:
             self._discard((_Sort.FRAME, part.camera_id, part.key))
         return False
 
-    def _collect(self, key: _Key, part: Part, now_ns: int) -> None:
+    def _collect(self, key: _Key, part: Part, counter: int, now_ns: int) -> None:
         partial = self._partials.get(key)
-        if partial is None:
-            partial = self._partials[key] = _Partial(now_ns)
-        elif part.index in partial.bodies:
-            self.counter.duplicates += 1
+        if partial is not None and not self._agrees(key, partial, part, counter):
             return
-        is_last = bool(part.flags & FLAG_LAST)
-        highest = max(partial.bodies, default=-1)
-        beyond = partial.last is not None and part.index > partial.last
-        if beyond or (is_last and (partial.last is not None or part.index < highest)):
-            self._discard(key)
-            self.counter.malformed += 1
-            return
-        if is_last:
+        partial = self._partials.setdefault(key, _Partial(now_ns))
+        if part.flags & FLAG_LAST:
             partial.last = part.index
         if part.index == 0:
             partial.flags = part.flags
-        partial.bodies[part.index] = part.body
+        self._add(key, partial, part.index, part.body, counter)
         partial.updated_ns = now_ns
         self._partials.move_to_end(key)
-        self._charge(key, partial, len(part.body) + _PART_COST)
         if self._make_room(key, partial):
             self._finish_or_wait(key, partial)
+
+    def _agrees(self, key: _Key, partial: _Partial, part: Part, counter: int) -> bool:
+        """
+        Return whether a part is to be added; give up the bodies that it shows to be outdated.
+
+        An announcement that is sent again may be cut at other places.
+        """
+        if partial.counters.get(part.index) == counter:
+            self.counter.duplicates += 1
+            return False
+        others = partial.contradictions(part, counter)
+        if not others:
+            return True
+        if max(others) > counter:
+            # Late, as repaired: what it is of has been given up.
+            self.counter.duplicates += 1
+            return False
+        self._evict(key)
+        if max(others) == counter:
+            self.counter.malformed += 1
+            return False
+        newer = {index: entry for index, entry in partial.counters.items() if entry > max(others)}
+        kept = self._partials[key] = _Partial(partial.updated_ns)
+        for index, entry in newer.items():
+            self._add(key, kept, index, partial.bodies[index], entry)
+        if 0 in newer:
+            kept.flags = partial.flags
+        if partial.last in newer:
+            kept.last = partial.last
+        return True
+
+    def _add(
+        self, key: _Key, partial: _Partial, index: int, body: bytes, counter: int,
+    ) -> None:
+        partial.bodies[index] = body
+        partial.counters[index] = counter
+        self._charge(key, partial, len(body) + _PART_COST)
 
     def _finish_or_wait(self, key: _Key, partial: _Partial) -> None:
         sort, camera_id, number = key
@@ -230,7 +273,8 @@ class Reassembler:
             self._discard(key)
             body = partial.beginning()
             if sort is _Sort.ANNOUNCEMENT:
-                self._finish_announcement(camera_id, number, body)
+                self._finish_announcement(
+                    camera_id, number, body, partial.counters[partial.last])
             else:
                 self._finish_frame(camera_id, number, partial.flags, body)
         elif partial.flags & FLAG_SPLIT and self._reader.has_base(
@@ -280,15 +324,10 @@ class Reassembler:
             self._camera_cost[key[1]] -= partial.cost
             self._cost -= partial.cost
 
-    def _finish_announcement(self, camera_id: int, digest: int, body: bytes) -> None:
+    def _finish_announcement(self, camera_id: int, digest: int, body: bytes, counter: int) -> None:
         announcement = self._reader.read_announcement(camera_id, digest, body)
-        if announcement is None:
-            return
-        if self._reader.begins_anew(announcement):
-            for key in [k for k in self._partials if k[:2] == (_Sort.FRAME, camera_id)]:
-                self._evict(key)
-        self._reader.learn(announcement)
-        self._arrivals.append(announcement)
+        if announcement is not None:
+            self._reader.learn(announcement, counter)
 
     def _finish_frame(
         self, camera_id: int, key: int, flags: int, body: bytes, whole: bool = True,

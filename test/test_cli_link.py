@@ -144,3 +144,41 @@ def test_an_input_without_pictures_is_bad_data(tmp_path, capsys, name):
     (tmp_path / 'empty').mkdir()
     outcome = call(capsys, 'link', '--bps', 2400, tmp_path / name)
     assert outcome.status == 1 and name in outcome.err
+
+
+@pytest.mark.parametrize('words, complaint', [
+    ('tagret_fps: 1.0', 'there is no parameter tagret_fps; target_fps?'),
+    ('sim: {los: 0.5}', 'there is no parameter sim.los; sim.loss?'),
+    ('mtu: 9000', 'mtu must be within 32..1500, got 9000'),
+    ('target_fps: -1.0', 'target_fps must be within 0..1000, got -1.0'),
+    ('sim: {loss_model: foo}',
+     "sim.loss_model must be one of bernoulli, gilbert_elliott, got 'foo'"),
+    ('deadline_s: 900', 'deadline_s must be a number with a point, as 900.0, got 900'),
+    ('mtu: true', 'mtu must be a whole number, got True')])
+def test_a_preset_with_mistakes_is_refused_by_file_and_parameter(
+        tmp_path, capsys, words, complaint):
+    path = tmp_path / 'bad.yaml'
+    path.write_text(f'bridge: {{ros__parameters: {{link_bps: 2400, {words}}}}}')
+    for command in (('link', 'terrain'), ('plan',)):
+        outcome = call(capsys, *command, '--preset', path)
+        assert outcome.status == 1
+        assert f'{path}: {complaint}' in outcome.err
+
+
+def test_a_preset_may_hold_what_only_the_node_needs(tmp_path, capsys):
+    path = tmp_path / 'rover.yaml'
+    path.write_text('bridge: {ros__parameters: {link_bps: 2400, cameras: [front], role: rover, '
+                    'udp: {peers: "10.0.0.2:7700"}}}')
+    assert call(capsys, 'plan', '--preset', path).status == 0
+
+
+@pytest.mark.parametrize('words, status, complaint', [
+    (('--trace', '/nowhere/trace.csv'), 1, '/nowhere/trace.csv: no such file'),
+    (('--plot', '/nowhere/run.svg'), 1, '/nowhere/run.svg: no such folder'),
+    (('--mtu', 34, '--security', 'chacha20-poly1305'), 2, 'mtu must be within 35'),
+    (('--burst-bits', 100), 2, 'burst_bits must hold one full datagram')])
+def test_what_cannot_be_is_said_before_pictures_are_coded(
+        capsys, monkeypatch, words, status, complaint):
+    monkeypatch.setattr('gsc_ros.cli.link.encode_pictures', lambda *_: pytest.fail('coded'))
+    outcome = call(capsys, 'link', '--bps', 2400, *words, 'terrain')
+    assert outcome.status == status and complaint in outcome.err

@@ -79,3 +79,8 @@ def test_what_is_no_preset_is_refused(tmp_path, capsys, content):
     ('--bps', 2400, '--mtu', 16), ('--bps', 2400, '--security', 'rot13')])
 def test_bad_options_are_usage_errors(capsys, words):
     assert call(capsys, 'plan', *words).status == 2
+
+
+def test_a_loss_of_everything_is_refused_in_words(capsys):
+    outcome = call(capsys, 'plan', '--bps', 2400, '--fps', 2, '--loss', 1)
+    assert outcome.status == 2 and 'must be below 1' in outcome.err

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 import re
 
-from gsc_ros.cli.link_setting import CHANNEL, read_preset
+from gsc_ros.cli.link_preset import CHANNEL, read_preset
 from gsc_ros.link.channel.noise import bit_error_rate, Modulation
 import pytest
 from test_link_plan import EXACT, WITH_LOSSES
@@ -28,8 +28,9 @@ def test_every_parameter_is_there_with_its_default():
     documented = {row[0].strip('`'): row[1].strip('`') for row in rows(3)
                   if row[0].strip('`') in CHANNEL}
     assert documented == {
-        name: 'link_bps' if name == 'rate_bps' else f'{value:g}'
-        if isinstance(value, float) else str(value) for name, value in CHANNEL.items()}
+        name: 'link_bps' if name == 'rate_bps' else f'{value.default:g}'
+        if isinstance(value.default, float) else value.default if isinstance(value.default, str)
+        else str(value.default) for name, value in CHANNEL.items()}
 
 
 def test_every_preset_is_there_with_its_budget_and_mtu():

@@ -7,19 +7,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+import dataclasses
 from pathlib import Path
 import resource
 import signal
 import threading
 import time
 
-from gsc_ros.cli.link_setting import (
-    add_budget_arguments,
-    add_channel_arguments,
-    CHANNEL,
-    link_settings,
-    RULES,
-)
+from gsc_ros.cli.link_preset import CHANNEL, NODE, RULES
+from gsc_ros.cli.link_setting import add_budget_arguments, add_channel_arguments, link_settings
 from gsc_ros.link.audit import Departure, read_trace, verify_budget
 from gsc_ros.link.datagram.framing import CameraAnnounce
 from gsc_ros.link.endpoint import (
@@ -226,10 +222,17 @@ def test_what_is_left_open_is_chosen_for_the_bridge_as_for_gsc_link(
         assert (its.budget_bps, its.burst_bits) == (ours.budget_bps, ours.burst_bits)
 
 
-def test_gsc_link_leaves_open_what_the_bridge_does():
-    bridge = BridgeParameters()
-    assert RULES == {name: getattr(bridge, name) for name in RULES}
-    assert CHANNEL == {name: getattr(bridge.sim, name) for name in CHANNEL}
+def test_gsc_link_knows_the_parameters_of_the_bridge_with_their_defaults_and_ranges():
+    for values, schema in ((RULES, BridgeParameters), (CHANNEL, SimParameters)):
+        fields = {field.name: field for field in dataclasses.fields(schema)}
+        for name, value in values.items():
+            described = fields[name].metadata['spec']
+            assert value.default == described.default
+            assert value.choices == (described.choices or ())
+            if not isinstance(value.default, str):
+                assert (value.low, value.high) == (described.minimum, described.maximum)
+    assert {field.name for field in dataclasses.fields(BridgeParameters)} == {
+        'link_bps', 'sim', *RULES, *NODE}
 
 
 def test_all_loss_delivers_nothing_and_the_trace_keeps_the_budget(tmp_path: Path):

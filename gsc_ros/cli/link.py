@@ -20,7 +20,7 @@ import json
 import math
 from pathlib import Path
 
-from gsc_ros.cli.error import UsageError
+from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.file import write_bytes
 from gsc_ros.cli.link_input import encode_pictures, LinkInput, read_packets
 from gsc_ros.cli.link_plot import plot
@@ -77,8 +77,14 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.plot and arguments.plot.suffix.lower() != '.svg':
         raise UsageError(f'{arguments.plot}: the plot is an SVG file, its name must end in .svg')
+    if arguments.plot and not arguments.plot.absolute().parent.is_dir():
+        raise DataError(f'{arguments.plot}: no such folder')
     settings = link_settings(arguments)
     setup = settings.setup()
+    try:
+        LinkRun(setup, [])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     source = _read(arguments)
     fps = arguments.fps or source.fps
     feeds = [
@@ -87,10 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
              start_ns=round(number * NS_PER_S / fps / arguments.cameras))
         for number in range(arguments.cameras)]
     period_ns = round(NS_PER_S / arguments.control_hz) if arguments.control_hz else 0
-    try:
-        link = LinkRun(setup, feeds, period_ns)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    link = LinkRun(setup, feeds, period_ns)
     link.run(arguments.seconds, min(DRAIN_S, arguments.seconds))
     summary = summarize(link)
     if arguments.plot:

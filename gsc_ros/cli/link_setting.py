@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, replace
-import os
 from pathlib import Path
 from typing import Any
 
-import gsc_ros
 from gsc_ros.cli.error import DataError, UsageError
+from gsc_ros.cli.link_preset import CHANNEL, read_preset, RULES
 from gsc_ros.cli.number import bounded
 from gsc_ros.link.budget import choose_burst_bits, choose_return_bps
 from gsc_ros.link.channel.channel import ChannelConfig
@@ -25,21 +24,11 @@ from gsc_ros.link.record.layer import RecordConfig
 from gsc_ros.link.repair.repair import RepairConfig, RepairMode
 from gsc_ros.link.schedule.scheduler import CameraPolicy
 from gsc_ros.link.trial.simulation import LinkSetup
-import yaml
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 SUITES = {'none': Suite.NONE, 'aes-ccm': Suite.AES_CCM,
           'chacha20-poly1305': Suite.CHACHA20_POLY1305}
-# What the bridge takes where a preset says nothing: its own parameters, and those under `sim`.
-RULES: dict[str, Any] = {
-    'return_bps': 0, 'burst_bits': 0, 'mtu': 256, 'target_fps': 0.0, 'min_layers': 1,
-    'deadline_s': 10.0, 'reorder_ms': 30.0, 'useful_s': 2.0, 'repair_share': 0.3,
-    'announce_period_s': 10.0}
-CHANNEL: dict[str, Any] = {
-    'rate_bps': 0, 'delay_ms': 0.0, 'jitter_ms': 0.0, 'loss': 0.0, 'loss_model': 'bernoulli',
-    'burst_ms': 200.0, 'duplicate': 0.0, 'reorder': 0.0, 'reorder_ms': 200.0, 'outages': '',
-    'trace': '', 'snr_db': 100.0, 'modulation': 'bpsk', 'seed': 0}
 
 
 def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +38,7 @@ def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
                       help='hard budget in bit/s, every header included (that of the preset)')
     link.add_argument('--preset', metavar='NAME', help='a file of config/links, by name or path')
     link.add_argument('--mtu', type=bounded(int, 32, 1500), metavar='B',
-                      help=f'bytes of a datagram, at most ({RULES["mtu"]})')
+                      help=f'bytes of a datagram, at most ({RULES["mtu"].default})')
     link.add_argument('--overhead', type=bounded(int, 0, 200), default=0, metavar='B',
                       help='bytes that the transport adds to each: 28 for UDP over IPv4, 48 over '
                       'IPv6 (%(default)s)')
@@ -66,18 +55,19 @@ def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
 def add_channel_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that describe the channel, named as the parameters `sim.*` of the bridge."""
     channel = parser.add_argument_group('channel', 'See docs/channels.md.')
-    for name, kind, low, high, words in (
-            ('delay-ms', float, 0, 3_600_000, 'one-way delay'),
-            ('jitter-ms', float, 0, 60_000, 'further delay, uniform from 0 to this'),
-            ('burst-ms', float, 1, 3_600_000, 'mean length of a burst of gilbert_elliott'),
-            ('duplicate', float, 0, 1, 'probability that a datagram arrives twice'),
-            ('reorder', float, 0, 1, 'probability that a datagram is held back'),
-            ('reorder-ms', float, 0, 3_600_000, 'for how long, at most'),
-            ('snr-db', float, -20, 100, 'Es/N0 of a channel that damages bits; 100: none'),
-            ('seed', int, 0, 2 ** 31 - 1, 'of everything random')):
-        default = CHANNEL[name.replace('-', '_')]
-        channel.add_argument(f'--{name}', type=bounded(kind, low, high), metavar='N',
-                             help=f'{words} ({default:g})')
+    for name, words in (
+            ('delay-ms', 'one-way delay'),
+            ('jitter-ms', 'further delay, uniform from 0 to this'),
+            ('burst-ms', 'mean length of a burst of gilbert_elliott'),
+            ('duplicate', 'probability that a datagram arrives twice'),
+            ('reorder', 'probability that a datagram is held back'),
+            ('reorder-ms', 'for how long, at most'),
+            ('snr-db', 'Es/N0 of a channel that damages bits; 100: none'),
+            ('seed', 'of everything random')):
+        value = CHANNEL[name.replace('-', '_')]
+        channel.add_argument(
+            f'--{name}', type=bounded(type(value.default), value.low, value.high), metavar='N',
+            help=f'{words} ({value.default:g})')
     channel.add_argument('--return-bps', type=bounded(int, 10, 10 ** 9), metavar='N',
                          help='hard budget of the way back in bit/s (as the bridge chooses it)')
     channel.add_argument('--rate-bps', type=bounded(int, 10, 10 ** 9), metavar='N',
@@ -185,6 +175,8 @@ class LinkSettings:
             for name in ('delay', 'jitter', 'burst', 'reorder')}
         try:
             trace = read_channel_trace(Path(values['trace'])) if values['trace'] else None
+        except FileNotFoundError as error:
+            raise DataError(f'{values["trace"]}: no such file') from error
         except (OSError, ValueError) as error:
             raise DataError(str(error)) from error
         return ChannelConfig(
@@ -209,55 +201,11 @@ def link_settings(arguments: argparse.Namespace) -> LinkSettings:
     return LinkSettings(
         arguments.bps or rules['link_bps'],
         {name: _chosen(getattr(arguments, f'repair_{name}' if name in CHANNEL else name, None),
-                       rules.get(name), default) for name, default in RULES.items()},
-        {name: _chosen(getattr(arguments, name, None), channel.get(name), default)
-         for name, default in CHANNEL.items()},
+                       rules.get(name), value.default) for name, value in RULES.items()},
+        {name: _chosen(getattr(arguments, name, None), channel.get(name), value.default)
+         for name, value in CHANNEL.items()},
         arguments.overhead, arguments.security, RepairMode(arguments.repair))
 
 
 def _chosen(option: Any, preset: Any, default: Any) -> Any:
     return next(value for value in (option, preset, default) if value is not None)
-
-
-def preset_folder() -> Path:
-    """
-    Return config/links of the source tree or of the installed package.
-
-    :raises DataError: when neither is there.
-    """
-    source = Path(gsc_ros.__file__).resolve().parent.parent / 'config' / 'links'
-    prefixes = [word for word in os.environ.get('AMENT_PREFIX_PATH', '').split(':') if word]
-    places = [source, *(Path(prefix, 'share', 'gsc_ros', 'config', 'links')
-                        for prefix in prefixes)]
-    for place in places:
-        if place.is_dir():
-            return place
-    raise DataError('the presets (config/links) are not installed: give a path to one')
-
-
-def read_preset(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """
-    Return the parameters of a preset: those of the bridge, and those under `sim`.
-
-    :param name: of a file in config/links without its suffix, or the path of a file.
-    :raises DataError: when there is none, or it is not a preset.
-    """
-    path = Path(name) if name.endswith('.yaml') else preset_folder() / f'{name}.yaml'
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-        (node,) = content.values()
-        rules = dict(node['ros__parameters'])
-        channel = dict(rules.pop('sim', {}))
-    except FileNotFoundError as error:
-        known = ', '.join(sorted(file.stem for file in path.parent.glob('*.yaml')))
-        raise DataError(f'no preset {name!r}' + (f'; there are: {known}' if known else '')
-                        ) from error
-    except OSError as error:
-        raise DataError(f'{path}: {error.strerror}') from error
-    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise DataError(f'{path}: not a preset of a link') from error
-    for given, known in ((rules, {'link_bps': 0, **RULES}), (channel, CHANNEL)):
-        for key, value in given.items():
-            if key in known and not isinstance(value, type(known[key])):
-                raise DataError(f'{path}: {key} must be of type {type(known[key]).__name__}')
-    return rules, channel

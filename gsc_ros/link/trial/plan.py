@@ -69,7 +69,7 @@ class PlanRequest:
     :param overhead_bytes: what the transport adds to each datagram.
     :param target_fps: frame rate that shedding aims at; 0: the one offered.
     :param delay_s: one way.
-    :param loss: probability that a datagram is lost, 0..1.
+    :param loss: probability that a datagram is lost, 0 to below 1.
     :param repair: how losses are made up for.
     :param useful_s: age after which a repair comes too late.
     :raises ValueError: when a value is out of range.
@@ -97,7 +97,7 @@ class PlanRequest:
                 self.whole_bytes is not None and self.whole_bytes < self.least_bytes):
             raise ValueError('the whole packet must not be smaller than its first layers')
         if not 0.0 <= self.loss < 1.0:
-            raise ValueError(f'loss must be within 0..1, got {self.loss}')
+            raise ValueError(f'nothing arrives with a loss of {self.loss:g}: it must be below 1')
 
 
 @dataclass(frozen=True)

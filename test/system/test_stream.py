@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image
 from shared_data import kitti_drive
-from std_msgs.msg import Empty
+from std_msgs.msg import Empty, UInt32
 
 LINK_BPS = 20_000
 MAX_BYTES = 200
@@ -267,14 +267,40 @@ def test_size_and_quantizer_may_change_in_mid_stream(probe: Probe, front: FilmCa
         assert probe.set_parameter('sender', name, value)[0]
 
 
-def test_a_recorded_stream_that_loops_becomes_pictures_again(
-        probe: Probe, film: np.ndarray):
+def record_stream(film: np.ndarray, session: int) -> list[GscFrame]:
+    """Return a stream of the camera `left` of which only the first frame stands alone."""
     encoder = FrameEncoder(PROFILE)
-    recording = [
-        GscFrame(camera='left', session=1, sequence=number, payload=array('B', frame.payload),
-                 layer_ends=[len(frame.payload)])
+    return [
+        GscFrame(camera='left', session=session, sequence=number,
+                 payload=array('B', frame.payload), layer_ends=[len(frame.payload)])
         for number, frame in enumerate(
             encoder.encode(image, EncoderSettings(stream=True)) for image in film[:20])]
+
+
+def test_a_frame_that_comes_late_is_followed_by_those_that_waited_and_a_lost_one_named_once(
+        probe: Probe, film: np.ndarray):
+    frames = record_stream(film, session=2)
+    probe.listen(UInt32, 'ground/left/gsc/refresh')
+    probe.publisher(GscFrame, 'ground/left/gsc')
+    wait_for('the receiver', lambda: probe.node.count_subscribers('ground/left/gsc') > 0)
+    wait_for('the complaints', lambda: probe.node.count_publishers('ground/left/gsc/refresh') > 0)
+    waited = reported(probe, 'receiver: left', 'waited')
+    for number in (0, 2, 3, 1, 4, 6, 7):
+        probe.publish('ground/left/gsc', frames[number])
+        time.sleep(0.05)
+    # Nothing more comes: the receiver must notice by itself that the wait for frame 5 is over.
+    refresh, = probe.wait_for_messages('ground/left/gsc/refresh')
+    assert refresh.data == 7
+    shown = {status.sequence for status in statuses(probe, 'left')}
+    assert {3, 4} <= shown <= {0, 1, 2, 3, 4}
+    wait_for('a report of both', lambda: [
+        reported(probe, 'receiver: left', counter) for counter in ('waited', 'waiting')
+    ] == [waited + 2, 0])
+
+
+def test_a_recorded_stream_that_loops_becomes_pictures_again(
+        probe: Probe, film: np.ndarray):
+    recording = record_stream(film, session=1)
     probe.publisher(GscFrame, 'ground/left/gsc')
     wait_for('the receiver', lambda: probe.node.count_subscribers('ground/left/gsc') > 0)
     before = reported(probe, 'receiver: left', 'without_reference')

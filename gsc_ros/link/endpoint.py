@@ -165,6 +165,11 @@ class Endpoint:
         """Return the most bytes of a bulk message."""
         return min(MAX_BULK_BYTES, (MAX_PARTS - 16) * self._bulk_room)
 
+    @property
+    def region_bps(self) -> int:
+        """Return what bulk messages that an operator waits for get for certain, in bit/s."""
+        return int(self._config.scheduler.region_share * self._bucket.rate_bps)
+
     def message_bits(self, data_bytes: int) -> int:
         """
         Return what a message takes on the wire: of one datagram where it fits, else a bulk message.

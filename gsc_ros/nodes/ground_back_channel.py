@@ -15,29 +15,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 import time
 
-from gsc_ros.link.endpoint import Delivery, ReceivedBulk, ReceivedControl
+from gsc_ros.link.endpoint import Delivery
 from gsc_ros.msg import GscRegion, RegionNotice, RegionRequest
 from gsc_ros.nodes.back_channel import ask_period_s, MessageType, offer_message
 from gsc_ros.nodes.diagnostic import Level, Report
+from gsc_ros.nodes.inbox import Inbox
 from gsc_ros.nodes.lifecycle import ManagedNode
 from gsc_ros.nodes.parameter_exchange import GroundParameters
 from gsc_ros.nodes.pump import SharedEnd
 from gsc_ros.nodes.qos import ground_qos, notice_qos
 from gsc_ros.nodes.region import Outcome
 from gsc_ros.nodes.region_ground import GroundRegions
+from gsc_ros.nodes.region_message import MAX_ANSWER_BYTES
 from gsc_ros.nodes.remote_service import RemoteService
 from gsc_ros.nodes.schema import BridgeParameters
 from rcl_interfaces.msg import Parameter
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
-from rclpy.timer import Timer
-
-TICK_S = 0.2
-# Messages of the rover, and calls of the service, that wait for the executor, at most.
-INBOX = 64
-
-_CONTROL = {bytes([kind]) for kind in (MessageType.REGION_NOTICE, MessageType.PARAMETER_ANSWER)}
-_BULK = {bytes([MessageType.REGION_ANSWER])}
 
 
 class GroundBackChannel:
@@ -54,11 +48,11 @@ class GroundBackChannel:
         self._end = end
         self._cameras = tuple(cameras)
         self._prefix = settings.output_prefix
-        self._inbox: deque[bytes] = deque(maxlen=INBOX)
+        self._inbox = Inbox(
+            node, (MessageType.REGION_NOTICE, MessageType.PARAMETER_ANSWER,
+                   MessageType.REGION_ANSWER), MAX_ANSWER_BYTES, self._work)
         self._calls: deque[tuple[Parameter, Callable[[bool, str], None]]] = deque()
-        self._active = False
         self._subscription: Subscription | None = None
-        self._timer: Timer | None = None
         self._service: RemoteService | None = None
         self._notices = node.create_lifecycle_publisher(
             RegionNotice, f'{self._prefix}/region_notice', notice_qos())
@@ -70,30 +64,24 @@ class GroundBackChannel:
             self._cameras, self._offer, self._pause_ns, self._notices.publish,
             lambda region: self._answers[region.camera].publish(region))
         self._parameters = GroundParameters(self._offer, self._pause_ns)
-        self._wake = node.create_guard_condition(self._work)
 
     def start(self) -> None:
         """Listen to operators and to the rover."""
         self._subscription = self._node.create_subscription(
             RegionRequest, f'{self._prefix}/region_request',
             lambda request: self._regions.ask(request, time.monotonic_ns()), notice_qos())
-        self._timer = self._node.create_timer(TICK_S, self._work, clock=self._node.steady_clock)
         self._service = RemoteService(self._node, self._call)
-        self._active = True
+        self._inbox.open()
 
     def stop(self) -> None:
         """Forget all requests; calls of the service fail."""
-        self._active = False
+        self._inbox.shut()
         if self._service is not None:
             self._service.close()
             self._service = None
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-            self._timer = None
-        self._inbox.clear()
         self._calls.clear()
         self._regions.clear()
         self._parameters.clear('the bridge has stopped')
@@ -102,16 +90,11 @@ class GroundBackChannel:
         """Release the publishers."""
         for publisher in (self._notices, *self._answers.values()):
             self._node.destroy_lifecycle_publisher(publisher)
-        self._node.destroy_guard_condition(self._wake)
+        self._inbox.close()
 
     def take(self, delivery: Delivery) -> bool:
         """Take a message of the rover, on any thread; return whether it is one for this end."""
-        mine = (isinstance(delivery, ReceivedControl) and delivery.data[:1] in _CONTROL) or (
-            isinstance(delivery, ReceivedBulk) and delivery.data[:1] in _BULK)
-        if mine:
-            self._inbox.append(delivery.data)
-            self._wake.trigger()
-        return mine
+        return self._inbox.take(delivery)
 
     def diagnose(self) -> Iterable[Report]:
         """Yield what has been asked for, once something was."""
@@ -133,14 +116,11 @@ class GroundBackChannel:
     def _call(self, parameter: Parameter, done: Callable[[bool, str], None]) -> None:
         """Hand a parameter of the service over, on its thread."""
         self._calls.append((parameter, done))
-        self._wake.trigger()
+        self._inbox.wake()
 
     def _work(self) -> None:
-        if not self._active:
-            return
         now_ns = time.monotonic_ns()
-        while self._inbox:
-            data = self._inbox.popleft()
+        for data in self._inbox.drain():
             if not self._regions.take(data):
                 self._parameters.take(data)
         while self._calls:

@@ -9,16 +9,16 @@ The rover's end of the back channel: what the ground asks for beside frames that
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 import math
 import time
 
-from gsc_ros.link.endpoint import Delivery, ReceivedBulk, ReceivedControl
-from gsc_ros.link.schedule.scheduler import BulkRank, SchedulerConfig
+from gsc_ros.link.endpoint import Delivery
+from gsc_ros.link.schedule.message import BulkRank
 from gsc_ros.msg import GscRegion, RegionRequest
 from gsc_ros.nodes.back_channel import MAX_MESSAGE_BYTES, MessageType
 from gsc_ros.nodes.diagnostic import Level, Report
+from gsc_ros.nodes.inbox import Inbox
 from gsc_ros.nodes.lifecycle import ManagedNode
 from gsc_ros.nodes.parameter_client import ParameterClient
 from gsc_ros.nodes.parameter_exchange import RoverParameters
@@ -28,13 +28,6 @@ from gsc_ros.nodes.region import ANSWER_HEAD_BYTES, link_bytes
 from gsc_ros.nodes.region_rover import RoverRegions
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
-from rclpy.timer import Timer
-
-TICK_S = 0.2
-# Messages of the ground that wait for the executor, at most.
-INBOX = 64
-
-_REQUESTS = {bytes([kind]) for kind in (MessageType.REGION_REQUEST, MessageType.PARAMETER_CHANGE)}
 
 
 class RoverBackChannel:
@@ -49,10 +42,10 @@ class RoverBackChannel:
         self._node = node
         self._end = end
         self._cameras = tuple(cameras)
-        self._inbox: deque[bytes] = deque(maxlen=INBOX)
-        self._active = False
+        self._inbox = Inbox(
+            node, (MessageType.REGION_REQUEST, MessageType.PARAMETER_CHANGE), MAX_MESSAGE_BYTES,
+            self._work)
         self._subscriptions: list[Subscription] = []
-        self._timer: Timer | None = None
         self._requests: dict[str, Publisher] = {
             name: node.create_lifecycle_publisher(
                 RegionRequest, f'{name}/gsc/region_request', notice_qos())
@@ -64,7 +57,6 @@ class RoverBackChannel:
             lambda: node.settings.remote_parameters, end.offer_control,
             self._parameter_client.set,
             lambda: self._end.use(lambda end, _: end.max_control_bytes))
-        self._wake = node.create_guard_condition(self._work)
 
     def start(self) -> None:
         """Listen to the ground and to the senders."""
@@ -74,19 +66,14 @@ class RoverBackChannel:
                 lambda region, name=name: self._regions.take_region(
                     name, region, time.monotonic_ns()), notice_qos())
             for name in self._cameras]
-        self._timer = self._node.create_timer(TICK_S, self._work, clock=self._node.steady_clock)
-        self._active = True
+        self._inbox.open()
 
     def stop(self) -> None:
         """Forget all requests."""
-        self._active = False
+        self._inbox.shut()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-            self._timer = None
-        self._inbox.clear()
         self._regions.clear()
 
     def close(self) -> None:
@@ -94,16 +81,11 @@ class RoverBackChannel:
         for publisher in self._requests.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self._parameter_client.close()
-        self._node.destroy_guard_condition(self._wake)
+        self._inbox.close()
 
     def take(self, delivery: Delivery) -> bool:
         """Take a message of the ground, on any thread; return whether it is one for this end."""
-        mine = isinstance(delivery, (ReceivedControl, ReceivedBulk)) and (
-            delivery.data[:1] in _REQUESTS and len(delivery.data) <= MAX_MESSAGE_BYTES)
-        if mine:
-            self._inbox.append(delivery.data)
-            self._wake.trigger()
-        return mine
+        return self._inbox.take(delivery)
 
     def diagnose(self) -> Iterable[Report]:
         """Yield what has been asked for, once something was."""
@@ -119,11 +101,8 @@ class RoverBackChannel:
                 'accepted': parameters.accepted, 'refused': parameters.refused})
 
     def _work(self) -> None:
-        if not self._active:
-            return
         now_ns = time.monotonic_ns()
-        while self._inbox:
-            data = self._inbox.popleft()
+        for data in self._inbox.drain():
             if not self._regions.take(data, now_ns):
                 self._parameters.take(data)
         self._regions.tick(now_ns)
@@ -144,8 +123,7 @@ class RoverBackChannel:
         statistics = self._end.statistics()
         if seconds is not None and math.isfinite(statistics.round_trip):
             seconds -= statistics.round_trip
-        largest, bits = self._end.use(
-            lambda end, _: (end.max_bulk_bytes, end.message_bits(end.max_bulk_bytes)))
-        room = link_bytes(
-            SchedulerConfig().region_share * statistics.budget_bps, 8 * largest / bits, seconds)
+        rate_bps, largest, bits = self._end.use(lambda end, _: (
+            end.region_bps, end.max_bulk_bytes, end.message_bits(end.max_bulk_bytes)))
+        room = link_bytes(rate_bps, 8 * largest / bits, seconds)
         return max(0, min(room, largest - ANSWER_HEAD_BYTES))

@@ -104,6 +104,40 @@ def test_the_size_of_a_record_is_foretold_in_every_state(suite: Suite):
                 assert opened is None or opened.counter == counter
 
 
+def test_strangers_make_an_end_that_is_sure_send_nothing_but_longer_heartbeats():
+    rover, ground = pair()
+    meet(rover, ground)
+    size, room = rover.sealed_size(20, 0), rover.room(0)
+    for number in range(1000):
+        rover.open(make(Direction.GROUND).seal(b'.', 0), 0)
+        assert rover.owes_answer
+        assert rover.room(0) == room
+        assert rover.sealed_size(20, 0) == len(rover.seal(bytes(20), 0)) == size
+        if number % 10 == 0:
+            foretold = rover.sealed_size(1, 0)
+            heartbeat = rover.seal(b'.', 0)
+            assert len(heartbeat) == foretold > 20
+            assert ground.open(heartbeat, 0).body == b'.'
+            # That the rover answers somebody asks nothing of the ground.
+            assert not ground.owes_answer
+        if number % 100 == 0:
+            meet(rover, ground)
+
+
+def test_recordings_of_some_dozen_sessions_count_once():
+    rover, ground = pair()
+    meet(rover, ground)
+    recordings = [make(Direction.GROUND).seal(b'.', 0) for _ in range(100)]
+    for recording in recordings:
+        rover.open(recording, 0)
+    while rover.owes_answer:
+        rover.seal(b'.', 0)
+    for recording in recordings:
+        rover.open(recording, 0)
+        assert not rover.owes_answer
+    assert rover.counter.replayed == 100
+
+
 def test_what_a_secured_end_hears_before_it_is_echoed_is_not_handed_on():
     rover, ground = pair()
     assert ground.open(rover.seal(b'.', 0), 0) is None
@@ -469,6 +503,7 @@ class RecordMachine(RuleBasedStateMachine):
         self.ends = {direction: self.make(direction) for direction in Direction}
         # Who sealed it, as which serial number; and when the receiving process started.
         self.sealed: list[tuple[Direction, int, bytes]] = []
+        self.serials: dict[bytes, int] = {}
         self.began = dict.fromkeys(Direction, 0)
         self.flying: list[tuple[Direction, bytes]] = []
         self.taken: set[int] = set()
@@ -481,7 +516,7 @@ class RecordMachine(RuleBasedStateMachine):
         opened = self.ends[to].open(datagram, self.now)
         if opened is None:
             return False
-        serial = int.from_bytes(opened.body[:4], 'big')
+        serial = self.serials[datagram]
         sender, counter, _ = self.sealed[serial]
         assert sender is to.reverse, 'of its own direction'
         assert opened.counter == counter
@@ -490,21 +525,20 @@ class RecordMachine(RuleBasedStateMachine):
         self.taken.add(serial)
         return True
 
-    def send(self, direction: Direction, filler: int = 0) -> bytes:
+    def send(self, direction: Direction, body_bytes: int = 4) -> bytes:
         end = self.ends[direction]
-        serial = len(self.sealed).to_bytes(4, 'big')
-        body = serial + bytes(min(filler, end.room(self.now) - 4))
         counter = end.next_counter
-        datagram = end.seal(body, self.now)
+        datagram = end.seal(bytes(min(body_bytes, end.room(self.now))), self.now)
         assert len(datagram) <= MTU
+        self.serials[datagram] = len(self.sealed)
         self.sealed.append((direction, counter, datagram))
         return datagram
 
-    @rule(direction=st.sampled_from(Direction), filler=st.integers(0, 60),
+    @rule(direction=st.sampled_from(Direction), body_bytes=st.integers(1, 64),
           count=st.integers(1, 20))
-    def seal(self, direction, filler, count):
+    def seal(self, direction, body_bytes, count):
         for _ in range(count):
-            self.flying.append((direction.reverse, self.send(direction, filler)))
+            self.flying.append((direction.reverse, self.send(direction, body_bytes)))
 
     @rule(place=st.integers(0, 1 << 16), twice=st.booleans())
     def deliver(self, place, twice):
@@ -553,8 +587,11 @@ class RecordMachine(RuleBasedStateMachine):
 
     @rule()
     def settle(self):
-        """Whatever happened, a few records each way bring the link back."""
+        """Whatever happened, a few records each way bring the link back, and answers if owed."""
         for _ in range(20):
+            for direction in Direction:
+                if self.ends[direction].owes_answer:
+                    self.give(direction.reverse, self.send(direction, body_bytes=1))
             passed = [self.give(direction.reverse, self.send(direction))
                       for direction in Direction]
             if all(passed):

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import cycle
 
 from gsc_ros.link.audit import verify_budget
 from gsc_ros.link.channel.channel import ChannelConfig, LossKind
+from gsc_ros.link.datagram.framing import Heartbeat
 from gsc_ros.link.endpoint import BulkRank, ReceivedBulk, ReceivedControl
-from gsc_ros.link.record.cipher import Suite
+from gsc_ros.link.record.cipher import Direction, Suite
+from gsc_ros.link.record.layer import RecordConfig, RecordLayer
 from gsc_ros.link.repair.repair import RepairConfig, RepairMode
 from gsc_ros.link.schedule.scheduler import CameraPolicy
 from link_simulation import Camera, make_payload, MS, S, Simulation
@@ -223,6 +226,61 @@ def test_nobody_who_only_hears_a_link_makes_it_send_more_than_its_reserved_share
     assert len(simulation.frames()) >= 250
     answers = sum(d.bits for d in simulation.back_trace if d.kind == 'heartbeat')
     assert answers <= 0.15 * 2400 * 30
+
+
+def record_sessions(simulation, direction, count):
+    """Return the first datagram of each of so many sessions of an end."""
+    layers = (RecordLayer(RecordConfig(direction, Suite.AES_CCM, simulation.keys), 128, 0)
+              for _ in range(count))
+    return [layer.seal(Heartbeat().pack(), 0) for layer in layers]
+
+
+def replay(side, recordings, per_s, simulation):
+    """Let an end hear recordings, again and again."""
+    receive, turn = side.receive, cycle(recordings)
+    due = [simulation.now_ns]
+
+    def receive_more(now_ns):
+        more = []
+        while due[0] <= now_ns:
+            more.append(next(turn))
+            due[0] += S // per_s
+        return more + receive(now_ns)
+
+    side.receive = receive_more
+
+
+@pytest.mark.parametrize('sessions', [8, 1000])
+def test_recordings_of_earlier_sessions_take_no_more_than_the_reserved_share(sessions):
+    payload = []
+    for attacked in (False, True):
+        simulation = Simulation(9600, [Camera(0)], mtu=128, suite=Suite.AES_CCM)
+        simulation.run(10)
+        if attacked:
+            recordings = record_sessions(simulation, Direction.GROUND, sessions)
+            replay(simulation.rover_side, recordings, 50, simulation)
+        before = len(simulation.frames())
+        simulation.run(40)
+        payload.append(sum(len(frame.payload) for frame in simulation.frames()[before:]))
+        assert len(simulation.frames()) - before >= 390
+    assert payload[1] >= (1 - 0.11) * payload[0]
+
+
+@pytest.mark.parametrize('sessions', [8, 1000])
+def test_recordings_do_not_keep_a_link_shut_after_both_ends_have_restarted(sessions):
+    path = ChannelConfig(rate_bps=9600, delay_ns=300 * MS)
+    simulation = Simulation(
+        9600, [Camera(0, fps=5)], mtu=128, suite=Suite.AES_CCM, channel=path, back_channel=path)
+    simulation.run(10)
+    replay(simulation.rover_side, record_sessions(simulation, Direction.GROUND, sessions), 50,
+           simulation)
+    replay(simulation.ground_side, record_sessions(simulation, Direction.ROVER, sessions), 50,
+           simulation)
+    simulation.start_rover(session=3)
+    simulation.start_ground(session=4)
+    before = len(simulation.frames())
+    simulation.run(5 if sessions == 8 else 100)
+    assert len(simulation.frames()) > before + 5
 
 
 def offer_bulk(simulation, data, rank=BulkRank.REGION, **options):

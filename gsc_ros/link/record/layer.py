@@ -45,6 +45,8 @@ _SHORT_BEHIND = 32
 # counter is meant once more than 222 records in a row are lost.
 _SHORT_RUN = 128
 _LONG_PERIOD_NS = NS_PER_S
+# A body of one byte is a heartbeat: nothing but an answer.
+_ANSWER_BYTES = 1
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,8 @@ class RecordLayer:
 
     def room(self, now_ns: int) -> int:
         """Return the most bytes of body that fit into a datagram of the form that is due now."""
-        return self._mtu - self._overhead(1, now_ns)
+        is_long = self._is_long_due(_ANSWER_BYTES + 1, now_ns)
+        return self._mtu - self._head_bytes(is_long) - self._tag_bytes
 
     def sealed_size(self, body_bytes: int, now_ns: int) -> int:
         """Return the bytes of the datagram that `seal` would now make of so much body."""
@@ -269,7 +272,8 @@ class RecordLayer:
         if peer.window.seen(head.counter):
             self.counter.replayed += 1
             return None
-        if self._config.two_way and head.stage is not Stage.SURE:
+        if self._config.two_way and head.stage is not Stage.SURE and not (
+                self._echoes_another(peer, head)):
             self._peers.wait(peer)
         restarted = came_back = False
         if peer is not self._peers.current:
@@ -302,6 +306,11 @@ class RecordLayer:
         """Return whether what a record echoes has been drawn by this process, and lately."""
         return any(epoch is not None and echo == epoch[:ECHO_BYTES]
                    for epoch in (self._epoch, self._earlier))
+
+    def _echoes_another(self, peer: PeerEpoch, head: LongHead) -> bool:
+        """Return whether the live far end answers what is not ours: that asks nothing of us."""
+        return peer is self._peers.current and head.stage is Stage.ECHO and (
+            not self._is_echo(head.echo))
 
     def _stranger(self, name: bytes) -> PeerEpoch | None:
         """Return an epoch that has not been heard yet, which is not kept."""
@@ -345,10 +354,13 @@ class RecordLayer:
 
     def _is_long(self, body_bytes: int, now_ns: int) -> bool:
         fits = self._long_bytes() + body_bytes + self._tag_bytes <= self._mtu
-        return fits and self._is_long_due(now_ns)
+        return fits and self._is_long_due(body_bytes, now_ns)
 
-    def _is_long_due(self, now_ns: int) -> bool:
-        if self._long_ns is None or self._peers.owes_answer:
+    def _is_long_due(self, body_bytes: int, now_ns: int) -> bool:
+        if self._long_ns is None or self._peers.current_waits:
+            return True
+        # Strangers may be recordings: while the live far end is content, they get heartbeats only.
+        if self._peers.owes_answer and (not self._sure or body_bytes <= _ANSWER_BYTES):
             return True
         if self._next - self._long_counter >= _SHORT_RUN:
             return True
@@ -360,8 +372,10 @@ class RecordLayer:
         return now_ns - self._long_ns >= _LONG_PERIOD_NS
 
     def _overhead(self, body_bytes: int, now_ns: int) -> int:
-        head = self._long_bytes() if self._is_long(body_bytes, now_ns) else 1
-        return head + self._tag_bytes
+        return self._head_bytes(self._is_long(body_bytes, now_ns)) + self._tag_bytes
+
+    def _head_bytes(self, is_long: bool) -> int:
+        return self._long_bytes() if is_long else 1
 
     def _long_bytes(self) -> int:
         return long_bytes(self._next, self._echoed() is not None)

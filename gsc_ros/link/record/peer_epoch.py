@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection
+import random
 
 from gsc_ros.link.record.cipher import Cipher
 from gsc_ros.link.record.head import ECHO_BYTES
 from gsc_ros.link.record.replay_window import ReplayWindow
 
-# Recordings of old sessions come here, too, so few are kept.
-_MAX_PENDING = 4
+# Recordings of old sessions come here, too: so many are kept, of 1 kB each, that those of a few
+# dozen sessions count once, and so few wait for an echo that the live one is among them.
+_MAX_PENDING = 128
+_MAX_WAITING = 4
 MAX_CONFIRMED = 64
 
 
@@ -66,6 +69,11 @@ class PeerTable:
         """Return whether an epoch waits to be echoed."""
         return bool(self._waiting)
 
+    @property
+    def current_waits(self) -> bool:
+        """Return whether the present epoch waits to be echoed, which no recording can feign."""
+        return self.current is not None and self.current.name in self._waiting
+
     def find(self, name: bytes) -> PeerEpoch | None:
         """Return an epoch that is kept."""
         return self._confirmed.get(name) or self._pending.get(name)
@@ -75,15 +83,26 @@ class PeerTable:
         return peer.name in self._confirmed
 
     def wait(self, peer: PeerEpoch) -> None:
-        """Note that an epoch waits to be echoed; those who wait are served in turn."""
+        """
+        Note that an epoch waits to be echoed; those who wait are served in turn.
+
+        Where too many wait, one of them goes by chance: no rhythm of recordings hits always the
+        live one.
+        """
         self._waiting[peer.name] = peer
+        if len(self._waiting) > _MAX_WAITING:
+            self._waiting.pop(random.choice([
+                name for name, other in self._waiting.items()
+                if other is not peer and other is not self.current]))
 
     def answered(self, peer: PeerEpoch) -> None:
         """Note that an epoch has been echoed."""
         self._waiting.pop(peer.name, None)
 
     def to_echo(self) -> PeerEpoch | None:
-        """Return the epoch to echo next: one that waits, else the present or the newest one."""
+        """Return the epoch to echo next: the present one if it waits, else another that does."""
+        if self.current_waits:
+            return self.current
         if self._waiting:
             return next(iter(self._waiting.values()))
         if self.current is None and self._pending:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import os
 import signal
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from gsc_ros.nodes.diagnostic import Level, Report
@@ -79,3 +80,25 @@ def test_callback_that_raises_is_counted_and_the_node_goes_on(monkeypatch: pytes
     assert callbacks.level == Level.ERROR.value
     assert callbacks.message == "callback failed: KeyError('report')"
     assert int(callbacks.values[0].value) >= 3 + 2
+
+
+class Interrupted(ManagedNode):
+    """Is ended before it is made."""
+
+    def __init__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(PATIENCE_S)
+
+
+class Late(ManagedNode):
+    """Is made in a context that a signal has ended."""
+
+    def __init__(self) -> None:
+        rclpy.shutdown()
+        super().__init__('late', ReceiverParameters)
+
+
+@pytest.mark.parametrize('node_class', [Interrupted, Late])
+def test_a_signal_during_the_start_is_no_failure(node_class: type[ManagedNode]):
+    assert serve(node_class, []) == 0
+    assert not rclpy.ok()

@@ -57,6 +57,13 @@ def serve(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
         print(f'{node_class.__name__}: {error}', file=sys.stderr)
         rclpy.try_shutdown()
         return 1
+    except (KeyboardInterrupt, Exception) as error:
+        _leave_signals_alone()
+        # Of a context that a signal has ended nothing can be made, whatever that raises.
+        if rclpy.ok() and not isinstance(error, KeyboardInterrupt):
+            raise
+        rclpy.try_shutdown()
+        return 0
     # Outlives the node: what it waits on is the node's.
     executor = SingleThreadedExecutor()
     executor.add_node(node)

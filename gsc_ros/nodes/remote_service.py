@@ -132,6 +132,9 @@ class RemoteService:
             self._executor.spin_until_future_complete(self._ended)
         except ExternalShutdownException:
             pass
+        except Exception:
+            if self._node.context.ok():  # else a signal has ended it just before a wait
+                raise
 
 
 def _list(request: ListParameters.Request,

@@ -425,7 +425,7 @@ def test_a_long_gap_is_told_although_the_frame_after_it_is_lost(folder):
 # Messages
 
 TAGS = strategies.binary(min_size=2, max_size=2)
-NUMBERS = strategies.integers(1, 1 << 50)
+NUMBERS = strategies.integers(1, (1 << 48) - 1)
 STAMPS = strategies.integers(-(1 << 63), (1 << 63) - 1)
 CAMERAS = strategies.builds(
     CameraAnnounce, strategies.integers(0, 255), strategies.text(max_size=60),
@@ -452,6 +452,11 @@ def test_the_other_messages_cross_exactly(number, about, tag, places):
     for message in (Greeting(b'identity', number), Gap(tag, number, number - 1),
                     Camera(tag, number, about), acknowledgement):
         assert parse(message.pack()) == message
+    greeting = Greeting(b'12345678', (1 << 48) - 1)
+    assert parse(greeting.pack()) == greeting
+    for number in (1 << 48, 1 << 49, (1 << 63) - 1, 1 << 64):
+        with pytest.raises(SpoolMessageError):
+            parse(Greeting(b'12345678', number).pack())
 
 
 @given(strategies.binary(max_size=80), strategies.integers(0xE0, 0xE6))

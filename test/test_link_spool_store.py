@@ -261,6 +261,36 @@ def test_a_new_spool_releases_what_the_old_one_left_unfinished(path):
     assert store.next_number(SPOOL) == 7
 
 
+def test_of_many_spools_those_met_longest_ago_are_forgotten_first_those_without_frames(path):
+    store = IncomingStore(path, QUOTA)
+    arrive(store, 0, 1)
+    take(store)
+    spools = [number.to_bytes(8, 'big') for number in range(1, 200)]
+    for spool in spools[:30]:
+        store.meet(spool, 1)
+        store.add_camera(spool, 1, make_camera())
+        store.arrive(spool, 1, 1, 0, make_stamp_ns(0), 1.0, make_packet(0))
+        take(store)
+    for spool in spools[30:]:
+        store.meet(spool, 1)
+    known = [spool for spool in spools if store.next_number(spool) is not None]
+    assert known == spools[:30] + spools[-33:]
+    assert store.next_number(SPOOL) == 3
+    for spool in spools[30:130]:
+        store.meet(spool, 1)
+        store.add_camera(spool, 1, make_camera())
+        store.arrive(spool, 1, 1, 0, make_stamp_ns(0), 1.0, make_packet(0))
+        take(store)
+    assert sum(store.next_number(spool) is not None for spool in [SPOOL, *spools]) == 64
+    kept, counter = store.bytes, store.counter
+    assert kept == FRAME_BYTES * (counter.stored - counter.discarded) == 64 * FRAME_BYTES
+    store.close()
+    store = IncomingStore(path, QUOTA)
+    assert store.bytes == kept
+    with SpoolReader(path) as reader:
+        assert len(list(reader)) == 64
+
+
 def test_the_incoming_quota_deletes_only_what_has_been_handed_on(path):
     store = IncomingStore(path, 5 * FRAME_BYTES)
     arrive(store, *range(6), 7, 8)

@@ -38,6 +38,8 @@ from gsc_ros.link.spool.store import (
 
 # Numbers beyond `next` that are stored: as far as acknowledgements reach.
 WINDOW = 96
+# Spools that are remembered: a rover takes a new one when its file was lost or put back.
+_MAX_PEERS = 64
 
 
 @dataclass
@@ -170,9 +172,11 @@ class IncomingStore:
         """
         ended: dict[bytes, _Peer] = {}
         abandoned = 0
+        forgotten = self._to_forget(identity)
         with self._file.transaction() as connection:
+            gone = [self._forget(connection, peer) for peer in forgotten]
             for peer in self._peers.values():
-                if peer.id == identity or not peer.held:
+                if peer.id == identity or not peer.held or peer in forgotten:
                     continue
                 end = max(peer.held) + 1
                 lost = end - peer.next - len(peer.held)
@@ -186,7 +190,35 @@ class IncomingStore:
                     (identity, floor, floor)).lastrowid
                 ended[identity] = _Peer(key, identity, floor, floor)
         self._peers |= ended
+        for peer in forgotten:
+            del self._peers[peer.id]
+        self._peers[identity] = self._peers.pop(identity)
+        self._bytes -= sum(size for _, size in gone)
         self.counter.abandoned += abandoned
+        self.counter.discarded += sum(frames for frames, _ in gone)
+
+    def _to_forget(self, identity: bytes) -> list[_Peer]:
+        """Return the spools that must go when one is met: if possible empty ones, the oldest."""
+        excess = len(self._peers.keys() | {identity}) - _MAX_PEERS
+        if excess <= 0:
+            return []
+        settled = [peer for peer in self._peers.values() if peer.id != identity
+                   and peer.handed == peer.next and not peer.held]
+        with self._file.errors():
+            used = {key for key, in self._file.connection.execute(
+                'SELECT key FROM peer WHERE EXISTS (SELECT 1 FROM frame WHERE peer = peer.key)')}
+        return sorted(settled, key=lambda peer: peer.key in used)[:excess]
+
+    @staticmethod
+    def _forget(connection: sqlite3.Connection, peer: _Peer) -> tuple[int, int]:
+        """Delete a spool and what has come from it; return how many frames, and their bytes."""
+        frames, size = connection.execute(
+            'SELECT COUNT(*), COALESCE(SUM(bytes), 0) FROM frame WHERE peer = ?',
+            (peer.key,)).fetchone()
+        for table, column in (('frame', 'peer'), ('camera', 'peer'), ('peer', 'key')):
+            connection.execute(f'DELETE FROM {table} WHERE {column} = ?', (peer.key,))
+        connection.execute('UPDATE spool SET bytes = bytes - ?', (size,))
+        return frames, size
 
     def take(self) -> list[SpoolFrame]:
         """

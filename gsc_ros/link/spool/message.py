@@ -15,9 +15,9 @@ What the two ends of a spool say to each other, byte by byte.
                     FRAME_ABSOLUTE  the same with all 8 bytes of the stamp              bulk
     to the rover    ACKNOWLEDGEMENT type, tag 2, next v, wanted v, bitmap               control
 
-A tag is the beginning of the spool's random identity. `v` is a number of as many bytes as it needs,
-7 bits in each, the least significant first. Sequence and stamp of a frame are told from the base of
-its camera. Numbers are big endian.
+A tag is the beginning of the spool's random identity. `v` is a number below 2^48, of as many bytes
+as it needs, 7 bits in each, the least significant first. Sequence and stamp of a frame are told
+from the base of its camera. Numbers are big endian.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ TAG_BYTES = 2
 BITMAP_BYTES = 12
 
 _DELTA_LIMIT = 1 << 47
+# At 1000 frames per second numbers last for 8900 years; sums of them fit into 64 bits.
+_NUMBER_BYTES = 7
+_NUMBERS = 1 << 48
 _CAMERA = struct.Struct('>BBHIq')
 
 
@@ -301,9 +304,12 @@ def _take_number(data: bytes, start: int) -> tuple[int, int]:
     while data[start] > 127:
         number |= (data[start] & 127) << shift
         start, shift = start + 1, shift + 7
-        if shift > 56:
+        if shift >= 7 * _NUMBER_BYTES:
             raise SpoolMessageError('a number is too long')
-    return number | data[start] << shift, start + 1
+    number |= data[start] << shift
+    if number >= _NUMBERS:
+        raise SpoolMessageError('a number is too large')
+    return number, start + 1
 
 
 def _take_numbers(data: bytes, start: int, count: int) -> tuple[list[int], int]:

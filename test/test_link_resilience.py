@@ -307,6 +307,45 @@ def test_a_region_has_its_share_of_a_saturated_link_and_a_background_message_les
     assert 20 * S < told[0] - start_ns < 30 * S
 
 
+def keep_offering(simulation, rank):
+    def offer():
+        while offer_bulk(simulation, bytes(2000), rank):
+            pass
+        simulation.at(simulation.now_ns + 200 * MS, offer)
+
+    simulation.at(simulation.now_ns, offer)
+
+
+@pytest.mark.parametrize(('rank', 'share'), [(BulkRank.REGION, 0.2), (BulkRank.BACKGROUND, 0.05)])
+@pytest.mark.parametrize(('rate_bps', 'mtu'), [(20_000, 256), (20_000, 64), (9600, 128)])
+def test_bulk_messages_keep_to_their_share_beside_a_camera_whose_frames_fill_the_link(
+        rank, share, rate_bps, mtu):
+    camera = Camera(0, ends=tuple(range(40, 601, 10)))
+    simulation = Simulation(rate_bps, [camera], mtu=mtu, suite=Suite.AES_CCM)
+    simulation.run(10)
+    keep_offering(simulation, rank)
+    simulation.run(15)  # the frames follow what was used over 10 s
+    start_ns, before = simulation.now_ns, len(simulation.frames())
+    simulation.run(60)
+    bits = sum(departure.bits for departure in simulation.trace
+               if departure.time_ns >= start_ns and departure.kind == rank.value)
+    assert bits == pytest.approx(share * rate_bps * 60, rel=0.06)
+    assert len(simulation.frames()) - before >= 0.94 * 600
+
+
+@pytest.mark.parametrize('rank', BulkRank)
+def test_bulk_messages_get_what_a_slow_camera_leaves(rank):
+    simulation = Simulation(20_000, [Camera(0, fps=1, ends=(250,))], suite=Suite.AES_CCM)
+    simulation.run(10)
+    keep_offering(simulation, rank)
+    simulation.run(5)
+    start_ns, before = simulation.now_ns, len(simulation.frames())
+    simulation.run(60)
+    assert shares(simulation, start_ns)[rank.value] >= 0.75
+    assert len(simulation.frames()) - before >= 59
+    assert sum(d.bits for d in simulation.trace if d.time_ns >= start_ns) >= 0.9 * 20_000 * 60
+
+
 def test_bulk_messages_of_all_sizes_arrive_whole_over_a_path_that_loses():
     path = ChannelConfig(rate_bps=50_000, delay_ns=200 * MS, loss=0.1, jitter_ns=50 * MS, seed=2)
     simulation = Simulation(

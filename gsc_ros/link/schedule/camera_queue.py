@@ -179,6 +179,19 @@ class CameraQueue:
             default=None,
         )
 
+    def gap_bits(self, now_ns: int) -> int | None:
+        """
+        Return what the link can carry before the next frame is to be expected; None: none is.
+
+        A frame that is late may come any moment.
+        """
+        if any(camera.ready for camera in self._cameras.values()):
+            return 0
+        gap_ns = min((
+            camera.arrival_ns + camera.interval_ns - now_ns for camera in self._cameras.values()
+            if camera.active(now_ns) and not camera.held), default=None)
+        return None if gap_ns is None else max(0, gap_ns) * self.rate_bps // NS_PER_S
+
     def next_bits(self, camera: Camera, now_ns: int, credit_bits: int) -> tuple[int, int]:
         """Return the bits of a camera's next datagram, and with how many layers a frame begins."""
         if camera.sending is not None:

@@ -249,12 +249,12 @@ class Scheduler:
         camera = self._cameras.next_camera()
         if self._repair is not None and (nack := self._repair.nack(now_ns)) is not None:
             return self._repair_candidate(nack, now_ns)
-        candidate = self._first(_BEFORE_REPAIR, camera is None, now_ns)
+        candidate = self._first(_BEFORE_REPAIR, None if camera is None else 0, now_ns)
         if candidate is None and self._repair is not None:
             body = self._repair.repair(now_ns)
             candidate = None if body is None else self._repair_candidate(body, now_ns)
         if candidate is None:
-            candidate = self._first(_AFTER_REPAIR, camera is None, now_ns)
+            candidate = self._first(_AFTER_REPAIR, self._cameras.gap_bits(now_ns), now_ns)
         if candidate is None and camera is not None:
             # More than one datagram at once the transport may not take.
             bits, layers = self._cameras.next_bits(
@@ -294,14 +294,21 @@ class Scheduler:
         """Return how many bits the waiting frame of a camera may take (see `CameraQueue`)."""
         return self._cameras.allowance_bits(camera_id, now_ns, credit_bits)
 
-    def _first(self, ranks: tuple[Rank, ...], idle: bool, now_ns: int) -> Candidate | None:
-        """Return the first message of some classes that its share, or an idle link, lets go."""
+    def _first(
+        self, ranks: tuple[Rank, ...], idle_bits: int | None, now_ns: int,
+    ) -> Candidate | None:
+        """
+        Return the first message of some classes that its share, or an idle link, lets go.
+
+        :param idle_bits: what may leave now beyond the shares; None: any number.
+        """
         for rank in ranks:
             queue = self._classes[rank]
             bits = queue.next_bits(now_ns)
             if bits is None:
                 continue
-            free = queue.beyond is Beyond.ALWAYS or (queue.beyond is Beyond.IDLE and idle)
+            free = queue.beyond is Beyond.ALWAYS or (
+                queue.beyond is Beyond.IDLE and (idle_bits is None or bits <= idle_bits))
             if free or queue.wait_ns(bits, now_ns) == 0:
                 return Candidate(bits, queue.kind, rank=rank)
         return None
@@ -317,5 +324,6 @@ class Scheduler:
     def _frame_bps(self, now_ns: int) -> int:
         """Return the part of the budget that the other classes leave to frames."""
         used = sum(
-            share.used_bps(now_ns) for share in (self._control, self._region, self._repairs))
+            share.used_bps(now_ns)
+            for share in (self._control, self._region, self._background, self._repairs))
         return max(0, self._rate_bps - used - self._rate_bps // _MARGIN)

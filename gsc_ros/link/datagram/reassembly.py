@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 from gsc_ros.link.datagram.frame_reader import FrameArrival, FrameReader, ReassemblyCounter
@@ -16,6 +16,7 @@ from gsc_ros.link.datagram.framing import (
     MAX_ANNOUNCEMENT_BYTES,
     Part,
 )
+from gsc_ros.link.datagram.partial import Partial
 from gsc_ros.link.record.head import COUNTERS
 
 __all__ = ['FrameArrival', 'Reassembler', 'ReassemblyCounter', 'ReassemblyLimits']
@@ -59,39 +60,6 @@ class _Sort(IntEnum):
 _Key = tuple[_Sort, int, int]
 
 
-@dataclass
-class _Partial:
-    updated_ns: int
-    bodies: dict[int, bytes] = field(default_factory=dict)
-    flags: int = 0
-    last: int | None = None
-    cost: int = 0
-    # Of the records that brought the bodies: they increase with the index.
-    counters: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def whole(self) -> bool:
-        return self.last is not None and len(self.bodies) == self.last + 1
-
-    def beginning(self) -> bytes:
-        """Return what has come without a gap."""
-        parts = []
-        while (part := self.bodies.get(len(parts))) is not None:
-            parts.append(part)
-        return b''.join(parts)
-
-    def contradictions(self, part: Part, counter: int) -> list[int]:
-        """Return the counters of those bodies that cannot be of what this part is of."""
-        index, ends = part.index, bool(part.flags & FLAG_LAST)
-        if self.last is None and index > max(self.counters) and (
-                counter > max(self.counters.values())):
-            return []
-        return [other for place, other in self.counters.items()
-                if other == counter or (other > counter) != (place > index)
-                or place == index or (place > index and ends)
-                or (place < index and place == self.last)]
-
-
 class Reassembler:
     """
     Collect parts; frames of cameras that have not been announced are counted and dropped.
@@ -107,7 +75,7 @@ class Reassembler:
         """Start with no camera known."""
         self._limits = limits
         self._partial_ns = partial_ns
-        self._partials: OrderedDict[_Key, _Partial] = OrderedDict()
+        self._partials: OrderedDict[_Key, Partial] = OrderedDict()
         # Split frames whose base may be all that will come, the longest without progress first.
         self._split: OrderedDict[_Key, None] = OrderedDict()
         self._firsts: OrderedDict[int, tuple[int, int]] = OrderedDict()
@@ -217,7 +185,7 @@ class Reassembler:
         partial = self._partials.get(key)
         if partial is not None and not self._agrees(key, partial, part, counter):
             return
-        partial = self._partials.setdefault(key, _Partial(now_ns))
+        partial = self._partials.setdefault(key, Partial(now_ns))
         if part.flags & FLAG_LAST:
             partial.last = part.index
         if part.index == 0:
@@ -228,7 +196,7 @@ class Reassembler:
         if self._make_room(key, partial):
             self._finish_or_wait(key, partial)
 
-    def _agrees(self, key: _Key, partial: _Partial, part: Part, counter: int) -> bool:
+    def _agrees(self, key: _Key, partial: Partial, part: Part, counter: int) -> bool:
         """
         Return whether a part is to be added; give up the bodies that it shows to be outdated.
 
@@ -249,7 +217,7 @@ class Reassembler:
             self.counter.malformed += 1
             return False
         newer = {index: entry for index, entry in partial.counters.items() if entry > max(others)}
-        kept = self._partials[key] = _Partial(partial.updated_ns)
+        kept = self._partials[key] = Partial(partial.updated_ns)
         for index, entry in newer.items():
             self._add(key, kept, index, partial.bodies[index], entry)
         if 0 in newer:
@@ -259,13 +227,13 @@ class Reassembler:
         return True
 
     def _add(
-        self, key: _Key, partial: _Partial, index: int, body: bytes, counter: int,
+        self, key: _Key, partial: Partial, index: int, body: bytes, counter: int,
     ) -> None:
         partial.bodies[index] = body
         partial.counters[index] = counter
         self._charge(key, partial, len(body) + _PART_COST)
 
-    def _finish_or_wait(self, key: _Key, partial: _Partial) -> None:
+    def _finish_or_wait(self, key: _Key, partial: Partial) -> None:
         sort, camera_id, number = key
         if sort is _Sort.ORPHAN:
             return
@@ -282,7 +250,7 @@ class Reassembler:
             self._split[key] = None
             self._split.move_to_end(key)
 
-    def _make_room(self, key: _Key, partial: _Partial) -> bool:
+    def _make_room(self, key: _Key, partial: Partial) -> bool:
         sort, camera_id, _ = key
         # An announcement has at most 256 parts, so this bounds their overhead too.
         size = partial.cost - _PART_COST * len(partial.bodies)
@@ -302,7 +270,7 @@ class Reassembler:
                 return False
         return True
 
-    def _charge(self, key: _Key, partial: _Partial, cost: int) -> None:
+    def _charge(self, key: _Key, partial: Partial, cost: int) -> None:
         partial.cost += cost
         self._camera_cost[key[1]] = self._camera_cost.get(key[1], 0) + cost
         self._cost += cost

@@ -38,7 +38,7 @@ SECTOR = 512
 FRAMES = 900
 PACKET = 700
 SPOOL = b'a rover.'
-CALLS = 'openat,pwrite64,write,fsync,fdatasync,ftruncate,unlink'
+CALLS = 'openat,pwrite64,write,fsync,fdatasync,ftruncate,fallocate,unlink'
 # What can be on the disk of the writes since the last sync.
 OUTCOMES = ('none', 'all', 'some', 'torn')
 _LINE = re.compile(r'\d+\s+(\w+)\((.*)\)\s+= (-?\d+)')
@@ -132,6 +132,10 @@ def _parse(line: str, folder: Path) -> Event | None:
         target, size = re.match(r'\d+<([^>]*)>, (\d+)', arguments).groups()
         name = _name(target, folder)
         return name and Event('truncate', name, int(size))
+    if call == 'fallocate':
+        target, start, size = re.match(r'\d+<([^>]*)>, 0, (\d+), (\d+)', arguments).groups()
+        name = _name(target, folder)
+        return name and Event('truncate', name, int(start) + int(size))
     if call in ('fsync', 'fdatasync'):
         target = re.match(r'\d+<([^>]*)>', arguments)[1]
         if os.fsdecode(_plain(target)) == str(folder):

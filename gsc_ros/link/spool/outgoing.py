@@ -27,10 +27,10 @@ import secrets
 import sqlite3
 
 from gsc_ros.link.spool.error import SpoolError
+from gsc_ros.link.spool.room import make_room
 from gsc_ros.link.spool.store import (
     add_camera,
     ID_BYTES,
-    make_room,
     open_spool,
     read_cameras,
     read_frames,

@@ -9,7 +9,7 @@ reads both. Here is what they share: how a file is made, recognised, locked, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -28,6 +28,7 @@ from gsc_ros.link.spool.error import (
     SpoolFullError,
     sqlite_errors,
 )
+from gsc_ros.link.spool.room import SpoolRoom
 
 # 'GSCS' in the header of the file says that it is ours, the schema's version what is in it.
 APPLICATION_ID = 0x47534353
@@ -36,12 +37,6 @@ ID_BYTES = 8
 # What a row takes besides its packet, in the table and its indices.
 ROW_BYTES = 100
 
-# On a full disk, so many bytes less than before are kept, fewer if that does not help: the pages of
-# what is deleted are used again, but rows are deleted here and there, and pages are whole.
-_FULL_DISK_MARGINS = (16 << 10, 128 << 10, 1 << 20)
-
-# Size that the write-ahead log is cut back to; it is worked in after every 1000 pages (4 MB).
-_LOG_BYTES = 4 << 20
 _SHARED_SCHEMA = """
 CREATE TABLE spool (
     role TEXT NOT NULL, id BLOB NOT NULL, bytes INTEGER NOT NULL, evicted INTEGER NOT NULL,
@@ -144,7 +139,7 @@ class SpoolFile:
         made = not lock_file.exists()
         self._lock, known = _take_lock(path, lock_file)
         try:
-            self.connection = self._open(role)
+            self.connection, self._room = self._open(role)
         except BaseException as error:
             if made:  # nothing is left beside a file that is not ours
                 lock_file.unlink(missing_ok=True)
@@ -161,6 +156,7 @@ class SpoolFile:
         if self._lock >= 0:
             with self.errors():
                 self.connection.close()
+            self._room.close()
             os.close(self._lock)
             self._lock = -1
 
@@ -175,15 +171,21 @@ class SpoolFile:
         :raises SpoolDamagedError: the file is damaged.
         """
         with self.errors():
+            if durable:
+                self._room.reserve_log()
             self.connection.execute(f'PRAGMA synchronous = {"FULL" if durable else "NORMAL"}')
             self.connection.execute('BEGIN IMMEDIATE')
             try:
-                yield self.connection
-                self.connection.execute('COMMIT')
-            except BaseException:
+                with sqlite_errors(self.path):
+                    yield self.connection
+                    self._room.reserve_pages()
+                    self.connection.execute('COMMIT')
+            except BaseException as error:
                 # A full disk makes SQLite roll back by itself.
                 if self.connection.in_transaction:
                     self.connection.execute('ROLLBACK')
+                if isinstance(error, SpoolFullError):
+                    self._room.work_log_in()
                 raise
 
     @contextmanager
@@ -198,7 +200,7 @@ class SpoolFile:
         with sqlite_errors(self.path):
             yield
 
-    def _open(self, role: Role) -> sqlite3.Connection:
+    def _open(self, role: Role) -> tuple[sqlite3.Connection, SpoolRoom]:
         with sqlite_errors(self.path):
             try:
                 # Made here, so that pictures are not for everybody to read.
@@ -213,11 +215,10 @@ class SpoolFile:
                     _sync_folder(self.path.parent)
                 _check(connection, self.path, role)
                 connection.execute('PRAGMA journal_mode = WAL')
-                connection.execute(f'PRAGMA journal_size_limit = {_LOG_BYTES}')
+                return connection, SpoolRoom(self.path, connection)
             except BaseException:
                 connection.close()
                 raise
-            return connection
 
 
 def open_spool(path: Path, role: Role) -> tuple[SpoolFile, Path | None]:
@@ -232,33 +233,6 @@ def open_spool(path: Path, role: Role) -> tuple[SpoolFile, Path | None]:
     except SpoolDamagedError:
         aside = set_aside(path)
         return SpoolFile(path, role), aside
-
-
-def make_room(
-    commit: Callable[[int], None], quota_bytes: int, stored_bytes: int,
-    note_full: Callable[[], None],
-) -> str | None:
-    """
-    Commit within a quota; where the disk is full, within a smaller one.
-
-    :param commit: called with the quota.
-    :param note_full: called each time that the disk was full.
-    :returns: what the disk said, if it was full and a smaller quota helped.
-    :raises SpoolError: what `commit` raised last.
-    """
-    limits = [quota_bytes]
-    limits += [max(0, min(quota_bytes, stored_bytes - margin)) for margin in _FULL_DISK_MARGINS]
-    trouble = None
-    for limit in limits[:-1]:
-        try:
-            commit(limit)
-        except SpoolFullError as error:
-            note_full()
-            trouble = str(error)
-        else:
-            return trouble
-    commit(limits[-1])
-    return trouble
 
 
 def set_aside(path: Path) -> Path:

@@ -69,6 +69,13 @@ print(store.next_number, flush=True)
 fill_disk()
 os.kill(os.getpid(), signal.SIGKILL)
 """
+_STOPPED = """
+store = OutgoingStore(spool, 1 << 30)
+fill(store, 200)
+print(store.next_number)
+fill_disk()
+store.close()
+"""
 _RESTARTED = """
 fill_disk()
 store = OutgoingStore(spool, 1 << 30)
@@ -118,8 +125,9 @@ def test_a_ground_whose_disk_is_full_hands_on_all_that_arrives(folder, size):
     assert on_disk(folder, size, _GROUND) == ['True True True', 'ok']
 
 
-def test_a_spool_that_was_killed_goes_on_although_the_disk_is_full(folder):
-    assert on_disk(folder, '32m', _KILLED, _RESTARTED) == ['201', '700 700']
+@pytest.mark.parametrize('ended', [_KILLED, _STOPPED], ids=['killed', 'stopped'])
+def test_a_spool_that_is_opened_again_goes_on_although_the_disk_is_full(folder, ended):
+    assert on_disk(folder, '32m', ended, _RESTARTED) == ['201', '700 700']
 
 
 def test_files_that_may_not_grow_are_a_full_disk(folder):

@@ -39,7 +39,7 @@ class SpoolRoom:
     What an open spool has reserved of the disk: its log, and the pages of its database.
 
     :param path: the database.
-    :param connection: it writes there, and is closed before `close` is called.
+    :param connection: it writes there, and is closed by `close`.
     :raises OSError: the database cannot be written.
     :raises sqlite3.Error: as the connection says.
     """
@@ -55,8 +55,31 @@ class SpoolRoom:
         self._database = os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     def close(self) -> None:
-        """Let go of the database; the connection must be closed."""
+        """
+        Close the connection and the database; the log stays where it might find no room again.
+
+        :raises sqlite3.Error: as the connection says.
+        """
+        reader = self._open_reader() if self._is_disk_short() else None
+        self._connection.close()
+        if reader is not None:
+            reader.close()
         os.close(self._database)
+
+    def _is_disk_short(self) -> bool:
+        with suppress(OSError):
+            disk = os.statvfs(self._path)
+            return disk.f_bavail * disk.f_frsize < LOG_BYTES
+        return False
+
+    def _open_reader(self) -> sqlite3.Connection | None:
+        """Return what keeps SQLite from deleting the log: a reader that is closed last."""
+        self.work_log_in()
+        with suppress(sqlite3.Error):
+            reader = sqlite3.connect(f'{self._path.absolute().as_uri()}?mode=ro', uri=True)
+            reader.execute('SELECT 1 FROM spool').fetchall()
+            return reader
+        return None
 
     def reserve_log(self) -> None:
         """Let the log have its size on the disk, or less where that is nearly full."""

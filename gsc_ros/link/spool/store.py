@@ -155,8 +155,7 @@ class SpoolFile:
         """Close the file and let others have it; closing twice does nothing."""
         if self._lock >= 0:
             with self.errors():
-                self.connection.close()
-            self._room.close()
+                self._room.close()
             os.close(self._lock)
             self._lock = -1
 

@@ -20,7 +20,6 @@ import math
 import sys
 import time
 
-from gsc_ros.codec import packet
 from gsc_ros.codec.caption.memory import CaptionView
 from gsc_ros.codec.error import MissingReferenceError, PacketError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
@@ -36,7 +35,7 @@ from gsc_ros.nodes.qos import ground_qos, image_qos, latched_qos, notice_qos
 from gsc_ros.nodes.receiver_camera import Camera, Outputs
 from gsc_ros.nodes.region_view import RegionView
 from gsc_ros.nodes.schema import ReceiverParameters
-from gsc_ros.nodes.sequence import Arrival, MODULUS
+from gsc_ros.nodes.sequence import Arrival
 from gsc_ros.nodes.stream_wait import Held
 from gsc_ros.nodes.worker import Worker
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -161,7 +160,7 @@ class Receiver(ManagedNode):
             self._take(camera, frame, now_s)
         lost = camera.wait.lost(now_s)
         if lost:
-            self._leave_out(camera, lost)
+            camera.leave_out(lost)
             camera.refresh.publish(UInt32(data=lost[-1].sequence))
 
     def _take(self, camera: Camera, frame: GscFrame, now_s: float) -> None:
@@ -185,19 +184,19 @@ class Receiver(ManagedNode):
         followers = camera.wait.followers(*place)
         held = Held(*place, now_s, len(payload), frame)
         try:
-            result = self._reconstruct(camera, frame, payload, new and self._is_in_time(
-                camera, len(followers)))
+            result = camera.reconstruct(
+                frame, payload, new and self._is_in_time(camera, len(followers)))
         except MissingReferenceError:
             if new:
-                self._leave_out(camera, camera.wait.hold(held))
+                camera.leave_out(camera.wait.hold(held))
             return
         if new:
             camera.counters.replaced += result is None and not followers
             self._accept(camera, held, result)
         for behind, follower in zip(reversed(range(len(followers))), followers):
             try:
-                result = self._reconstruct(
-                    camera, follower.item, bytes(follower.item.payload),
+                result = camera.reconstruct(
+                    follower.item, bytes(follower.item.payload),
                     self._is_in_time(camera, behind))
             except PacketError as error:  # it will be found among the lost, and all behind it
                 self._decode_failed(camera.name, error)
@@ -211,41 +210,11 @@ class Receiver(ManagedNode):
 
     def _accept(self, camera: Camera, frame: Held[GscFrame], result: Reconstruction | None) -> None:
         """Take a frame that was decoded for the newest, and publish the picture if there is one."""
-        self._leave_out(
-            camera, camera.wait.passed(frame.session, frame.sequence, frame.arrived_s))
+        camera.leave_out(camera.wait.passed(frame.session, frame.sequence, frame.arrived_s))
         camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
         if result is not None:
             camera.decode_ms = result.decode_ms
             self._publish(camera, frame.item, result)
-
-    @staticmethod
-    def _leave_out(camera: Camera, frames: Iterable[Held[GscFrame]]) -> None:
-        """Count frames that will never be decoded, as their reference has not come."""
-        for frame in frames:
-            camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
-            camera.counters.without_reference += 1
-
-    @staticmethod
-    def _reconstruct(
-        camera: Camera, frame: GscFrame, payload: bytes, wanted: bool,
-    ) -> Reconstruction | None:
-        """
-        Return the picture of a frame if it is wanted; else only remember the symbols.
-
-        Those of old frames, too: where a recording begins again, the first frame that counts as
-        new refers to one that does not.
-        """
-        # A checksum names one of 65536 packets: only the frame just before can be the one.
-        before = frame.session, (frame.sequence - 1) % MODULUS
-        if packet.parse(payload).stream_reference is not None and before not in camera.decoded:
-            raise MissingReferenceError(f'frame {before[1]} is not here')
-        result = None
-        if wanted:
-            result = camera.decoder.decode(payload)
-        else:
-            camera.decoder.follow(payload)
-        camera.decoded.append((frame.session, frame.sequence))
-        return result
 
     def _decode_failed(self, name: str, error: Exception) -> None:
         if not self.context.ok():  # the process ends

@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 import time
 
+from gsc_ros.codec import packet
 from gsc_ros.codec.caption.memory import CaptionMemory
-from gsc_ros.codec.frame import FrameDecoder
+from gsc_ros.codec.error import MissingReferenceError
+from gsc_ros.codec.frame import FrameDecoder, Reconstruction
 from gsc_ros.codec.stream import KEPT_FRAMES
 from gsc_ros.msg import GscFrame
 from gsc_ros.nodes.diagnostic import Level
-from gsc_ros.nodes.sequence import SequenceTracker
-from gsc_ros.nodes.stream_wait import StreamWait
+from gsc_ros.nodes.sequence import MODULUS, SequenceTracker
+from gsc_ros.nodes.stream_wait import Held, StreamWait
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
@@ -99,3 +102,30 @@ class Camera:
         if now.received == 0:
             return Level.OK, 'waiting for the first frame'
         return Level.OK, 'reconstructing'
+
+    def leave_out(self, frames: Iterable[Held[GscFrame]]) -> None:
+        """Count frames that will never be decoded, as their reference has not come."""
+        for frame in frames:
+            self.counters.lost += self.tracker.accept(frame.session, frame.sequence)
+            self.counters.without_reference += 1
+
+    def reconstruct(
+        self, frame: GscFrame, payload: bytes, wanted: bool,
+    ) -> Reconstruction | None:
+        """
+        Return the picture of a frame if it is wanted; else only remember the symbols.
+
+        Those of old frames, too: where a recording begins again, the first frame that counts as
+        new refers to one that does not.
+        """
+        # A checksum names one of 65536 packets: only the frame just before can be the one.
+        before = frame.session, (frame.sequence - 1) % MODULUS
+        if packet.parse(payload).stream_reference is not None and before not in self.decoded:
+            raise MissingReferenceError(f'frame {before[1]} is not here')
+        result = None
+        if wanted:
+            result = self.decoder.decode(payload)
+        else:
+            self.decoder.follow(payload)
+        self.decoded.append((frame.session, frame.sequence))
+        return result

@@ -144,6 +144,11 @@ def statuses(probe: Probe, camera: str = 'front') -> list[GscStatus]:
     return probe.received(f'reconstructed/{camera}/status')
 
 
+def shown(probe: Probe, camera: str) -> set[int]:
+    """Return the numbers of the frames of which there was a picture."""
+    return {status.sequence for status in statuses(probe, camera)}
+
+
 def longest_gap_s(probe: Probe, camera: str) -> float:
     """Return the longest time between two pictures that were shown one after the other."""
     times = [status.header.stamp.sec + status.header.stamp.nanosec / 1e9
@@ -285,14 +290,18 @@ def test_a_frame_that_comes_late_is_followed_by_those_that_waited_and_a_lost_one
     wait_for('the receiver', lambda: probe.node.count_subscribers('ground/left/gsc') > 0)
     wait_for('the complaints', lambda: probe.node.count_publishers('ground/left/gsc/refresh') > 0)
     waited = reported(probe, 'receiver: left', 'waited')
-    for number in (0, 2, 3, 1, 4, 6, 7):
+    for number in (0, 2, 3, 1):
+        probe.publish('ground/left/gsc', frames[number])
+        time.sleep(0.05)
+    # A busy decoder leaves out pictures behind which newer frames wait: none does now.
+    wait_for('the picture of frame 3', lambda: 3 in shown(probe, 'left'))
+    for number in (4, 6, 7):
         probe.publish('ground/left/gsc', frames[number])
         time.sleep(0.05)
     # Nothing more comes: the receiver must notice by itself that the wait for frame 5 is over.
     refresh, = probe.wait_for_messages('ground/left/gsc/refresh')
     assert refresh.data == 7
-    shown = {status.sequence for status in statuses(probe, 'left')}
-    assert {3, 4} <= shown <= {0, 1, 2, 3, 4}
+    assert {3, 4} <= shown(probe, 'left') <= {0, 1, 2, 3, 4}
     wait_for('a report of both', lambda: [
         reported(probe, 'receiver: left', counter) for counter in ('waited', 'waiting')
     ] == [waited + 2, 0])

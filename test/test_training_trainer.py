@@ -15,7 +15,7 @@ pytest.importorskip('compressai')
 pytest.importorskip('accelerate')
 
 from gsc_ros.training.data import Archive, split_archives  # noqa: E402
-from gsc_ros.training.model import StructureConfig  # noqa: E402
+from gsc_ros.training.model import StructureConfig, StructureModel  # noqa: E402
 from gsc_ros.training.trainer import (  # noqa: E402
     draw_channels,
     draw_levels,
@@ -86,6 +86,50 @@ def test_only_the_best_weights_are_kept(tmp_path):
     run.save(2.0)
     assert (tmp_path / 'best.safetensors').read_bytes() == best
     assert run.best == 1.0
+
+
+@pytest.mark.parametrize('score', [float('inf'), float('nan')])
+def test_a_validation_that_is_not_finite_is_told_and_never_the_best(tmp_path, score):
+    run = trainer(tmp_path)
+    with pytest.warns(UserWarning, match=f'after 0 steps is {score}'):
+        run.save(score)
+    assert not (tmp_path / 'best.safetensors').exists()
+    assert (tmp_path / 'state.safetensors').exists()
+    run.save(1.0)
+    assert run.best == 1.0 and (tmp_path / 'best.safetensors').exists()
+
+
+def make_every_symbol_unlikely(model: StructureModel) -> None:
+    """Let the rate expect hardly any spread and large means, so that likelihoods underflow."""
+    with torch.no_grad():
+        model.rate.base.fill_(-20)
+        model.rate.near.fill_(50)
+
+
+def test_the_rate_stays_finite_after_weights_were_stored_in_half_precision(tmp_path):
+    run = trainer(tmp_path)
+    make_every_symbol_unlikely(run.bare)
+    save_weights(run.bare, tmp_path / 'weights.safetensors')
+    run.start_from(load_weights(tmp_path / 'weights.safetensors'))
+    assert np.isfinite(run.validate())
+    parts = run.update()
+    assert parts['rate'] > 1 and torch.isfinite(parts['rate'])
+    assert torch.isfinite(parts['objective'])
+    assert all(torch.isfinite(p).all() for p in run.bare.parameters())
+
+
+def test_the_rate_has_no_say_when_the_synthesis_alone_is_trained(tmp_path):
+    run = trainer(tmp_path, synthesis_only=True)
+    score = run.validate()
+    frozen = {n: v.clone() for n, v in run.bare.state_dict().items() if not n.startswith('g_s.')}
+    with torch.no_grad():
+        run.bare.rate.base.fill_(float('nan'))
+    run.start_from(run.bare)
+    assert run.validate() == score
+    parts = run.update()
+    assert torch.isnan(parts['rate']) and torch.isfinite(parts['objective'])
+    run.bare.rate.base.data.copy_(frozen['rate.base'])
+    assert all(torch.equal(run.bare.state_dict()[n], v) for n, v in frozen.items())
 
 
 def test_a_run_ends_when_its_minutes_are_over(tmp_path):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
+import math
 from pathlib import Path
 import sys
 
@@ -193,6 +194,9 @@ def train_structure(args: argparse.Namespace) -> int:
                 print(f'{trainer.step} {trainer.seconds:.0f}s {text}', file=sys.stderr, flush=True)
 
         result = trainer.run(report)
+    if not math.isfinite(result.best):
+        raise CommandDataError(f'{result.steps} steps, but no validation was finite: '
+                               'best.safetensors was not written')
     print(f'{result.steps} steps, {result.seconds:.0f} s, validation {result.loss:.5f}, '
           f'best {result.best:.5f}: {args.output / "best.safetensors"}', file=sys.stderr)
     return 0

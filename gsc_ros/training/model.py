@@ -35,6 +35,7 @@ integer tables are fitted to the exported symbols.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from compressai.entropy_models import GaussianConditional
@@ -297,6 +298,15 @@ class StructureModel(CompressionModel):
         self.log_gain = nn.Parameter(-steps.log()[:, None].repeat(1, self.config.latent))
         self.register_buffer(
             'blend', knot_weights(self.config.quantizers, self.config.knots), persistent=False)
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> object:
+        """
+        Take over weights, but not the bounds of the rate model, which are constants.
+
+        Half precision turns the smallest likelihood, 1e-9, into zero, whose bits are infinite.
+        """
+        own = {n: v for n, v in self.state_dict().items() if n.endswith('bound')}
+        return super().load_state_dict({**state_dict, **own}, strict)
 
     @property
     def gains(self) -> Tensor:

@@ -5,7 +5,8 @@ Train a structure model: resumable, seeded, on a CPU or a GPU through accelerate
 
 The objective of a sample at quantizer level q is ``w_q * (lambda_q * D + R)`` with
 ``D = 255^2 * MSE + s * (1 - MS-SSIM)`` and R in bits per work-scale pixel; ``w_q`` evens out how
-much every level pulls at the shared weights.
+much every level pulls at the shared weights. R is left out when the synthesis alone is
+trained: it is a constant then.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import math
 from pathlib import Path
 import time
+import warnings
 
 from accelerate import Accelerator
 from gsc_ros.training.data import Archive, CropSampler, Split
@@ -97,7 +99,11 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """How a run ended: updates done, seconds trained, last and best validation objective."""
+    """
+    How a run ended: updates done, seconds trained, last and best validation objective.
+
+    ``best`` is infinite when no validation was finite.
+    """
 
     steps: int
     seconds: float
@@ -246,7 +252,10 @@ class StructureTrainer:
         even = (self.lambdas.mean() / strength).sqrt()
         actual = (result.image.detach().clamp(0, 1) - image).abs().mean(dim=1, keepdim=True)
         error = (result.error - actual).square().mean() + (result.error - actual).abs().mean()
-        objective = (even * (strength * distortion + rate)).mean()
+        cost = strength * distortion
+        if not self.settings.synthesis_only:
+            cost = cost + rate
+        objective = (even * cost).mean()
         parts = {
             'objective': objective, 'rate': rate.mean(), 'mse': squared.mean(),
             'ms_ssim': similarity.mean(), 'error': error}
@@ -311,8 +320,15 @@ class StructureTrainer:
         return float(np.mean([float(parts['objective']) for parts in values]))
 
     def save(self, score: float) -> None:
-        """Write ``last`` (with optimizer) and, when ``score`` is the best so far, ``best``."""
-        if score <= self.best:
+        """
+        Write the state (with optimizer) and, when ``score`` is the best so far, ``best``.
+
+        A score that is not finite is never the best: it is warned of.
+        """
+        if not math.isfinite(score):
+            warnings.warn(f'the validation after {self.step} steps is {score}: best.safetensors '
+                          'is left as it is', stacklevel=2)
+        elif score <= self.best:
             self.best = score
             save_weights(self.averaged(), self.output / 'best.safetensors')
         state = {f'model.{n}': v for n, v in self.bare.state_dict().items()}

@@ -13,7 +13,6 @@ The ground's end of a link with a spool: frames go to disk first, then to their 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 
 from gsc_ros.link.endpoint import (
     Delivery,
@@ -23,7 +22,7 @@ from gsc_ros.link.endpoint import (
     ReceivedControl,
     ReceivedFrame,
 )
-from gsc_ros.link.spool.error import SpoolDamagedError, SpoolError
+from gsc_ros.link.spool.end import SpoolEnd
 from gsc_ros.link.spool.incoming import IncomingStore, WINDOW
 from gsc_ros.link.spool.message import (
     Acknowledgement,
@@ -53,7 +52,7 @@ _ACKNOWLEDGE_BITS = 8 * 50
 _REPEAT = 2
 
 
-class SpoolReceiver:
+class SpoolReceiver(SpoolEnd):
     """
     An `Endpoint` whose frames go through a store; it is called in the endpoint's place.
 
@@ -69,11 +68,7 @@ class SpoolReceiver:
     def __init__(self, endpoint: Endpoint, store: IncomingStore, now_ns: int,
                  config: SpoolConfig | None = None) -> None:
         """Begin with nothing heard of any spool."""
-        self.endpoint = endpoint
-        self.store = store
-        self._config = config or SpoolConfig()
-        self._now_ns = now_ns
-        self._deliveries: list[Delivery] = []
+        super().__init__(endpoint, store, now_ns, config)
         self._homeless: deque[Frame] = deque(maxlen=_MAX_HOMELESS)
         self._shown: dict[int, int] = {}
         self._tag: bytes | None = None
@@ -82,11 +77,7 @@ class SpoolReceiver:
         self._unsaid = 0
         self._asked = False
         self._acknowledged_ns = self._committed_ns = now_ns
-        self._rest_until_ns = self._retry_ns = now_ns
-        self._invalid = self._failures = 0
-        self._replaced = int(store.aside is not None)
-        self._trouble: str | None = None
-        self._trouble_ns = now_ns
+        self._retry_ns = now_ns
 
     def poll(self, now_ns: int) -> int:
         """
@@ -120,42 +111,6 @@ class SpoolReceiver:
             self.store.bytes, counter.stored, counter.duplicates, counter.handed,
             counter.evicted, counter.abandoned, counter.discarded, self._invalid,
             self._failures + counter.failures, self._replaced, self._trouble)
-
-    def __getattr__(self, name: str) -> object:
-        """Do as the endpoint does in all that is not said here."""
-        return getattr(self.endpoint, name)
-
-    # Failures
-
-    def _guard(self, action: Callable[[], bool | None]) -> bool:
-        """Do what may meet a disk that fails; the link goes on without it."""
-        try:
-            return bool(action())
-        except SpoolDamagedError as error:
-            if self._now_ns < self._rest_until_ns:
-                return False
-            self._note_failure(error)
-            try:
-                self.store.replace()
-            except SpoolError as second:
-                self._note_failure(second)
-            else:
-                self._replaced += 1
-        except SpoolError as error:
-            self._note_failure(error)
-        return False
-
-    def _note_trouble(self, trouble: str | None) -> None:
-        """Remember what is wrong, for long enough to be seen."""
-        if trouble is not None:
-            self._trouble, self._trouble_ns = trouble, self._now_ns
-        elif self._now_ns - self._trouble_ns >= self._config.told_ns:
-            self._trouble = None
-
-    def _note_failure(self, error: SpoolError) -> None:
-        self._note_trouble(str(error))
-        self._failures += 1
-        self._rest_until_ns = self._now_ns + self._config.rest_ns
 
     # What arrives
 

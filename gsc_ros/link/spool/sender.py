@@ -24,7 +24,7 @@ from collections.abc import Callable
 from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.endpoint import Delivery, Endpoint, ReceivedControl
 from gsc_ros.link.schedule.message import BulkRank, FrameMessage
-from gsc_ros.link.spool.error import SpoolDamagedError, SpoolError
+from gsc_ros.link.spool.end import SpoolEnd
 from gsc_ros.link.spool.flight import Flights
 from gsc_ros.link.spool.incoming import WINDOW
 from gsc_ros.link.spool.message import (
@@ -50,7 +50,7 @@ _QUEUED = 4
 _RETRY_NS = 100 * NS_PER_MS
 
 
-class SpoolSender:
+class SpoolSender(SpoolEnd):
     """
     An `Endpoint` whose frames wait on disk; it is called in the endpoint's place.
 
@@ -66,13 +66,9 @@ class SpoolSender:
     def __init__(self, endpoint: Endpoint, store: OutgoingStore, now_ns: int,
                  config: SpoolConfig | None = None) -> None:
         """Begin with nothing known of the far end."""
-        self.endpoint = endpoint
-        self.store = store
-        self._config = config or SpoolConfig()
-        self._now_ns = now_ns
+        super().__init__(endpoint, store, now_ns, config)
         self._phase = SpoolPhase.SILENT
         self._announced: dict[int, CameraAnnounce] = {}
-        self._deliveries: list[Delivery] = []
         self._flights = Flights(self._config.patience_ns)
         self._needed = 1
         self._further: frozenset[int] = frozenset()
@@ -82,11 +78,8 @@ class SpoolSender:
         self._refused = False
         self._greeted_ns: int | None = None
         self._gap: tuple[int, int] | None = None
-        self._gap_ns = self._rest_until_ns = self._committed_ns = now_ns
-        self._too_large = self._resent = self._invalid = self._failures = 0
-        self._replaced = int(store.aside is not None)
-        self._trouble: str | None = None
-        self._trouble_ns = now_ns
+        self._gap_ns = self._committed_ns = now_ns
+        self._too_large = self._resent = 0
 
     def announce(self, camera: CameraAnnounce) -> None:
         """
@@ -157,42 +150,8 @@ class SpoolSender:
             counter.settled, counter.evicted, self._too_large, self._resent, self._invalid,
             self._failures + counter.failures, self._replaced, self._trouble)
 
-    def __getattr__(self, name: str) -> object:
-        """Do as the endpoint does in all that is not said here."""
-        return getattr(self.endpoint, name)
-
-    # Failures
-
-    def _guard(self, action: Callable[[], bool | None]) -> bool:
-        """Do what may meet a disk that fails; the link goes on without it."""
-        try:
-            return bool(action())
-        except SpoolDamagedError as error:
-            if self._now_ns < self._rest_until_ns:
-                return False
-            self._note_failure(error)
-            try:
-                self.store.replace()
-            except SpoolError as second:
-                self._note_failure(second)
-            else:
-                self._replaced += 1
-                self._greet()
-        except SpoolError as error:
-            self._note_failure(error)
-        return False
-
-    def _note_trouble(self, trouble: str | None) -> None:
-        """Remember what is wrong, for long enough to be seen."""
-        if trouble is not None:
-            self._trouble, self._trouble_ns = trouble, self._now_ns
-        elif self._now_ns - self._trouble_ns >= self._config.told_ns:
-            self._trouble = None
-
-    def _note_failure(self, error: SpoolError) -> None:
-        self._note_trouble(str(error))
-        self._failures += 1
-        self._rest_until_ns = self._now_ns + self._config.rest_ns
+    def _store_replaced(self) -> None:
+        self._greet()
 
     # Sending
 

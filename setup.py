@@ -36,6 +36,6 @@ setup(
     packages=find_packages(include=['gsc_ros', 'gsc_ros.*']),
     package_data={'gsc_ros': ['py.typed', 'profiles/*/*']},
     install_requires=requirements('base'),
-    extras_require={name: requirements(name) for name in ('caption', 'eval', 'flux', 'train')},
+    extras_require={name: requirements(name) for name in ('caption', 'eval', 'flux', 'ray', 'train')},
     entry_points={'console_scripts': ['gsc = gsc_ros.cli.main:main']},
 )

@@ -23,7 +23,7 @@ ALLOWED_ROOMS = {
     'demo': {'codec', 'link', 'sources', 'nodes', 'evaluation'},
     'cli': {'codec', 'link', 'sources', 'nodes', 'evaluation', 'training', 'demo'},
 }
-HEAVY = {'torch', 'torchvision', 'compressai', 'diffusers', 'transformers', 'accelerate'}
+HEAVY = {'torch', 'torchvision', 'compressai', 'diffusers', 'transformers', 'accelerate', 'peft'}
 NETWORK = {'socket', 'http', 'urllib', 'ssl'}
 # Modules that need what the others of their room must not, and what that is. They are imported by
 # every node, so the heavy ones among it only inside functions.
@@ -42,6 +42,8 @@ FORBIDDEN = {
     'training': ROS,
     'demo': HEAVY,
 }
+# Packages of modules that need a heavy package at once, and who imports them does so in a function.
+HEAVY_PACKAGES = ('codec/generator/flux/',)
 # Modules that may import a heavy package in a function that only those call who have it.
 LAZY = {'evaluation/saliency.py': {'torch'}}
 
@@ -91,11 +93,23 @@ def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
 @pytest.mark.parametrize('room', sorted(FORBIDDEN))
 def test_a_room_stays_clear_of_what_its_users_do_not_install(room: str) -> None:
     for path in files(room):
-        lazy = LAZY.get(path.relative_to(PACKAGE).as_posix(), set())
-        roots = {name.split('.')[0] for name in imports(path)} - lazy
-        roots |= {name.split('.')[0] for name in imports_at_once(path)}
-        found = roots & FORBIDDEN[room] - EXCEPTIONS.get(str(path.relative_to(PACKAGE)), set())
+        name = path.relative_to(PACKAGE).as_posix()
+        lazy = HEAVY if name.startswith(HEAVY_PACKAGES) else LAZY.get(name, set())
+        roots = {used.split('.')[0] for used in imports(path)} - lazy
+        if not name.startswith(HEAVY_PACKAGES):
+            roots |= {used.split('.')[0] for used in imports_at_once(path)}
+        found = roots & FORBIDDEN[room] - EXCEPTIONS.get(name, set())
         assert not found, f'{path.name}: {sorted(found)}'
+
+
+def test_modules_that_import_torch_at_once_are_imported_by_functions_alone() -> None:
+    heavy = {'gsc_ros.' + name.strip('/').replace('/', '.') for name in HEAVY_PACKAGES}
+    for room in sorted(set(ALLOWED_ROOMS) - {'training', 'cli'}):
+        for path in files(room):
+            if not path.relative_to(PACKAGE).as_posix().startswith(HEAVY_PACKAGES):
+                at_once = {name for name in imports_at_once(path)
+                           for package in heavy if name.startswith(package)}
+                assert not at_once, f'{path.name}: {sorted(at_once)}'
 
 
 def test_encoding_a_frame_loads_no_torch_and_no_ros() -> None:

@@ -26,3 +26,7 @@ class MissingReferenceError(PacketError):
 
 class CaptionError(CodecError):
     """A captioner cannot be used, or has no caption for a picture."""
+
+
+class GeneratorError(CodecError):
+    """A generator cannot be opened, or cannot make a picture of what it was given."""

@@ -8,6 +8,7 @@ Frames to packets and back: what nodes and commands use.
 
     image ─> analysis ─> y ─> selection, quantizer ─> symbols ─> context model ─> packet
     packet ─> context model ─> symbols ─> y_hat ─> synthesis ─> image, confidence
+                                            └─ image, caption ─> condition of a generator
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gsc_ros.codec import packet as wire
 from gsc_ros.codec import text
 from gsc_ros.codec.candidate import Candidate, LatentCoder
 from gsc_ros.codec.error import CodecError, PacketError, ProfileError, ProfileMismatchError
+from gsc_ros.codec.generator.generator import Condition
 from gsc_ros.codec.profile import Profile
 from gsc_ros.codec.rate_control import fit
 from gsc_ros.codec.rate_distortion import choose, choose_within, ErrorMeter
@@ -106,6 +108,9 @@ class Reconstruction:
     :param channels: channels that were received, ascending.
     :param layers: layers that were received.
     :param sections: bytes of header, text, channel_set, structure and regions.
+    :param symbols: int16 ``[len(channels), h, w]``, what the packet says of the latent.
+    :param quantizer: the quantizer of the symbols.
+    :param seed: seed that the packet carries for a generator, 0..255.
     :param mode: how the image was made: ``structure``.
     :param profile: name of the profile.
     :param decode_ms: wall-clock time of the decoding in milliseconds.
@@ -119,6 +124,9 @@ class Reconstruction:
     channels: tuple[int, ...]
     layers: int
     sections: dict[str, int]
+    symbols: np.ndarray
+    quantizer: int
+    seed: int
     mode: str
     profile: str
     decode_ms: float
@@ -306,8 +314,28 @@ class FrameDecoder:
             image=picture.image, confidence=picture.confidence, caption=caption,
             caption_id=packet.caption_id, caption_reference=packet.caption_reference,
             channels=packet.channels, layers=len(packet.layer_counts),
-            sections=packet.section_sizes(), mode='structure', profile=self._profile.name,
+            sections=packet.section_sizes(), symbols=symbols, quantizer=packet.quantizer,
+            seed=packet.seed, mode='structure', profile=self._profile.name,
             decode_ms=(time.perf_counter() - start) * 1e3)
+
+    def condition(
+        self, frame: Reconstruction, caption: str, seed: int | None = None,
+        start: np.ndarray | None = None,
+    ) -> Condition:
+        """
+        Return what a generator is given of a frame that this decoder, or a branch, has decoded.
+
+        :param frame: the decoded frame.
+        :param caption: its caption, which may have come with an earlier frame; empty for none.
+        :param seed: seed of the noise, 0..255; None for the one that the packet carries.
+        :param start: picture to start from, uint8 of the frame's shape.
+        """
+        finest = max(self._profile.manifest.quantizers - 1, 1)
+        return Condition(
+            text=caption, latent=self._synthesis.latent(
+                frame.symbols, frame.channels, frame.quantizer),
+            channels=frame.channels, structure=frame.image, level=frame.quantizer / finest,
+            seed=frame.seed if seed is None else seed, start=start)
 
     def decode_symbols(self, packet: wire.Packet) -> np.ndarray:
         """

@@ -185,15 +185,13 @@ class Synthesis(_Transform):
         :param width: image width in pixels.
         """
         stride, scale = self._profile.manifest.stride, self._profile.manifest.scale
-        gains = self._profile.gains[quantizer][list(channels)]
         rows, columns = symbols.shape[1:]
         image = np.empty((height, width, 3), np.uint8)
         confidence = np.empty((height, width), np.uint8)
         pitch = stride * scale
         for row, column in _tiles(rows, columns, stride):
             part = symbols[:, row.start:row.stop, column.start:column.stop]
-            latent = np.zeros((LATENT_CHANNELS, *part.shape[1:]), np.float32)
-            latent[list(channels)] = dequantize(part, gains)
+            latent = self.latent(part, channels, quantizer)
             planes, error = self._run(['image', 'error'], latent, quantizer)
             picture = _enlarge(planes[0], error[0, 0], scale)
             top, left = row.keep_start * pitch, column.keep_start * pitch
@@ -204,6 +202,22 @@ class Synthesis(_Transform):
             image[top:bottom, left:right] = picture.image[inside]
             confidence[top:bottom, left:right] = picture.confidence[inside]
         return Picture(image, confidence)
+
+    def latent(
+        self, symbols: np.ndarray, channels: tuple[int, ...], quantizer: int,
+    ) -> np.ndarray:
+        """
+        Return the latent that symbols stand for, zero where nothing is known.
+
+        :param symbols: int16 ``[len(channels), h, w]``.
+        :param channels: the latent channels of the symbols.
+        :param quantizer: the quantizer they were made with.
+        :return: float32 ``[320, h, w]``.
+        """
+        latent = np.zeros((LATENT_CHANNELS, *symbols.shape[1:]), np.float32)
+        latent[list(channels)] = dequantize(
+            symbols, self._profile.gains[quantizer][list(channels)])
+        return latent
 
     def planes(self, latent: np.ndarray, quantizer: int) -> np.ndarray:
         """

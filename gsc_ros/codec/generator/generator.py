@@ -69,6 +69,9 @@ class GenerationSettings:
     use_structure: bool = True
 
 
+DEFAULT_SETTINGS = GenerationSettings()
+
+
 class Generator(Protocol):
     """
     Makes pictures of conditions.
@@ -79,13 +82,13 @@ class Generator(Protocol):
     name: str
 
     def generate(
-        self, conditions: Sequence[Condition], settings: GenerationSettings = ...,
+        self, conditions: Sequence[Condition], settings: GenerationSettings = DEFAULT_SETTINGS,
     ) -> list[np.ndarray]:
         """
         Return a picture uint8 ``[H, W, 3]`` RGB for every condition, each of its own size.
 
-        The same condition gives the same picture on the same machine, whatever else is generated
-        with it.
+        The same condition gives the same picture on the same machine. In another batch the last
+        bits of the arithmetic may differ, the noise and the way do not.
 
         :raises GeneratorError: when a condition or a setting is out of range, or the model fails.
         """

@@ -18,7 +18,7 @@ ALLOWED_ROOMS = {
     'link': set(),
     'sources': set(),
     'nodes': {'codec', 'link', 'sources'},
-    'evaluation': {'codec'},
+    'evaluation': {'codec', 'sources'},
     'training': {'codec', 'evaluation', 'sources'},
     'demo': {'codec', 'link', 'sources', 'nodes', 'evaluation'},
     'cli': {'codec', 'link', 'sources', 'nodes', 'evaluation', 'training', 'demo'},
@@ -42,10 +42,15 @@ FORBIDDEN = {
     'training': ROS,
     'demo': HEAVY,
 }
-# Packages of modules that need a heavy package at once, and who imports them does so in a function.
-HEAVY_PACKAGES = ('codec/generator/flux/',)
+# How the names of modules begin that need a heavy package at once; who imports them does so in a
+# function.
+HEAVY_PACKAGES = ('codec/generator/flux/', 'evaluation/network/transformers_')
 # Modules that may import a heavy package in a function that only those call who have it.
-LAZY = {'evaluation/saliency.py': {'torch'}}
+LAZY = {
+    'evaluation/saliency.py': {'torch'},
+    'evaluation/run/process.py': {'accelerate', 'torch'},
+    'evaluation/task/perceptual.py': {'torch', 'torchvision'},
+}
 
 
 def imports(path: Path) -> set[str]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -90,8 +90,10 @@ class Dataset(Protocol):
     from one; a process opens its own.
     """
 
-    #: How results call it, for example 'kitti-depth'.
+    #: How commands and results call it, for example 'kitti-depth'.
     name: str
+    #: How reports call it, for example 'KITTI depth'.
+    title: str
     root: Path
     #: The names of all samples, in order; known without reading a picture.
     names: Sequence[str]
@@ -119,6 +121,7 @@ class Subset:
 
     def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
         self.name = dataset.name
+        self.title = dataset.title
         self.root = dataset.root
         self.truth = dataset.truth
         self.classes = dataset.classes
@@ -129,6 +132,28 @@ class Subset:
     def read(self, index: int) -> Sample:
         """Return the sample `names[index]`; see Dataset."""
         return self._dataset.read(self._indices[index])
+
+
+class Unlabelled:
+    """
+    The pictures of a data set alone.
+
+    :param dataset: where they come from.
+    """
+
+    truth = None
+    classes = ()
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.name = dataset.name
+        self.title = dataset.title
+        self.root = dataset.root
+        self.names = dataset.names
+        self._dataset = dataset
+
+    def read(self, index: int) -> Sample:
+        """Return the sample `names[index]`; see Dataset."""
+        return replace(self._dataset.read(index), truth=None)
 
 
 def evenly(dataset: Dataset, count: int | None) -> Dataset:

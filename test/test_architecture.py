@@ -50,6 +50,7 @@ LAZY = {
     'evaluation/saliency.py': {'torch'},
     'evaluation/run/process.py': {'accelerate', 'torch'},
     'evaluation/task/perceptual.py': {'torch', 'torchvision'},
+    'evaluation/task/weight.py': {'torch'},
 }
 
 

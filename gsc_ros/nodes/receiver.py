@@ -4,7 +4,8 @@
 Receiver: coded frames in, images out.
 
     <prefix>/<camera>/gsc ──> queue ──> worker: order, decode ──> reconstructed/<camera>/image,
-                                           └─ `stream_wait`: frames whose reference is missing
+                                           ├─ `stream_wait`: frames whose reference is missing
+                                           └─ `generation_view`: pictures that are generated
     <prefix>/<camera>/gsc/camera_info ──> scaled to the image ──>   camera_info, confidence,
                                                                     caption, status
     <prefix>/<camera>/gsc/refresh <── a frame refers to one that will not come any more
@@ -13,34 +14,31 @@ Receiver: coded frames in, images out.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-import math
 import sys
 import time
 
-from gsc_ros.codec.caption.memory import CaptionView
 from gsc_ros.codec.error import MissingReferenceError, PacketError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
-from gsc_ros.codec.packet import SECTIONS
 from gsc_ros.codec.profile import load_profile
-from gsc_ros.msg import GscFrame, GscStatus
-from gsc_ros.nodes import calibration, conversion, stamp
+from gsc_ros.msg import GscFrame
 from gsc_ros.nodes.admission import size_defect
 from gsc_ros.nodes.diagnostic import Report
+from gsc_ros.nodes.generation_view import GenerationView
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.process import run
 from gsc_ros.nodes.qos import ground_qos, image_qos, latched_qos, notice_qos
-from gsc_ros.nodes.receiver_camera import Camera, Outputs
+from gsc_ros.nodes.receiver_camera import Camera
+from gsc_ros.nodes.receiver_output import Decoded, PictureTopics, structure_view, View
 from gsc_ros.nodes.region_view import RegionView
-from gsc_ros.nodes.schema import ReceiverParameters
+from gsc_ros.nodes.schema import Mode, ReceiverParameters
 from gsc_ros.nodes.sequence import Arrival
 from gsc_ros.nodes.stream_wait import Held
 from gsc_ros.nodes.worker import Worker
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.timer import Timer
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String, UInt32
 
 # Frames that wait for the decoder, at most; a link delivers in bursts.
@@ -59,6 +57,7 @@ class Receiver(ManagedNode):
         """Create the node with the process's ROS arguments."""
         self._cameras: dict[str, Camera] = {}
         self._regions: RegionView | None = None
+        self._generation: GenerationView | None = None
         self._timer: Timer | None = None
         # None: look whether frames have waited for long enough.
         self._worker: Worker[GscFrame | None] = Worker(
@@ -70,25 +69,13 @@ class Receiver(ManagedNode):
         self._profile = load_profile(self.settings.profile)
         decoder = FrameDecoder(self._profile, threads=self.settings.decoder_threads)
         for name in self.settings.cameras:
-            frames = f'{self.settings.input_prefix}/{name}/gsc'
-            outputs = Outputs(**{
-                topic: self.create_lifecycle_publisher(
-                    message, f'reconstructed/{name}/{topic}', image_qos(),
-                    qos_overriding_options=QoSOverridingOptions.with_default_policies())
-                for topic, message in (
-                    ('image', Image), ('camera_info', CameraInfo), ('confidence', Image),
-                    ('caption', String), ('status', GscStatus))})
-            inputs = (
-                self.create_subscription(
-                    GscFrame, frames, lambda frame, name=name: self._take_frame(name, frame),
-                    ground_qos()),
-                self.create_subscription(
-                    CameraInfo, f'{frames}/camera_info',
-                    lambda info, name=name: self._take_calibration(name, info), latched_qos()))
-            refresh = self.create_lifecycle_publisher(UInt32, f'{frames}/refresh', notice_qos())
-            self._cameras[name] = Camera(name, outputs, inputs, refresh, decoder.branch())
+            self._cameras[name] = self._open_camera(name, decoder)
         self._regions = RegionView(
             self, decoder, lambda name: self._cameras[name].calibration)
+        if Mode(self.settings.mode) is not Mode.STRUCTURE:
+            self._generation = GenerationView(
+                self, decoder, self._profile.content_hash.hex(),
+                {name: camera.generation for name, camera in self._cameras.items()}, self._show)
 
     def activate(self) -> None:
         """Count from zero and start the decoder."""
@@ -96,6 +83,8 @@ class Receiver(ManagedNode):
             camera.restart(self.settings.repair_wait_s)
         self._worker.start()
         self._regions.start()
+        if self._generation is not None:
+            self._generation.start()
         self._timer = self.create_timer(
             LOOK_PERIOD_S, self._look_for_overdue, clock=self.steady_clock)
 
@@ -105,32 +94,59 @@ class Receiver(ManagedNode):
             self.destroy_timer(self._timer)
             self._timer = None
         self._worker.stop()
-        if self._regions is not None:
-            self._regions.stop()
+        for part in (self._regions, self._generation):
+            if part is not None:
+                part.stop()
 
     def cleanup(self) -> None:
         """Forget the cameras and the profile."""
         for camera in self._cameras.values():
             for subscription in camera.inputs:
                 self.destroy_subscription(subscription)
-            for publisher in (*vars(camera.outputs).values(), camera.refresh):
+            for publisher in (camera.caption, camera.refresh):
                 self.destroy_lifecycle_publisher(publisher)
+            for topics in (camera.pictures, camera.generated):
+                if topics is not None:
+                    topics.close()
         self._cameras.clear()
-        if self._regions is not None:
-            self._regions.close()
-            self._regions = None
+        for part in (self._regions, self._generation):
+            if part is not None:
+                part.close()
+        self._regions = self._generation = None
 
     def diagnose(self) -> Iterable[Report]:
-        """Yield one report per camera."""
+        """Yield one report per camera, and one of the generator."""
+        if self._generation is not None:
+            yield self._generation.diagnose()
         for camera in self._cameras.values():
             level, message = camera.cause()
             values = asdict(camera.counters) | {
                 'waiting': len(camera.wait), 'decode_ms': camera.decode_ms,
                 'calibrated': camera.calibration is not None}
             values |= self._regions.values(camera.name)
+            if self._generation is not None:
+                values |= self._generation.values(camera.name)
             camera.trouble = None
             camera.reported = replace(camera.counters)
             yield Report(camera.name, level, message, values)
+
+    def _open_camera(self, name: str, decoder: FrameDecoder) -> Camera:
+        frames, pictures = f'{self.settings.input_prefix}/{name}/gsc', f'reconstructed/{name}'
+        inputs = (
+            self.create_subscription(
+                GscFrame, frames, lambda frame: self._take_frame(name, frame), ground_qos()),
+            self.create_subscription(
+                CameraInfo, f'{frames}/camera_info',
+                lambda info: self._take_calibration(name, info), latched_qos()))
+        caption = self.create_lifecycle_publisher(
+            String, f'{pictures}/caption', image_qos(),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        refresh = self.create_lifecycle_publisher(UInt32, f'{frames}/refresh', notice_qos())
+        kinds = [pictures]
+        if Mode(self.settings.mode) is Mode.AUTO:
+            kinds.append(f'{pictures}/generated')
+        return Camera(name, inputs, caption, refresh, decoder.branch(), *(
+            PictureTopics(self, kind, lambda: self._cameras[name].calibration) for kind in kinds))
 
     def _take_frame(self, name: str, frame: GscFrame) -> None:
         if self.state != 'active':
@@ -225,46 +241,16 @@ class Receiver(ManagedNode):
         self.get_logger().error(f'{name}: {camera.trouble}', throttle_duration_sec=LOG_PERIOD_S)
 
     def _publish(self, camera: Camera, frame: GscFrame, result: Reconstruction) -> None:
-        image = conversion.fit_width(result.image, self.settings.output_width)
-        confidence = conversion.fit_width(result.confidence, self.settings.output_width)
-        height, width = confidence.shape
-        outputs = camera.outputs
-        outputs.image.publish(conversion.to_message(image, frame.header))
-        if camera.calibration is not None:
-            info = calibration.scale(camera.calibration, width, height)
-            info.header = frame.header
-            outputs.camera_info.publish(info)
-        outputs.confidence.publish(conversion.to_message(confidence, frame.header))
         caption = camera.captions.take(
             frame.session, frame.sequence, result.caption_id, result.caption)
-        if caption.text:
-            outputs.caption.publish(String(data=caption.text))
-        camera.counters.published += 1
-        outputs.status.publish(self._status(camera, frame, result, caption))
+        decoded = Decoded(frame, result, caption)
+        if self._generation is None:
+            self._show(camera.name, decoded, structure_view(result))
+        else:
+            self._generation.take(camera.name, decoded)
 
-    def _status(self, camera: Camera, frame: GscFrame, result: Reconstruction,
-                caption: CaptionView) -> GscStatus:
-        counters = camera.counters
-        height, width = result.confidence.shape
-        total = sum(result.sections.values())
-        stamp_ns = stamp.to_ns(frame.header.stamp)
-        now_ns = self.get_clock().now().nanoseconds  # 0 while simulated time has not begun
-        return GscStatus(
-            header=frame.header, camera=camera.name, sequence=frame.sequence,
-            age=(now_ns - stamp_ns) / 1e9 if stamp_ns and now_ns else math.nan,
-            width=width, height=height,
-            **{f'bytes_{section}': result.sections.get(section, 0) for section in SECTIONS},
-            bytes_total=total, bpp=8 * total / (width * height),
-            channels=array('H', result.channels), layers_received=result.layers,
-            layers_sent=0, mode=result.mode, caption_state=caption.state.value,
-            caption_id=-1 if caption.caption_id is None else caption.caption_id,
-            profile=result.profile,
-            profile_hash=self._profile.content_hash.hex(), encode_ms=frame.encode_ms,
-            decode_ms=result.decode_ms, frames_received=counters.received,
-            frames_lost=counters.lost, frames_duplicate=counters.duplicate,
-            frames_out_of_order=counters.out_of_order,
-            frames_undecodable=counters.undecodable,
-            frames_without_reference=counters.without_reference)
+    def _show(self, name: str, decoded: Decoded, view: View) -> None:
+        self._cameras[name].show(decoded, view, self._profile.content_hash)
 
 
 def main() -> int:

@@ -14,13 +14,16 @@ from gsc_ros.codec.caption.memory import CaptionMemory
 from gsc_ros.codec.error import MissingReferenceError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
 from gsc_ros.codec.stream import KEPT_FRAMES
-from gsc_ros.msg import GscFrame
+from gsc_ros.msg import GscFrame, GscStatus
 from gsc_ros.nodes.diagnostic import Level
+from gsc_ros.nodes.generation import GenerationCounters
+from gsc_ros.nodes.receiver_output import Decoded, PictureTopics, status_of, View
 from gsc_ros.nodes.sequence import MODULUS, SequenceTracker
 from gsc_ros.nodes.stream_wait import Held, StreamWait
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import String
 
 # Seconds without a frame after which the link counts as silent. Thin links are slow.
 SILENCE_S = 15.0
@@ -41,26 +44,24 @@ class ReceiverCounters:
     published: int = 0
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """Publishers of one reconstructed camera."""
-
-    image: Publisher
-    camera_info: Publisher
-    confidence: Publisher
-    caption: Publisher
-    status: Publisher
-
-
 @dataclass
 class Camera:
-    """One camera of the receiver."""
+    """
+    One camera of the receiver.
+
+    :param pictures: topics of the pictures.
+    :param generated: topics of what is generated when the structure picture is shown at once; None
+        in the other modes.
+    """
 
     name: str
-    outputs: Outputs
     inputs: tuple[Subscription, Subscription]
+    caption: Publisher
     refresh: Publisher
     decoder: FrameDecoder
+    pictures: PictureTopics
+    generated: PictureTopics | None = None
+    generation: GenerationCounters = field(default_factory=GenerationCounters)
     # Session and number of the frames that the decoder remembers.
     decoded: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=KEPT_FRAMES))
     # Those that cannot be decoded yet.
@@ -82,6 +83,8 @@ class Camera:
         self.decoded.clear()
         self.counters = ReceiverCounters()
         self.reported = ReceiverCounters()
+        # In place: the generator counts in it.
+        vars(self.generation).update(vars(GenerationCounters()))
         self.last_frame_s = time.monotonic()
 
     def cause(self) -> tuple[Level, str]:
@@ -129,3 +132,24 @@ class Camera:
             self.decoder.follow(payload)
         self.decoded.append((frame.session, frame.sequence))
         return result
+
+    def show(self, decoded: Decoded, view: View, profile_hash: bytes) -> None:
+        """Publish a picture of a frame, on any thread."""
+        aside = self.generated is not None and view.mode == GscStatus.MODE_GENERATE
+        if not aside:  # said once for a frame that is shown twice
+            if decoded.caption.text:
+                self.caption.publish(String(data=decoded.caption.text))
+            self.counters.published += 1
+        topics = self.generated if aside else self.pictures
+        counters, generation = self.counters, self.generation
+        status = status_of(decoded, profile_hash)
+        status.camera = self.name
+        status.frames_received, status.frames_lost = counters.received, counters.lost
+        status.frames_duplicate = counters.duplicate
+        status.frames_out_of_order = counters.out_of_order
+        status.frames_undecodable = counters.undecodable
+        status.frames_without_reference = counters.without_reference
+        status.frames_generated = generation.generated
+        status.frames_not_generated = generation.not_generated
+        status.frames_generator_failed = generation.generator_failed
+        topics.publish(view, decoded, status)

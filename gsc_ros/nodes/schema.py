@@ -12,6 +12,7 @@ from gsc_ros.codec.caption.captioner import CaptionerName, CaptionerSettings, Qu
 from gsc_ros.codec.caption.schedule import SCENE_THRESHOLD
 from gsc_ros.codec.error import CodecError
 from gsc_ros.link.record.cipher import Suite
+from gsc_ros.nodes.generator_schema import GeneratorParameters
 from gsc_ros.nodes.parameter import camera_list, group, parameter, topic_refusal
 from gsc_ros.nodes.transport_schema import (
     SerialParameters,
@@ -26,6 +27,14 @@ CAPTIONING = CaptionerSettings()
 # How the nodes spell what protects the datagrams.
 SUITES = {'none': Suite.NONE, 'aes-ccm': Suite.AES_CCM,
           'chacha20-poly1305': Suite.CHACHA20_POLY1305}
+
+
+class Mode(Enum):
+    """How a receiver makes its pictures."""
+
+    STRUCTURE = 'structure'
+    GENERATE = 'generate'
+    AUTO = 'auto'
 
 
 class Role(Enum):
@@ -245,7 +254,12 @@ class ReceiverParameters:
         'ground', 'Topic prefix of the frames, as the output_prefix of the bridge.',
         constraint='a relative topic', check=topic_refusal)
     profile: str = parameter('tiny', 'Name or directory of the codec profile.')
-    mode: str = parameter('structure', 'How pictures are made.', choices=('structure',))
+    mode: str = parameter(
+        'structure', 'How pictures are made: by one pass over what was measured, by a generator, '
+        'or both ways, the generated ones on topics of their own.',
+        choices=tuple(mode.value for mode in Mode))
+    badge: bool = parameter(
+        False, 'Write into a corner of each picture how it was made; for people.', live=True)
     decoder_threads: int = parameter(1, 'CPU threads of the decoder.', minimum=1, maximum=64)
     repair_wait_s: float = parameter(
         2.0, 'Seconds for which frames of a stream wait for a repair of the one that they refer '
@@ -256,3 +270,4 @@ class ReceiverParameters:
         minimum=0, maximum=8192, live=True)
     max_pixels: int = max_pixels(
         'Packets of larger images are refused undecoded, and larger outputs; pixels.')
+    generator: GeneratorParameters = group(GeneratorParameters)

@@ -1,0 +1,162 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The generated pictures of a receiver: how they come about, and where they are shown.
+
+    mode generate    reconstructed/<camera>/image                generated, when the generator works
+    mode auto        reconstructed/<camera>/image                structure, at once
+                     reconstructed/<camera>/generated/image      generated, when it is ready
+
+In either mode the structure pictures go on when there is no generator, or when it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+import math
+
+from gsc_ros.codec.frame import FrameDecoder
+from gsc_ros.codec.generator.confidence import generated_confidence
+from gsc_ros.codec.generator.flicker import FlickerMeter
+from gsc_ros.codec.generator.generator import Condition, Generator
+from gsc_ros.codec.generator.opening import open_generator
+from gsc_ros.msg import GscStatus
+from gsc_ros.nodes.diagnostic import brief, Level, Report
+from gsc_ros.nodes.generation import Generated, Generation, GenerationCounters, Work
+from gsc_ros.nodes.generator_schema import Backend, GeneratorParameters
+from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
+from gsc_ros.nodes.receiver_output import Decoded, structure_view, View
+from gsc_ros.nodes.schema import Mode
+import numpy as np
+
+# Share of the newest value in the mean flicker that diagnostics show.
+_NEWEST_SHARE = 0.1
+
+
+@dataclass
+class _Camera:
+    """What is remembered of a camera from one generated picture to the next."""
+
+    meter: FlickerMeter = field(default_factory=FlickerMeter)
+    previous: np.ndarray | None = None
+    flicker: float = math.nan
+
+    def take(self, structure: np.ndarray, generated: np.ndarray) -> float:
+        """Remember a picture; return its flicker, and keep the mean."""
+        self.previous = generated
+        flicker = self.meter.measure(structure, generated)
+        if math.isnan(self.flicker):
+            self.flicker = flicker
+        elif not math.isnan(flicker):
+            self.flicker += _NEWEST_SHARE * (flicker - self.flicker)
+        return flicker
+
+
+class GenerationView:
+    """Has frames generated and says what is to be shown of each."""
+
+    def __init__(self, node: ManagedNode, decoder: FrameDecoder, structure_hash: str,
+                 counters: Mapping[str, GenerationCounters],
+                 show: Callable[[str, Decoded, View], None]) -> None:
+        """
+        Prepare; nothing is generated before :meth:`start`.
+
+        :param decoder: that of the frames; a branch of it makes the conditions.
+        :param structure_hash: content hash of its profile, in hexadecimal.
+        :param counters: of each camera, counted up here.
+        :param show: publishes a picture of a camera's frame; called on any thread.
+        """
+        self._node = node
+        self._decoder = decoder.branch()
+        self._show = show
+        self._counters = counters
+        self._cameras: dict[str, _Camera] = {}
+        self._reported_failures = 0
+        settings = node.settings.generator
+        self._at_once = Mode(node.settings.mode) is Mode.AUTO
+        self._generation: Generation[Decoded] = Generation(
+            Work(open=lambda: _open(settings, structure_hash), condition=self._condition,
+                 settings=lambda: node.settings.generator.settings(), show=self._generated,
+                 give_up=self._given_up, log=self._log),
+            counters, settings.max_batch)
+
+    def start(self) -> None:
+        """Open the generator, on its own thread, and take frames."""
+        self._cameras = {name: _Camera() for name in self._counters}
+        self._reported_failures = 0
+        self._generation.start()
+
+    def stop(self) -> None:
+        """Drop what waits and what is being generated."""
+        self._generation.stop()
+
+    def close(self) -> None:
+        """Release the generator."""
+        self._generation.close()
+
+    def take(self, name: str, decoded: Decoded) -> None:
+        """Show a frame as it is, have it generated, or both; on the decoder's thread."""
+        taken = self._generation.submit(name, decoded)
+        if self._at_once or not taken:
+            self._show(name, decoded, structure_view(decoded.result))
+
+    def diagnose(self) -> Report:
+        """Return what the generator does, or why it does not."""
+        generation, settings = self._generation, self._node.settings.generator
+        failures = sum(counters.generator_failed for counters in self._counters.values())
+        values = {
+            'generator': generation.name, 'backend': settings.backend,
+            'generate_ms': generation.generate_ms, 'mean_batch': generation.mean_batch,
+            'failed': failures}
+        level, message = Level.OK, 'generating' if generation.pictures else 'waiting for a frame'
+        if not generation.name:
+            failure = generation.failure
+            level, message = (Level.WARN, 'opening the generator') if failure is None else (
+                Level.ERROR, failure)
+        elif generation.failure is not None or failures > self._reported_failures:
+            level, message = Level.ERROR, generation.failure or 'the generator failed'
+        self._reported_failures = failures
+        return Report('generator', level, brief(message), values)
+
+    def values(self, name: str) -> Mapping[str, object]:
+        """Return what a camera's report says of its generated pictures."""
+        camera = self._cameras.get(name)
+        return vars(self._counters[name]) | {
+            'flicker': math.nan if camera is None else camera.flicker}
+
+    def _condition(self, name: str, decoded: Decoded) -> Condition:
+        settings, start = self._node.settings.generator, None
+        if settings.start_previous:
+            start = self._cameras[name].previous
+            if start is not None and start.shape != decoded.result.image.shape:
+                start = None
+        return self._decoder.condition(
+            decoded.result, decoded.caption.text,
+            None if settings.seed < 0 else settings.seed, start)
+
+    def _generated(self, name: str, decoded: Decoded, generated: Generated) -> None:
+        result, image = decoded.result, generated.image
+        self._show(name, decoded, View(
+            image, generated_confidence(result.image, result.confidence, image),
+            GscStatus.MODE_GENERATE, generated.generator, generated.generate_ms,
+            self._cameras[name].take(result.image, image)))
+
+    def _given_up(self, name: str, decoded: Decoded) -> None:
+        if not self._at_once:
+            self._show(name, decoded, structure_view(decoded.result))
+
+    def _log(self, reason: str) -> None:
+        self._node.get_logger().error(
+            f'{reason}; the structure pictures go on', throttle_duration_sec=LOG_PERIOD_S)
+
+
+def _open(settings: GeneratorParameters, structure_hash: str) -> Generator:
+    """Return the generator that the parameters ask for, which may take its time."""
+    options = {'threads': settings.threads, 'device': settings.device,
+               'structure_hash': structure_hash}
+    if Backend(settings.backend) is Backend.LOCAL:
+        return open_generator(settings.profile, **options)
+    # The package ray is not there for everybody.
+    from gsc_ros.codec.generator.ray_backend import open_ray_generator
+    return open_ray_generator(settings.profile, address=settings.ray_address, **options)

@@ -1,0 +1,132 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the receiver publishes of a decoded frame: pictures, each with how it was made.
+
+    <topics>/image, <topics>/camera_info, <topics>/confidence, <topics>/status
+
+All have the stamp and the frame_id of the source.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+import math
+
+from gsc_ros.codec.caption.memory import CaptionView
+from gsc_ros.codec.frame import Reconstruction
+from gsc_ros.codec.packet import SECTIONS
+from gsc_ros.msg import GscFrame, GscStatus
+from gsc_ros.nodes import calibration, conversion, stamp
+from gsc_ros.nodes.badge import badge
+from gsc_ros.nodes.lifecycle import ManagedNode
+from gsc_ros.nodes.qos import image_qos
+import numpy as np
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A frame of a camera, decoded, and what is known of its caption."""
+
+    frame: GscFrame
+    result: Reconstruction
+    caption: CaptionView
+
+
+@dataclass(frozen=True)
+class View:
+    """
+    One picture of a decoded frame.
+
+    :param image: uint8 ``[H, W, 3]`` RGB.
+    :param confidence: uint8 ``[H, W]``.
+    :param mode: ``GscStatus.MODE_STRUCTURE`` or ``MODE_GENERATE``.
+    :param generator: name of the generator; empty for none.
+    :param generate_ms: wall time of the generation; NaN for none.
+    :param flicker: gray levels, see codec.generator.flicker; NaN when it is not known.
+    """
+
+    image: np.ndarray
+    confidence: np.ndarray
+    mode: str
+    generator: str = ''
+    generate_ms: float = math.nan
+    flicker: float = math.nan
+
+
+def structure_view(result: Reconstruction) -> View:
+    """Return the picture of the structure decoder."""
+    return View(result.image, result.confidence, GscStatus.MODE_STRUCTURE)
+
+
+class PictureTopics:
+    """The topics of one kind of pictures of one camera; publish from any thread."""
+
+    def __init__(self, node: ManagedNode, prefix: str,
+                 calibration_of: Callable[[], CameraInfo | None]) -> None:
+        """
+        Advertise the topics.
+
+        :param node: the receiver.
+        :param prefix: of the topics.
+        :param calibration_of: returns what is known of the camera's calibration.
+        """
+        self._node = node
+        self._calibration_of = calibration_of
+        self._image, self._camera_info, self._confidence, self._status = (
+            node.create_lifecycle_publisher(
+                message, f'{prefix}/{topic}', image_qos(),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            for topic, message in (('image', Image), ('camera_info', CameraInfo),
+                                   ('confidence', Image), ('status', GscStatus)))
+
+    def publish(self, view: View, decoded: Decoded, status: GscStatus) -> None:
+        """
+        Publish a picture of a frame.
+
+        :param status: see :func:`status_of`; how the picture was made is filled in here.
+        """
+        settings, header = self._node.settings, decoded.frame.header
+        image = conversion.fit_width(view.image, settings.output_width)
+        confidence = conversion.fit_width(view.confidence, settings.output_width)
+        if settings.badge:
+            image = badge(image, 'generated' if view.generator else view.mode)
+        height, width = confidence.shape
+        self._image.publish(conversion.to_message(image, header))
+        known = self._calibration_of()
+        if known is not None:
+            info = calibration.scale(known, width, height)
+            info.header = header
+            self._camera_info.publish(info)
+        self._confidence.publish(conversion.to_message(confidence, header))
+        status.mode, status.generator = view.mode, view.generator
+        status.generate_ms, status.flicker = view.generate_ms, view.flicker
+        stamp_ns = stamp.to_ns(header.stamp)
+        now_ns = self._node.get_clock().now().nanoseconds  # 0 while simulated time has not begun
+        status.age = (now_ns - stamp_ns) / 1e9 if stamp_ns and now_ns else math.nan
+        self._status.publish(status)
+
+    def close(self) -> None:
+        """Release the topics."""
+        for publisher in (self._image, self._camera_info, self._confidence, self._status):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+
+def status_of(decoded: Decoded, profile_hash: bytes) -> GscStatus:
+    """Return the status of a decoded frame, without the camera's name and counters."""
+    frame, result, caption = decoded.frame, decoded.result, decoded.caption
+    height, width = result.confidence.shape
+    total = sum(result.sections.values())
+    return GscStatus(
+        header=frame.header, sequence=frame.sequence, width=width, height=height,
+        **{f'bytes_{section}': result.sections.get(section, 0) for section in SECTIONS},
+        bytes_total=total, bpp=8 * total / (width * height),
+        channels=array('H', result.channels), layers_received=result.layers, layers_sent=0,
+        caption_state=caption.state.value,
+        caption_id=-1 if caption.caption_id is None else caption.caption_id,
+        profile=result.profile, profile_hash=profile_hash.hex(), encode_ms=frame.encode_ms,
+        decode_ms=result.decode_ms)

@@ -32,7 +32,8 @@ def cells(*found):
 
 def detections(*boxes):
     """Return detections of class 0 with these boxes."""
-    return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.zeros(len(boxes), np.int64))
+    return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.zeros(len(boxes), np.int64),
+                      np.ones(len(boxes), np.float32))
 
 
 def test_a_cell_becomes_a_box_around_its_corner():
@@ -69,7 +70,7 @@ def test_each_detection_is_paired_once():
 
 def test_another_class_does_not_agree():
     one = detections([0, 0, 1, 1])
-    other = Detections(one.boxes, one.classes + 1)
+    other = Detections(one.boxes, one.classes + 1, one.scores)
     assert agreement(one, other) == Agreement(0, 1, 1)
 
 

@@ -15,6 +15,7 @@ import hashlib
 from pathlib import Path
 
 import cv2
+from gsc_ros.evaluation.network.suppression import kept
 import numpy as np
 import onnxruntime
 
@@ -31,10 +32,12 @@ class Detections:
 
     :param boxes: float32 [N, 4]: left, top, right, bottom as shares of width and height.
     :param classes: int64 [N].
+    :param scores: float32 [N], 0..1.
     """
 
     boxes: np.ndarray
     classes: np.ndarray
+    scores: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,14 @@ class Detector:
     FastestDet. Any number of threads may use it at once.
 
     :param path: its ONNX file.
+    :param threshold: what is less certain is left out, 0..1.
+    :param threads: CPU threads of one picture.
     :raises DetectorError: it cannot be read, or takes or gives other shapes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threshold: float = SCORE_THRESHOLD, threads: int = 1) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
             content = path.read_bytes()
@@ -81,6 +86,7 @@ class Detector:
             raise DetectorError(f'{path}: {error.strerror}') from error
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise DetectorError(f'{path}: not an ONNX network: {error}'.split('\n')[0]) from error
+        self._threshold = threshold
         self._input = self._session.get_inputs()[0]
         if list(self._input.shape) != [1, 3, SIDE, SIDE]:
             raise DetectorError(f'{path}: takes {self._input.shape}, not [1, 3, {SIDE}, {SIDE}]')
@@ -88,10 +94,11 @@ class Detector:
         probe = self._outputs(np.zeros((SIDE, SIDE, 3), np.uint8))
         if probe.ndim != 3 or probe.shape[0] < 6:
             raise DetectorError(f'{path}: gives {list(probe.shape)}, not [5 + classes, h, w]')
+        self.class_count = len(probe) - 5
 
     def __call__(self, image: np.ndarray) -> Detections:
         """Return what is in an image, uint8 [H, W, 3] RGB."""
-        return decode(self._outputs(image))
+        return decode(self._outputs(image), self._threshold)
 
     def _outputs(self, image: np.ndarray) -> np.ndarray:
         small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)[..., ::-1]
@@ -99,17 +106,17 @@ class Detector:
         return self._session.run(None, {self._input.name: planes})[0][0]
 
 
-def decode(cells: np.ndarray) -> Detections:
+def decode(cells: np.ndarray, threshold: float = SCORE_THRESHOLD) -> Detections:
     """
     Turn the network's output into boxes, without overlapping ones of a class.
 
     :param cells: float32 [5 + classes, h, w]: objectness, box centre and size before tanh and
         sigmoid, class probabilities.
+    :param threshold: cells below it are left out.
     """
     rows, columns = cells.shape[1:]
     score = cells[0] ** 0.6 * cells[5:].max(axis=0) ** 0.4
-    at = np.argwhere(score > SCORE_THRESHOLD)
-    at = at[np.argsort(-score[at[:, 0], at[:, 1]], kind='stable')]
+    at = np.argwhere(score > threshold)
     picked = cells[:, at[:, 0], at[:, 1]]
     centre_x = (at[:, 1] + np.tanh(picked[1])) / columns
     centre_y = (at[:, 0] + np.tanh(picked[2])) / rows
@@ -117,12 +124,9 @@ def decode(cells: np.ndarray) -> Detections:
     boxes = np.stack([centre_x - width / 2, centre_y - height / 2,
                       centre_x + width / 2, centre_y + height / 2], axis=1).astype(np.float32)
     classes = picked[5:].argmax(axis=0)
-    kept: list[int] = []
-    for index in range(len(boxes)):
-        if all(classes[other] != classes[index] or overlap(boxes[other], boxes[index]) <= NMS_IOU
-               for other in kept):
-            kept.append(index)
-    return Detections(boxes[kept], classes[kept])
+    scores = score[at[:, 0], at[:, 1]]
+    chosen = kept(boxes, classes, scores, NMS_IOU)
+    return Detections(boxes[chosen], classes[chosen], scores[chosen])
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:

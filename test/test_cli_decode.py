@@ -6,6 +6,9 @@ from pathlib import Path
 
 from command_line import call, HEIGHT, WIDTH, write_picture
 import cv2
+from gsc_ros.cli import decode
+from gsc_ros.codec.error import GeneratorError
+import numpy as np
 import pytest
 
 
@@ -115,3 +118,100 @@ def test_a_packet_is_never_overwritten_by_its_picture(capsys, tmp_path, packet):
         assert 'would overwrite an input' in done.err
         assert done.err.count('\n') == 1
     assert packet.read_bytes() == before
+
+
+class Seeded:
+    """Adds noise of the condition's seed to the structure picture, and notes what it was given."""
+
+    name = 'seeded'
+
+    def __init__(self):
+        self.seen, self.settings, self.closed = [], [], False
+
+    def generate(self, conditions, settings):
+        self.seen += conditions
+        self.settings.append(settings)
+        return [np.clip(condition.structure + np.random.default_rng(condition.seed).normal(
+            0, 12, condition.structure.shape), 0, 255).astype(np.uint8)
+            for condition in conditions]
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture(name='generator')
+def fixture_generator(monkeypatch):
+    """Have a generator opened whose pictures are known."""
+    generator = Seeded()
+
+    def opened(name, threads, structure_hash):
+        assert (name, len(structure_hash)) == ('mine', 64)
+        return generator
+    monkeypatch.setattr(decode, 'open_generator', opened)
+    return generator
+
+
+def generate(capsys, packet, target, *words):
+    return call(capsys, 'decode', packet, '-o', target, '--mode', 'generate', '--json', *words)
+
+
+def test_a_generated_picture_is_told_from_a_decoded_one(capsys, tmp_path, packet, generator):
+    plain = call(capsys, 'decode', packet, '-o', tmp_path / 'plain.png', '--json').json
+    done = generate(capsys, packet, tmp_path / 'back.png', '--generator', 'mine', '--steps', 3,
+                    '--guidance', 2)
+    shown = done.json
+    assert (shown['mode'], shown['generator'], shown['steps']) == ('generate', 'seeded', 3)
+    assert shown['generate_ms'] >= 0 and shown['decode_ms'] > 0
+    assert shown['confidence'] < plain['confidence']
+    assert {name: shown[name] for name in ('bytes', 'channels', 'caption', 'profile')} == {
+        name: plain[name] for name in ('bytes', 'channels', 'caption', 'profile')}
+    assert (shown['width'], shown['height']) == (WIDTH, HEIGHT)
+    (condition,), (settings,) = generator.seen, generator.settings
+    assert (condition.text, settings.steps, settings.guidance) == ('Fels, grün', 3, 2.0)
+    assert generator.closed
+
+
+def test_the_seed_makes_the_picture_and_is_the_one_of_the_packet_unless_told(
+        capsys, tmp_path, packet, generator):
+    pictures = []
+    for words, seed in (((), 0), (('--seed', 0), 0), (('--seed', 5), 5), (('--seed', 5), 5)):
+        done = generate(capsys, packet, tmp_path / 'back.png', '--generator', 'mine', *words)
+        assert done.json['seed'] == seed
+        pictures.append(cv2.imread(str(tmp_path / 'back.png')))
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    np.testing.assert_array_equal(pictures[2], pictures[3])
+    assert (pictures[0] != pictures[2]).any()
+
+
+def test_the_pictures_of_a_stream_are_generated_with_the_caption_that_came_once(
+        capsys, tmp_path, generator):
+    (tmp_path / 'in').mkdir()
+    for number in range(3):
+        write_picture(tmp_path / 'in' / f'{number}.png', number)
+    call(capsys, 'encode', tmp_path / 'in', '-o', tmp_path / 'packets', '--stream', '--caption',
+         'a quarry')
+    done = generate(capsys, tmp_path / 'packets', tmp_path / 'out', '--generator', 'mine')
+    assert done.status == 0, done.err
+    assert [condition.text for condition in generator.seen] == ['a quarry'] * 3
+
+
+def test_a_generator_that_is_not_there_is_bad_data(capsys, tmp_path, packet):
+    done = generate(capsys, packet, tmp_path / 'back.png', '--generator', 'dreamer')
+    assert (done.status, done.out) == (1, '')
+    assert "no generator 'dreamer'" in done.err
+    assert not (tmp_path / 'back.png').exists()
+
+
+def test_missing_software_of_a_generator_is_a_usage_error(capsys, tmp_path, packet, monkeypatch):
+    def needs_torch(*words, **options):
+        raise GeneratorError("needs torch; try: pip install 'gsc_ros[flux]'"
+                             ) from ModuleNotFoundError(name='torch')
+    monkeypatch.setattr(decode, 'open_generator', needs_torch)
+    done = generate(capsys, packet, tmp_path / 'back.png')
+    assert (done.status, 'gsc_ros[flux]' in done.err) == (2, True)
+
+
+@pytest.mark.parametrize('words', (
+    ('--mode', 'auto'), ('--seed', 256), ('--seed', -1), ('--steps', 0), ('--guidance', 'nan')))
+def test_what_a_generator_cannot_be_told_is_a_usage_error(capsys, tmp_path, packet, words):
+    assert generate(capsys, packet, tmp_path / 'back.png', *words).status == 2

@@ -5,24 +5,32 @@ Decode a .gsc packet to an image, or every packet of a folder.
 
     gsc decode photo.gsc -o photo.png
     gsc decode packets/ -o pictures/
+    gsc decode photo.gsc -o photo.png --mode generate --seed 3
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 import json
+import os
 from pathlib import Path
+import time
 
-from gsc_ros.cli.error import DataError
+from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.file import read_bytes
+from gsc_ros.cli.number import bounded
 from gsc_ros.cli.picture import Job, plan_jobs, write_image
 from gsc_ros.cli.progress import work_through
-from gsc_ros.codec.error import CodecError, ProfileError
+from gsc_ros.codec.error import CodecError, GeneratorError, ProfileError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
+from gsc_ros.codec.generator.confidence import generated_confidence
+from gsc_ros.codec.generator.generator import GenerationSettings, Generator
+from gsc_ros.codec.generator.opening import open_generator
 from gsc_ros.codec.packet import MAX_PACKET_BYTES, PACKET_SUFFIX
-from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.profile import load_profile, Profile
 
-MODES = ('structure',)
+MODES = ('structure', 'generate')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='name or folder of a profile (%(default)s)')
     parser.add_argument('--mode', choices=MODES, default=MODES[0],
                         help='how to reconstruct (%(default)s)')
+    generator = parser.add_argument_group('with --mode generate')
+    generator.add_argument('--generator', default='tiny', metavar='NAME',
+                           help='name or folder of a generator (%(default)s)')
+    generator.add_argument('--seed', type=bounded(int, 0, 255), metavar='S',
+                           help='seed of the noise (the one in the packet)')
+    generator.add_argument('--steps', type=bounded(int, 1, 1000), metavar='N',
+                           help="steps of the sampler (the generator's default)")
+    generator.add_argument('--guidance', type=bounded(float, 0, 100), metavar='G',
+                           help="guidance scale, where there is one (the generator's default)")
     parser.add_argument('--json', action='store_true', help='print one JSON object on stdout')
 
 
@@ -43,31 +60,94 @@ def run(arguments: argparse.Namespace) -> int:
 
     :return: 0, or 1 when packets of a folder could not be decoded.
     :raises DataError: when the one packet is bad or its picture cannot be written.
+    :raises UsageError: when software that the generator needs is not installed.
     """
     jobs = plan_jobs(arguments.packet, arguments.output, (PACKET_SUFFIX,), '.png')
     try:
-        decoder = FrameDecoder(load_profile(arguments.profile))
+        profile = load_profile(arguments.profile)
+        decoder = FrameDecoder(profile)
     except ProfileError as error:
         raise DataError(str(error)) from error
     folder = arguments.packet.is_dir()
-    results, failed = work_through(
-        jobs, 'decoding', folder=folder, work=lambda job: _decode(job, decoder))
+    with _Pictures(decoder, profile, arguments) as pictures:
+        results, failed = work_through(
+            jobs, 'decoding', folder=folder, work=lambda job: _decode(job, pictures))
     _print(results, failed, folder, as_json=arguments.json)
     return 1 if failed else 0
 
 
-def _decode(job: Job, decoder: FrameDecoder) -> dict:
+class _Pictures:
+    """Makes the pictures of packets in the mode that is asked for; a context manager."""
+
+    def __init__(self, decoder: FrameDecoder, profile: Profile,
+                 arguments: argparse.Namespace) -> None:
+        """
+        Open the generator if there is to be one.
+
+        :raises DataError: when it is missing, damaged, or made for another profile.
+        :raises UsageError: when software that it needs is not installed.
+        """
+        self._decoder = decoder
+        self._seed = arguments.seed
+        self._settings = GenerationSettings(steps=arguments.steps, guidance=arguments.guidance)
+        self._generator: Generator | None = None
+        # In the packets of a stream a caption comes once, and is then named by its number.
+        self._captions: dict[int | None, str] = {}
+        if arguments.mode == 'generate':
+            self._generator = _open(arguments.generator, profile)
+
+    def __enter__(self) -> _Pictures:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._generator is not None:
+            self._generator.close()
+
+    def make(self, payload: bytes) -> tuple[Reconstruction, dict[str, object]]:
+        """
+        Return the picture of a packet, and what there is to say of its generation.
+
+        :raises CodecError: when the packet is bad, or the generator fails.
+        """
+        frame = self._decoder.decode(payload)
+        if self._generator is None:
+            return frame, {}
+        if frame.caption:
+            self._captions[frame.caption_id] = frame.caption
+        caption = frame.caption or self._captions.get(frame.caption_id, '')
+        condition = self._decoder.condition(frame, caption, self._seed)
+        start_s = time.perf_counter()
+        (image,) = self._generator.generate([condition], self._settings)
+        said = {'generator': self._generator.name, 'seed': condition.seed,
+                'steps': self._settings.steps,
+                'generate_ms': 1e3 * (time.perf_counter() - start_s)}
+        return replace(
+            frame, image=image, mode='generate',
+            confidence=generated_confidence(frame.image, frame.confidence, image)), said
+
+
+def _open(name: str, profile: Profile) -> Generator:
+    try:
+        return open_generator(
+            name, threads=os.cpu_count() or 1, structure_hash=profile.content_hash.hex())
+    except GeneratorError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            raise UsageError(str(error)) from error
+        raise DataError(str(error)) from error
+
+
+def _decode(job: Job, pictures: _Pictures) -> dict:
     payload = read_bytes(job.source, MAX_PACKET_BYTES)
     try:
-        reconstruction = decoder.decode(payload)
+        reconstruction, said = pictures.make(payload)
     except CodecError as error:
         raise DataError(f'{job.source}: {error}') from error
     write_image(job.target, reconstruction.image)
-    return _result(job, len(payload), reconstruction)
+    return _result(job, len(payload), reconstruction) | said
 
 
 def _result(job: Job, size: int, reconstruction: Reconstruction) -> dict:
-    """Return the object that `--json` prints for one packet."""
+    """Return the object that `--json` prints for one packet, however its picture was made."""
     height, width = reconstruction.image.shape[:2]
     return {
         'input': str(job.source), 'output': str(job.target), 'bytes': size,
@@ -87,5 +167,6 @@ def _print(results: list[dict], failed: list[dict], folder: bool, as_json: bool)
         print(json.dumps(total if folder else results[0]))
         return
     for result in results:
+        took_ms = result['decode_ms'] + result.get('generate_ms', 0.0)
         print(f'{result["output"]}: {result["width"]} x {result["height"]}, {result["bytes"]} '
-              f'bytes, {result["mode"]}, {result["decode_ms"]:.0f} ms')
+              f'bytes, {result["mode"]}, {took_ms:.0f} ms')

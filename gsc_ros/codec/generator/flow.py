@@ -115,13 +115,15 @@ class FlowGenerator:
     :param schedule: noise levels.
     :param steps: default number of steps.
     :param guidance: default guidance scale; None where the model has none.
+    :param identity: names the weights, too, for what caches results.
     """
 
     def __init__(
         self, name: str, networks: Networks, geometry: Geometry, schedule: Schedule, steps: int,
-        guidance: float | None = None,
+        guidance: float | None = None, identity: str = '',
     ):
         self.name = name
+        self.identity = identity or name
         self._networks = networks
         self._geometry = geometry
         self._schedule = schedule

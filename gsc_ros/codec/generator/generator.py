@@ -77,9 +77,13 @@ class Generator(Protocol):
     Makes pictures of conditions.
 
     Use it from one thread at a time; any thread will do.
+
+    :ivar name: name of its profile.
+    :ivar identity: names the weights, too, for what caches results.
     """
 
     name: str
+    identity: str
 
     def generate(
         self, conditions: Sequence[Condition], settings: GenerationSettings = DEFAULT_SETTINGS,

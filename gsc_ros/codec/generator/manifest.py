@@ -10,7 +10,8 @@ those whose graphs lie beside the manifest, of kind `torch` those that name dire
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class GeneratorManifest:
     :param in_channels: of an image token.
     :param files: SHA-256 in hexadecimal by name, of the files beside the manifest.
     :param fields: the whole manifest, for what concerns one kind alone.
+    :param digest: SHA-256 of the text of the manifest in hexadecimal, which covers the weights.
     """
 
     name: str
@@ -52,6 +54,7 @@ class GeneratorManifest:
     in_channels: int = 64
     files: dict[str, str] = field(default_factory=dict)
     fields: dict[str, Any] = field(default_factory=dict)
+    digest: str = ''
 
     def to_json(self) -> str:
         """Return the text of the manifest, which :func:`read_manifest` takes."""
@@ -79,7 +82,7 @@ def read_manifest(path: Path) -> GeneratorManifest:
     if not isinstance(fields, dict):
         raise GeneratorError(f'{path} is not a JSON object')
     try:
-        return _parse(fields)
+        return replace(_parse(fields), digest=hashlib.sha256(text).hexdigest())
     except ValueError as error:
         raise GeneratorError(f'{path}: {error}') from error
 

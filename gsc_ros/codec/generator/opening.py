@@ -97,7 +97,7 @@ def open_generator(
     networks = opener.open_networks(folder, manifest, threads=threads, device=device)
     return FlowGenerator(
         manifest.name, networks, manifest.geometry, manifest.schedule, manifest.steps,
-        manifest.guidance)
+        manifest.guidance, identity=f'{manifest.name}-{manifest.digest[:16]}')
 
 
 def _data_folder() -> Path:

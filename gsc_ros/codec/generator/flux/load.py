@@ -1,0 +1,200 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Read the models of a torch generator from disk, in the precision asked for.
+
+Nothing is downloaded here and no code of a model's is run; weights are safetensors or GGUF.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import json
+from pathlib import Path
+from typing import Any
+
+from diffusers import FluxControlNetModel, FluxTransformer2DModel, GGUFQuantizationConfig
+from gsc_ros.codec.error import GeneratorError
+from gsc_ros.codec.generator.flux.control import make_control
+from gsc_ros.codec.generator.flux.control_file import ControlInfo, read_control, read_info
+from gsc_ros.codec.generator.flux.embed import TextEncoders
+from gsc_ros.codec.generator.flux.memory import (
+    activation_bytes,
+    Estimate,
+    layer_bytes,
+    weight_bytes,
+)
+from gsc_ros.codec.generator.flux.parts import AUTOENCODERS, Parts
+from gsc_ros.codec.generator.flux.quantise import quantise
+from gsc_ros.codec.generator.flux.source import file_sha256, Offload, Precision, Source
+import torch
+from torch import nn
+from transformers import (
+    AutoTokenizer,
+    CLIPTextConfig,
+    CLIPTextModel,
+    T5Config,
+    T5EncoderModel,
+)
+
+
+def load(
+    source: Source, device: torch.device,
+) -> tuple[Parts, FluxControlNetModel | None, ControlInfo | None]:
+    """
+    Load the models of a generator, in evaluation mode.
+
+    With an offload they stay in the machine's memory, else they are on the device.
+
+    :raises GeneratorError: when a file is missing, damaged or of another model.
+    """
+    source.check()
+    place = device if source.offload is Offload.NONE else torch.device('cpu')
+    control = info = None
+    transformer = _transformer(source)
+    if source.control is not None:
+        if source.control_sha256 and file_sha256(source.control) != source.control_sha256:
+            raise GeneratorError(
+                f'{source.control} is not the file that the profile was made with: make it anew '
+                'with `gsc profile add`')
+        # Before the transformer is quantised: adapters need its own weights.
+        control, info = read_control(source.control, transformer)
+        control = control.to(place, _dtype(source.precision)).eval().requires_grad_(False)
+    parts = Parts(
+        transformer=_placed(transformer, source.precision, place, source.in_one_file),
+        autoencoder=_placed(
+            load_autoencoder(source.autoencoder, source.precision), source.precision, place, True),
+        text=load_text(source, place))
+    return parts, control, info
+
+
+def load_autoencoder(folder: Path, precision: Precision) -> nn.Module:
+    """Return an autoencoder, on the CPU."""
+    name = _config(folder).get('_class_name')
+    if name not in AUTOENCODERS:
+        raise GeneratorError(f'{folder}: {name!r} is not one of {", ".join(AUTOENCODERS)}')
+    # The autoencoder of FLUX overflows in half precision.
+    kind = torch.float32 if precision is Precision.FP16 else _dtype(precision)
+    return _read(AUTOENCODERS[name].from_pretrained, folder, torch_dtype=kind)
+
+
+def load_text(source: Source, device: torch.device) -> TextEncoders:
+    """Return the text encoders; T5 is quantised when it should be."""
+    kind = _dtype(source.text_precision)
+    t5 = _read(T5EncoderModel.from_pretrained, source.t5, dtype=kind)
+    clip = _read(CLIPTextModel.from_pretrained, source.clip, dtype=kind)
+    return TextEncoders(
+        t5=_placed(t5, source.text_precision, device), clip=_placed(clip, Precision.BF16, device),
+        text_tokens=source.text_tokens, t5_tokenizer=_tokenizer(source.t5_tokenizer),
+        clip_tokenizer=_tokenizer(source.clip_tokenizer))
+
+
+def estimate(source: Source, tokens: int) -> Estimate:
+    """
+    Return what a generator will take, from its configurations alone.
+
+    :param tokens: image tokens of the picture, or of a tile of it.
+    :raises GeneratorError: when a file is missing or is not the configuration of such a model.
+    """
+    source.check()
+    precision = source.precision
+    whole = Precision.FP32 if precision is Precision.FP32 else Precision.BF16
+    with _told(source.transformer), torch.device('meta'):
+        transformer = FluxTransformer2DModel.from_config(
+            _config(source.transformer_config or source.transformer))
+        folder = source.autoencoder
+        autoencoder = AUTOENCODERS[_config(folder)['_class_name']].from_config(_config(folder))
+        t5 = T5EncoderModel(T5Config.from_dict(_config(source.t5)))
+        clip = CLIPTextModel(CLIPTextConfig.from_dict(_config(source.clip)))
+        weights = {
+            'transformer': weight_bytes(transformer, precision),
+            'autoencoder': weight_bytes(autoencoder, whole),
+            't5': weight_bytes(t5, source.text_precision), 'clip': weight_bytes(clip, whole)}
+        if source.control is not None:
+            control = make_control(transformer, read_info(source.control).config, copy=False)
+            weights['control'] = weight_bytes(control, whole)
+    if source.in_one_file:
+        weights['transformer'] = source.transformer.stat().st_size
+    return Estimate(
+        weights=weights,
+        largest_layer=max(layer_bytes(transformer, precision),
+                          layer_bytes(t5, source.text_precision)),
+        activations=activation_bytes(
+            tokens + source.text_tokens, transformer.inner_dim, precision))
+
+
+def _transformer(source: Source) -> FluxTransformer2DModel:
+    """Return the transformer, on the CPU and, but for GGUF, not quantised."""
+    kind = _dtype(source.precision)
+    if not source.in_one_file:
+        return _read(FluxTransformer2DModel.from_pretrained, source.transformer, torch_dtype=kind)
+    options: dict[str, Any] = {'torch_dtype': kind}
+    if source.transformer.suffix == '.gguf':
+        options['quantization_config'] = GGUFQuantizationConfig(compute_dtype=kind)
+    with _told(source.transformer):
+        return FluxTransformer2DModel.from_single_file(
+            str(source.transformer), config=str(source.transformer_config),
+            local_files_only=True, **options)
+
+
+def _placed(
+    model: nn.Module, precision: Precision, device: torch.device, as_it_is: bool = False,
+) -> nn.Module:
+    """Return a frozen model on its device, quantised unless it should stay as it is."""
+    model = model.eval().requires_grad_(False)
+    if as_it_is or not precision.quantised:
+        return model.to(device)
+    return quantise(model, precision, device)
+
+
+def _tokenizer(folder: Path | None) -> Any:
+    if folder is None:
+        return None
+    with _told(folder):
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+
+
+def _read(reader: Callable, folder: Path, **options: Any) -> Any:
+    """
+    Return what a `from_pretrained` reads from a directory, all of its weights given.
+
+    :raises GeneratorError: when it cannot be read, or weights are missing.
+    """
+    with _told(folder):
+        model, loading = reader(
+            str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True,
+            **options)
+    if loading['missing_keys']:
+        names = sorted(loading['missing_keys'])
+        raise GeneratorError(
+            f'{folder}: {len(names)} weights are missing, {names[0]} among them')
+    return model
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a model."""
+    path = folder / 'config.json'
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise GeneratorError(f'{path}: {error}') from error
+    if not isinstance(found, dict):
+        raise GeneratorError(f'{path} is not a JSON object')
+    return found
+
+
+def _dtype(precision: Precision) -> torch.dtype:
+    return getattr(torch, precision.dtype_name)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises over bad files into a GeneratorError that names them."""
+    try:
+        yield
+    except GeneratorError:
+        raise
+    # The libraries raise anything: on bad files, wrong shapes, too little memory.
+    except Exception as error:
+        raise GeneratorError(f'{path}: {type(error).__name__}: {str(error)[:300]}') from error

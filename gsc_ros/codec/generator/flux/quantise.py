@@ -1,0 +1,68 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Weights in fewer bits: the linear layers of a model, replaced one by one.
+
+The layers and their arithmetic are those of bitsandbytes (LLM.int8 and NF4) and torchao. Going
+layer by layer, only one of them is held twice, and it works with and without a GPU.
+"""
+
+from __future__ import annotations
+
+from gsc_ros.codec.error import GeneratorError
+from gsc_ros.codec.generator.flux.source import Precision
+import torch
+from torch import nn
+
+# T5 looks at the type of this layer's weight to choose that of its input.
+_LEFT_ALONE = ('wo',)
+
+
+def quantise(model: nn.Module, precision: Precision, device: torch.device) -> nn.Module:
+    """
+    Quantise the linear layers of a model and move all of it to a device.
+
+    :param model: it is changed; its weights are in ``precision.dtype_name``.
+    :param precision: a quantised one; another only moves the model.
+    :raises GeneratorError: when a package is not installed.
+    """
+    if precision is Precision.INT8_TORCHAO:
+        _with_torchao(model)
+    elif precision.quantised:
+        _with_bitsandbytes(model, precision, device)
+    return model.to(device)
+
+
+def _with_torchao(model: nn.Module) -> None:
+    try:
+        from torchao.quantization import Int8WeightOnlyConfig, quantize_
+    except ImportError as error:
+        raise GeneratorError("needs torchao: pip install 'gsc_ros[flux]'") from error
+    quantize_(model, Int8WeightOnlyConfig(), filter_fn=lambda layer, name: (
+        isinstance(layer, nn.Linear) and name.rpartition('.')[2] not in _LEFT_ALONE))
+
+
+def _with_bitsandbytes(model: nn.Module, precision: Precision, device: torch.device) -> None:
+    try:
+        import bitsandbytes
+    except ImportError as error:
+        raise GeneratorError("needs bitsandbytes: pip install 'gsc_ros[flux]'") from error
+    layers = bitsandbytes.nn
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if not isinstance(layer, nn.Linear) or name in _LEFT_ALONE:
+                continue
+            sizes = {'input_features': layer.in_features, 'output_features': layer.out_features,
+                     'bias': layer.bias is not None, 'device': 'meta'}
+            weight = layer.weight.data
+            if precision is Precision.NF4:
+                new = layers.Linear4bit(**sizes, quant_type='nf4', compute_dtype=getattr(
+                    torch, precision.dtype_name))
+                new.weight = layers.Params4bit(weight, requires_grad=False, quant_type='nf4')
+            else:
+                new = layers.Linear8bitLt(**sizes, has_fp16_weights=False)
+                new.weight = layers.Int8Params(
+                    weight, requires_grad=False, has_fp16_weights=False)
+            new.bias = layer.bias
+            # The move is what quantises.
+            setattr(parent, name, new.to(device).requires_grad_(False))

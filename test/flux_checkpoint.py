@@ -1,0 +1,79 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""FLUX-shaped checkpoints of some 100 kB, on disk in the layout of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from diffusers import FlowMatchEulerDiscreteScheduler
+from gsc_ros.codec.generator.flux.config import CLIP_TOKENS, ControlConfig, GeneratorConfig
+from gsc_ros.codec.generator.flux.parts import build, Parts
+from gsc_ros.codec.generator.schedule import Schedule
+from tokenizers import models, pre_tokenizers, Tokenizer
+import torch
+from transformers import CLIPTokenizer, T5TokenizerFast
+
+SMALL = GeneratorConfig(
+    name='small',
+    transformer={
+        'patch_size': 1, 'in_channels': 64, 'num_layers': 3, 'num_single_layers': 4,
+        'attention_head_dim': 16, 'num_attention_heads': 4, 'joint_attention_dim': 32,
+        'pooled_projection_dim': 32, 'axes_dims_rope': (4, 6, 6), 'guidance_embeds': True},
+    autoencoder_class='AutoencoderKL',
+    autoencoder={
+        'in_channels': 3, 'out_channels': 3, 'latent_channels': 16, 'sample_size': 64,
+        'down_block_types': ('DownEncoderBlock2D',) * 4,
+        'up_block_types': ('UpDecoderBlock2D',) * 4, 'block_out_channels': (8, 8, 16, 16),
+        'layers_per_block': 1, 'norm_num_groups': 4, 'scaling_factor': 0.3611,
+        'shift_factor': 0.1159, 'use_quant_conv': False, 'use_post_quant_conv': False},
+    t5={'vocab_size': 64, 'd_model': 32, 'd_kv': 8, 'd_ff': 64, 'num_layers': 2, 'num_heads': 4,
+        'feed_forward_proj': 'gated-gelu', 'tie_word_embeddings': False},
+    clip={'vocab_size': 64, 'hidden_size': 32, 'intermediate_size': 64, 'num_hidden_layers': 2,
+          'num_attention_heads': 4, 'max_position_embeddings': CLIP_TOKENS,
+          'projection_dim': 32, 'bos_token_id': 1, 'eos_token_id': 2},
+    text_tokens=16, steps=3, guidance=3.5, schedule=Schedule(shift=3.0, dynamic=True),
+    control=ControlConfig(multi=2, single=1))
+WORDS = ('a', 'road', 'with', 'two', 'cars', 'and', 'trees', 'in', 'rain')
+
+
+def small_parts(seed: int = 0, config: GeneratorConfig = SMALL) -> Parts:
+    """Return random models, the same for the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(config)
+
+
+def write_checkpoint(folder: Path, parts: Parts) -> None:
+    """Write models, tokenizers and the schedule as a pipeline's directory has them."""
+    parts.transformer.save_pretrained(folder / 'transformer', max_shard_size='200KB')
+    parts.autoencoder.save_pretrained(folder / 'vae')
+    parts.text.clip.save_pretrained(folder / 'text_encoder')
+    parts.text.t5.save_pretrained(folder / 'text_encoder_2')
+    clip_tokenizer(folder).save_pretrained(folder / 'tokenizer')
+    t5_tokenizer().save_pretrained(folder / 'tokenizer_2')
+    FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True).save_pretrained(
+        folder / 'scheduler')
+    (folder / 'model_index.json').write_text(json.dumps({'_class_name': 'FluxPipeline'}))
+
+
+def clip_tokenizer(folder: Path) -> CLIPTokenizer:
+    """Return a tokenizer of CLIP's kind, with single letters."""
+    letters = [chr(code) for code in range(ord('a'), ord('z') + 1)]
+    names = ['<pad>', '<|startoftext|>', '<|endoftext|>', *letters,
+             *(f'{letter}</w>' for letter in letters)]
+    vocabulary, merges = folder / 'vocab.json', folder / 'merges.txt'
+    vocabulary.write_text(json.dumps({name: index for index, name in enumerate(names)}))
+    merges.write_text('#version: 0.2\n')
+    return CLIPTokenizer(
+        vocab=str(vocabulary), merges=str(merges), model_max_length=CLIP_TOKENS)
+
+
+def t5_tokenizer() -> T5TokenizerFast:
+    """Return a tokenizer of T5's kind, with a few words."""
+    pieces = [('<pad>', 0.0), ('</s>', 0.0), ('<unk>', 0.0),
+              *((f'▁{word}', -float(index + 2)) for index, word in enumerate(WORDS))]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    return T5TokenizerFast(tokenizer_object=tokenizer, extra_ids=0)

@@ -41,6 +41,12 @@ def generate_launch_description() -> LaunchDescription:
             description='YAML file with the parameters of receiver and bridge; what it gives '
                         'wins over the link preset and over the arguments below'),
         DeclareLaunchArgument(
+            'mode', default_value='structure', choices=['structure', 'generate', 'auto'],
+            description='How pictures are made; auto publishes generated ones beside the others'),
+        DeclareLaunchArgument(
+            'generator', default_value='tiny',
+            description='Name or directory of the generator, with mode generate or auto'),
+        DeclareLaunchArgument(
             'link', default_value='plain', choices=[
                 'plain', 'iridium', 'lora', 'nbiot', 'modem900', 'fading', 'acoustic',
                 'mars_relay'],
@@ -87,7 +93,11 @@ def generate_launch_description() -> LaunchDescription:
         Node(
             package='gsc_ros', executable='receiver', name='receiver', output='screen',
             namespace=LaunchConfiguration('namespace'),
-            parameters=[LaunchConfiguration('params_file'), lifecycle],
+            parameters=[
+                {'mode': text('mode'), 'generator.profile': text('generator')},
+                LaunchConfiguration('params_file'),
+                lifecycle,
+            ],
             ros_arguments=['--log-level', LaunchConfiguration('log_level')]),
         Node(
             package='gsc_ros', executable='bridge', name='bridge', output='screen',

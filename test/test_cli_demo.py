@@ -45,11 +45,13 @@ def test_the_shared_drive_is_replayed_if_it_is_there_else_terrain(
 
 def test_what_is_asked_for_is_passed_on(capsys, asked):
     call(capsys, 'demo', '--link-bps', 2400, '--loss', 0.1, '--delay-ms', 250, '--fps', 2.5,
-         '--seconds', 8, '--frames', 9, '--camera', 'left', '--channels', 12, '--quantizer', 3)
+         '--seconds', 8, '--frames', 9, '--camera', 'left', '--channels', 12, '--quantizer', 3,
+         '--mode', 'auto', '--generator', 'mine', '--steps', 2)
     (settings,) = asked
     assert (settings.link_bps, settings.loss, settings.delay_ms) == (2400, 0.1, 250.0)
     assert (settings.fps, settings.seconds, settings.frames) == (2.5, 8.0, 9)
     assert (settings.camera, settings.channels, settings.quantizer) == ('left', 12, 3)
+    assert (settings.mode, settings.generator, settings.steps) == ('auto', 'mine', 2)
 
 
 def test_a_run_that_fails_is_one_line_and_status_1(capsys, asked):

@@ -62,8 +62,8 @@ def page(tmp_path, recording, frames, video=None, **changes):
     departures = make_departures(recording)
     summary = summarise(settings, recording, frames, verify_budget(departures, 20_000, 4_000),
                         Ending.INPUT, {'video': 'side_by_side.webm'})
-    triples = [picture.load_triple(frames[0], recording.store)] if frames else []
-    write_report(tmp_path / 'report.html', summary, recording, frames, departures, triples, video)
+    shown = [picture.load_views(frames[0], recording.store)] if frames else []
+    write_report(tmp_path / 'report.html', summary, recording, frames, departures, shown, video)
     text = (tmp_path / 'report.html').read_text(encoding='utf-8')
     elements = _Balance()
     elements.feed(text)
@@ -101,7 +101,7 @@ def test_a_page_about_nothing_is_still_a_page(tmp_path):
 
 
 def test_the_video_is_embedded_and_plays(tmp_path, recording, frames):
-    drawn = [picture.side_by_side(picture.load_triple(scored, recording.store), 640, 'x')
+    drawn = [picture.side_by_side(picture.load_views(scored, recording.store), 640, 'x')
              for scored in frames]
     video = write_video(tmp_path / 'side_by_side', drawn, 10.0)
     reader = cv2.VideoCapture(str(video.path))
@@ -127,14 +127,14 @@ def test_the_video_frame_has_even_sides_for_every_camera(tmp_path, size):
                     confidence=recording.store.add(np.zeros(size, np.uint8)))
     recording.frames[:] = [shown]
     scored = score_frames(recording, lambda: None)[0]  # the original has another size: no score
-    drawn = picture.side_by_side(picture.load_triple(scored, recording.store), 960, 'caption')
+    drawn = picture.side_by_side(picture.load_views(scored, recording.store), 960, 'caption')
     assert drawn.shape[0] % 2 == 0
     assert drawn.shape[1] == 960
 
 
 def test_the_contact_sheet_has_a_row_per_frame(recording, frames):
-    triples = [picture.load_triple(scored, recording.store) for scored in frames]
-    heights = [picture.contact_sheet(triples[:count], 'title', 300).shape[0]
+    shown = [picture.load_views(scored, recording.store) for scored in frames]
+    heights = [picture.contact_sheet(shown[:count], 'title', 300).shape[0]
                for count in (1, 2, 3)]
     assert heights[2] - heights[1] == heights[1] - heights[0] > 300 * HEIGHT // WIDTH
 

@@ -16,15 +16,19 @@ def write_bag(path: Path, camera: str, recording: Recording,
     """
     Write image, confidence and, where it came, camera_info of every reconstruction.
 
+    Pictures that were generated beside the others go to the topics that they came on.
+
     :param path: folder to make.
     :param camera: name of the camera in the topics.
     :param advance: called after each frame.
     :raises SourceError: when the folder cannot be made.
     :raises OSError: when it cannot be written.
     """
-    topic = f'/reconstructed/{camera}'
+    topics = f'/reconstructed/{camera}'
+    pictures = [(frame, topics) for frame in recording.frames]
+    pictures += [(frame, f'{topics}/generated') for frame in recording.generated]
     with BagWriter(path) as bag:
-        for frame in sorted(recording.frames, key=lambda frame: frame.stamp_ns):
+        for frame, topic in sorted(pictures, key=lambda item: (item[0].stamp_ns, item[1])):
             stamp_ns, frame_id = frame.stamp_ns, frame.frame_id
             calibration = recording.calibrations.get(stamp_ns)
             if calibration is not None:

@@ -12,9 +12,10 @@ import shutil
 import cv2
 from gsc_ros.demo import picture
 from gsc_ros.demo.bag import write_bag
+from gsc_ros.demo.comparison import compare, Pair
 from gsc_ros.demo.display import Display
 from gsc_ros.demo.error import DemoError
-from gsc_ros.demo.recording import ImageStore, Recording
+from gsc_ros.demo.recording import FrameRecord, ImageStore, Recording
 from gsc_ros.demo.report import write_report
 from gsc_ros.demo.score import score_frames, ScoredFrame
 from gsc_ros.demo.setting import DemoSettings
@@ -92,17 +93,44 @@ def write_outputs(settings: DemoSettings, outputs: Outputs, recording: Recording
                           recording.link.burst_bits)
     with display.working('scoring', len(recording.frames)) as advance:
         frames = score_frames(recording, advance)
-    with display.working('writing the video', len(frames)) as advance:
-        video = write_video(outputs.video, _video_frames(frames, recording, advance),
-                            _real_rate(frames))
-    with display.working('writing the bag', len(frames)) as advance:
+    pairs: list[Pair] = []
+    if settings.generates:
+        with display.working('comparing', len(frames)) as advance:
+            pairs = compare(recording, frames, settings.profile, advance)
+    shown = _Shown(frames, pairs, recording.store)
+    with display.working('writing the video', len(shown.records)) as advance:
+        video = write_video(outputs.video, _video_frames(shown, advance),
+                            _real_rate(shown.records))
+    with display.working('writing the bag', len(frames) + len(recording.generated)) as advance:
         write_bag(outputs.bag, settings.camera, recording, advance)
-    _write_sheet(outputs.sheet, settings, frames, recording.store)
-    summary = summarise(settings, recording, frames, audit, ending, _files(outputs, video))
+    _write_sheet(outputs.sheet, settings, shown)
+    summary = summarise(
+        settings, recording, frames, audit, ending, _files(outputs, video), pairs)
     outputs.summary.write_text(summary.to_json() + '\n')
     write_report(outputs.report, summary, recording, frames, departures,
-                 _triples(frames, recording.store, REPORT_ROWS), video)
+                 shown.some(REPORT_ROWS), video)
     return summary
+
+
+class _Shown:
+    """The frames that pictures are shown of: those made in both ways, if there are any."""
+
+    def __init__(self, frames: Sequence[ScoredFrame], pairs: Sequence[Pair],
+                 store: ImageStore) -> None:
+        self._items = pairs or frames
+        self._store = store
+        self.records = [pair.generated.frame for pair in pairs] or [
+            scored.frame for scored in frames]
+
+    def views(self, index: int) -> picture.Views:
+        """Read the pictures of a frame."""
+        item = self._items[index]
+        load = picture.load_pair if isinstance(item, Pair) else picture.load_views
+        return load(item, self._store)
+
+    def some(self, count: int) -> list[picture.Views]:
+        """Read the pictures of up to so many frames, spread over the run."""
+        return [self.views(index) for index in picture.spread(len(self._items), count)]
 
 
 def _silence(recording: Recording, outputs: Outputs) -> str:
@@ -113,37 +141,29 @@ def _silence(recording: Recording, outputs: Outputs) -> str:
             f'({words or "no node said anything"}). The logs are in {outputs.directory / "graph"}')
 
 
-def _triples(frames: Sequence[ScoredFrame], store: ImageStore, rows: int) -> list[picture.Triple]:
-    return [picture.load_triple(frames[index], store)
-            for index in picture.spread(len(frames), rows)]
-
-
-def _real_rate(frames: Sequence[ScoredFrame]) -> float:
+def _real_rate(frames: Sequence[FrameRecord]) -> float:
     """Return the frames per second at which a video of them takes as long as they took."""
-    span_ns = frames[-1].frame.stamp_ns - frames[0].frame.stamp_ns
+    span_ns = frames[-1].stamp_ns - frames[0].stamp_ns
     return max(0.2, (len(frames) - 1) * 1e9 / span_ns) if span_ns else 1.0
 
 
-def _video_frames(frames: Sequence[ScoredFrame], recording: Recording,
-                  advance: Callable[[], None]) -> Iterator[picture.Image]:
+def _video_frames(shown: _Shown, advance: Callable[[], None]) -> Iterator[picture.Image]:
     """Yield drawings of the frames; those of another size than the first one are left out."""
-    first_ns = frames[0].frame.stamp_ns
-    shape = frames[0].frame.image.shape
-    for scored in frames:
+    first = shown.records[0]
+    for index, frame in enumerate(shown.records):
         advance()
-        if scored.frame.image.shape == shape:
+        if frame.image.shape == first.image.shape:
             yield picture.side_by_side(
-                picture.load_triple(scored, recording.store), VIDEO_WIDTH,
-                f'{(scored.frame.stamp_ns - first_ns) / 1e9:.1f} s, '
-                f'{scored.frame.latency_ms:.0f} ms after the original')
+                shown.views(index), VIDEO_WIDTH,
+                f'{(frame.stamp_ns - first.stamp_ns) / 1e9:.1f} s, '
+                f'{frame.latency_ms:.0f} ms after the original')
 
 
-def _write_sheet(path: Path, settings: DemoSettings, frames: Sequence[ScoredFrame],
-                 store: ImageStore) -> None:
+def _write_sheet(path: Path, settings: DemoSettings, shown: _Shown) -> None:
     name = Path(settings.input).name or settings.input
     sheet = picture.contact_sheet(
-        _triples(frames, store, SHEET_ROWS),
-        f'{name}, {settings.link_bps / 1000:g} kbit/s, {len(frames)} frames')
+        shown.some(SHEET_ROWS),
+        f'{name}, {settings.link_bps / 1000:g} kbit/s, {len(shown.records)} frames')
     _, content = cv2.imencode('.png', cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     path.write_bytes(content.tobytes())
 

@@ -9,10 +9,11 @@ All images here are RGB, uint8 [H, W, 3].
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 import cv2
+from gsc_ros.demo.comparison import Pair
 from gsc_ros.demo.recording import Image, ImageStore
 from gsc_ros.demo.score import ScoredFrame
 import numpy as np
@@ -27,18 +28,22 @@ WIDE = 1.9
 
 
 @dataclass(frozen=True)
-class Triple:
+class Views:
     """
     What there is to show of one frame.
 
     :param original: None when no original with the reconstruction's stamp was seen.
-    :param confidence: false colours, bright where the decoder trusts its picture.
+    :param confidence: false colours, bright where the last of the pictures is trusted.
+    :param generated: None when the frame was not made in both ways; `reconstruction` is the
+        structure picture otherwise.
     """
 
     scored: ScoredFrame
     original: Image | None
     reconstruction: Image
     confidence: Image
+    scored_generated: ScoredFrame | None = None
+    generated: Image | None = None
 
     @property
     def raw_bytes(self) -> int:
@@ -56,12 +61,21 @@ class Triple:
         return cv2.resize(self.original, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def load_triple(scored: ScoredFrame, store: ImageStore) -> Triple:
+def load_views(scored: ScoredFrame, store: ImageStore) -> Views:
     """Read the pictures of a frame."""
     frame = scored.frame
     original = store.get(scored.source.image) if scored.source else None
-    return Triple(scored, original, store.get(frame.image),
-                  coloured_confidence(store.get(frame.confidence)))
+    return Views(scored, original, store.get(frame.image),
+                 coloured_confidence(store.get(frame.confidence)))
+
+
+def load_pair(pair: Pair, store: ImageStore) -> Views:
+    """Read the pictures of a frame that was made in both ways."""
+    frame = pair.generated.frame
+    return replace(
+        load_views(pair.structure, store), scored_generated=pair.generated,
+        generated=store.get(frame.image),
+        confidence=coloured_confidence(store.get(frame.confidence)))
 
 
 def coloured_confidence(confidence: Image) -> Image:
@@ -97,24 +111,35 @@ def spread(count: int, wanted: int) -> list[int]:
     return sorted({round(index) for index in np.linspace(0, count - 1, min(count, wanted))})
 
 
-def contact_sheet(triples: Sequence[Triple], title: str, cell_width: int = 600) -> Image:
+def quality(scored: ScoredFrame) -> str:
+    """Return how a generated picture was made and how near it is to its original, in words."""
+    parts = [scored.frame.generator, f'{scored.frame.generate_ms:.0f} ms']
+    if math.isfinite(scored.psnr_db):
+        parts.append(f'{scored.psnr_db:.1f} dB')
+    return ', '.join(parts)
+
+
+def contact_sheet(rows: Sequence[Views], title: str, cell_width: int = 600) -> Image:
     """
     Draw one row per frame: original, reconstruction, confidence, what each took underneath.
 
-    :param triples: at least one.
+    Frames that were made in both ways have a column for either.
+
+    :param rows: at least one; all of the same kind.
     :param title: a line on top.
     :param cell_width: width of a picture in pixels.
     """
-    heads = _row([_text_cell(text, cell_width, 0.62, FOREGROUND) for text in (
-        'original', 'reconstruction', 'confidence (bright: sure)')])
-    rows = [heads, *(_sheet_row(triple, cell_width) for triple in triples)]
+    names = ['original', 'reconstruction', 'confidence (bright: sure)']
+    if rows[0].generated is not None:
+        names[1:2] = ['structure', 'generated']
+    heads = _row([_text_cell(text, cell_width, 0.62, FOREGROUND) for text in names])
     banner = _label(title, heads.shape[1], 0.72, FOREGROUND, 50)
-    return _padded(np.vstack([banner, *rows]))
+    return _padded(np.vstack([banner, heads, *(_sheet_row(views, cell_width) for views in rows)]))
 
 
-def side_by_side(triple: Triple, width: int, caption: str) -> Image:
+def side_by_side(views: Views, width: int, caption: str) -> Image:
     """
-    Draw original and reconstruction for the video; its size depends on the picture's alone.
+    Draw original and reconstructions for the video; its size depends on the pictures' alone.
 
     Wide pictures are stacked, others stand in a row. Both sides of the drawing are even, as video
     codecs demand.
@@ -122,25 +147,32 @@ def side_by_side(triple: Triple, width: int, caption: str) -> Image:
     :param width: width of the drawing in pixels, even.
     :param caption: a line underneath.
     """
-    image = triple.reconstruction
+    image, generated = views.reconstruction, views.generated
     stacked = image.shape[1] > WIDE * image.shape[0]
-    cell_width = width if stacked else (width - GAP) // 2
+    count = 2 if generated is None else 3
+    cell_width = width if stacked else (width - (count - 1) * GAP) // count
+    name = 'reconstruction' if generated is None else 'structure'
     cells = [
-        _cell(triple.original_or_blank, f'original, {triple.raw_bytes:,} bytes raw', cell_width),
-        _cell(image, f'reconstruction, {cost(triple.scored)}', cell_width)]
+        _cell(views.original_or_blank, f'original, {views.raw_bytes:,} bytes raw', cell_width),
+        _cell(image, f'{name}, {cost(views.scored)}', cell_width)]
+    if generated is not None:
+        cells.append(_cell(
+            generated, f'generated, {quality(views.scored_generated)}', cell_width))
     body = np.vstack(cells) if stacked else _row(cells)
-    frame = np.vstack([body, _label(caption, width, 0.5, MUTED, 30)])
-    return cv2.copyMakeBorder(frame, 0, frame.shape[0] % 2, 0, 0, cv2.BORDER_CONSTANT,
-                              value=BACKGROUND)
+    frame = np.vstack([body, _label(caption, body.shape[1], 0.5, MUTED, 30)])
+    # A row of three cells may be a pixel or two narrower.
+    return cv2.copyMakeBorder(frame, 0, frame.shape[0] % 2, 0, width - body.shape[1],
+                              cv2.BORDER_CONSTANT, value=BACKGROUND)
 
 
-def _sheet_row(triple: Triple, width: int) -> Image:
-    frame = triple.scored.frame
+def _sheet_row(views: Views, width: int) -> Image:
+    frame = (views.scored_generated or views.scored).frame
     age = f'frame {frame.sequence}, {frame.latency_ms:.0f} ms after the original'
-    return _row([
-        _cell(triple.original_or_blank, f'{triple.raw_bytes:,} bytes raw', width),
-        _cell(triple.reconstruction, cost(triple.scored), width),
-        _cell(triple.confidence, age, width)])
+    cells = [_cell(views.original_or_blank, f'{views.raw_bytes:,} bytes raw', width),
+             _cell(views.reconstruction, cost(views.scored), width)]
+    if views.generated is not None:
+        cells.append(_cell(views.generated, quality(views.scored_generated), width))
+    return _row([*cells, _cell(views.confidence, age, width)])
 
 
 def _cell(image: Image, text: str, width: int) -> Image:

@@ -7,18 +7,24 @@ A node that listens to both ends of the graph and writes down what it sees.
     <camera>/gsc                          ──> sizes before the link
     reconstructed/<camera>/{image, camera_info, confidence, caption, status}
                                           ──> frames, joined by stamp
+    reconstructed/<camera>/generated/{image, confidence, status}
+                                          ──> generated pictures, likewise
+    ground/<camera>/gsc                   ──> packets, of which other pictures can be made
     link_status, /diagnostics             ──> the last of each
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 import time
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from gsc_ros.demo.recording import (
     DiagnosticRecord,
     FrameRecord,
+    ImageStore,
     LinkRecord,
     Recording,
     SectionBytes,
@@ -39,7 +45,10 @@ from std_msgs.msg import String
 QOS = QoSProfile(depth=20)
 
 
+OK_LEVEL = int.from_bytes(DiagnosticStatus.OK, 'big')
 ERROR_LEVEL = int.from_bytes(DiagnosticStatus.ERROR, 'big')
+# How the name of the receiver's report on its generator ends.
+GENERATOR = ': generator'
 # Reconstructions whose topics may be incomplete before the oldest is given up.
 MAX_ARRIVING = 16
 # States of a frame's caption in which the receiver publishes it.
@@ -56,6 +65,49 @@ class _Arriving:
     status: GscStatus | None = None
 
 
+class _Pictures:
+    """Joins the topics of one kind of pictures by their stamps."""
+
+    def __init__(self, store: ImageStore, finish: Callable[[_Arriving], None]) -> None:
+        """
+        Begin with none.
+
+        :param store: gets the pictures.
+        :param finish: called with a reconstruction once all of it is there.
+        """
+        self._store = store
+        self._finish = finish
+        self._arriving: dict[int, _Arriving] = {}
+
+    def take_image(self, message: Image) -> None:
+        """Take a picture."""
+        received_ns = time.time_ns()
+        arriving = self._at(message)
+        arriving.received_ns = received_ns
+        arriving.image = self._store.add(conversion.to_rgb(message))
+        self._complete(message)
+
+    def take_confidence(self, message: Image) -> None:
+        """Take the confidence in a picture."""
+        self._at(message).confidence = self._store.add(conversion.to_rgb(message)[..., 0])
+        self._complete(message)
+
+    def take_status(self, status: GscStatus) -> None:
+        """Take what a picture cost."""
+        self._at(status).status = status
+        self._complete(status)
+
+    def _at(self, message: Image | GscStatus) -> _Arriving:
+        if len(self._arriving) > MAX_ARRIVING:
+            del self._arriving[min(self._arriving)]
+        return self._arriving.setdefault(_stamp_ns(message), _Arriving())
+
+    def _complete(self, message: Image | GscStatus) -> None:
+        arriving = self._arriving[_stamp_ns(message)]
+        if None not in (arriving.image, arriving.confidence, arriving.status):
+            self._finish(self._arriving.pop(_stamp_ns(message)))
+
+
 class Recorder(Node):
     """Node `demo_recorder`: fills a `Recording` while it is spun."""
 
@@ -68,7 +120,6 @@ class Recorder(Node):
         """
         super().__init__('demo_recorder', context=context)
         self._recording = recording
-        self._arriving: dict[int, _Arriving] = {}
         self._caption = ''
         self.camera = camera
         self.last_activity_s = time.monotonic()
@@ -76,10 +127,16 @@ class Recorder(Node):
         prefix = f'reconstructed/{camera}'
         self.create_subscription(Image, f'{camera}/image_raw', self._take_source, QOS)
         self.create_subscription(GscFrame, f'{camera}/gsc', self._take_coded, QOS)
-        self.create_subscription(Image, f'{prefix}/image', self._take_image, QOS)
-        self.create_subscription(Image, f'{prefix}/confidence', self._take_confidence, QOS)
+        self.create_subscription(GscFrame, f'ground/{camera}/gsc', self._take_packet, QOS)
         self.create_subscription(String, f'{prefix}/caption', self._take_caption, QOS)
-        self.create_subscription(GscStatus, f'{prefix}/status', self._take_status, QOS)
+        for topics, records in ((prefix, recording.frames),
+                                (f'{prefix}/generated', recording.generated)):
+            pictures = _Pictures(recording.store, self._finisher(records))
+            for message, topic, take in (
+                    (Image, 'image', pictures.take_image),
+                    (Image, 'confidence', pictures.take_confidence),
+                    (GscStatus, 'status', pictures.take_status)):
+                self.create_subscription(message, f'{topics}/{topic}', self._noted(take), QOS)
         self.create_subscription(
             CameraInfo, f'{prefix}/camera_info', self._take_calibration, QOS)
         self.create_subscription(LinkStatus, 'link_status', self._take_link, QOS)
@@ -90,15 +147,21 @@ class Recorder(Node):
         """Return whether bridge and receiver listen, and the sender waits for the camera."""
         # This node subscribes to the frames and the images, too.
         return (self.count_subscribers(f'{self.camera}/gsc') > 1
-                and self.count_subscribers(f'ground/{self.camera}/gsc') > 0
+                and self.count_subscribers(f'ground/{self.camera}/gsc') > 1
                 and self.count_subscribers(f'{self.camera}/image_raw') > 1
                 and self.count_publishers(f'reconstructed/{self.camera}/image') > 0)
+
+    def generator_is_ready(self) -> bool:
+        """Return whether the receiver says that its generator works, or waits for a frame."""
+        return any(record.name.endswith(GENERATOR) and record.level == OK_LEVEL
+                   for record in self._recording.diagnostics.values())
 
     def trouble(self) -> str | None:
         """Return why a node cannot start, as it says on /diagnostics; None when all is well."""
         return next((f'{record.name}: {record.message}'
                      for record in self._recording.diagnostics.values()
-                     if record.name.endswith(': lifecycle') and record.level >= ERROR_LEVEL), None)
+                     if record.name.endswith((': lifecycle', GENERATOR))
+                     and record.level >= ERROR_LEVEL), None)
 
     def _take_source(self, message: Image) -> None:
         self.last_activity_s = time.monotonic()
@@ -109,17 +172,8 @@ class Recorder(Node):
         self.last_activity_s = time.monotonic()
         self._recording.coded_bytes.append(len(frame.payload))
 
-    def _take_image(self, message: Image) -> None:
-        received_ns = time.time_ns()
-        arriving = self._arriving_at(message)
-        arriving.received_ns = received_ns
-        arriving.image = self._recording.store.add(conversion.to_rgb(message))
-        self._complete(message)
-
-    def _take_confidence(self, message: Image) -> None:
-        arriving = self._arriving_at(message)
-        arriving.confidence = self._recording.store.add(conversion.to_rgb(message)[..., 0])
-        self._complete(message)
+    def _take_packet(self, frame: GscFrame) -> None:
+        self._recording.packets[_stamp_ns(frame)] = bytes(frame.payload)
 
     def _take_caption(self, message: String) -> None:
         self._caption = message.data
@@ -129,35 +183,31 @@ class Recorder(Node):
             info.width, info.height, info.distortion_model, tuple(info.d), tuple(info.k),
             tuple(info.r), tuple(info.p))
 
-    def _take_status(self, status: GscStatus) -> None:
-        self._arriving_at(status).status = status
-        self._complete(status)
+    def _noted(self, take: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return a callback that notes that something goes on, too."""
+        def callback(message: Any) -> None:
+            self.last_activity_s = time.monotonic()
+            take(message)
+        return callback
 
-    def _arriving_at(self, message: Image | GscStatus) -> _Arriving:
-        self.last_activity_s = time.monotonic()
-        if len(self._arriving) > MAX_ARRIVING:
-            del self._arriving[min(self._arriving)]
-        return self._arriving.setdefault(_stamp_ns(message), _Arriving())
-
-    def _complete(self, message: Image | GscStatus) -> None:
-        """Move a reconstruction to the recording once all of it is there."""
-        stamp_ns = _stamp_ns(message)
-        arriving = self._arriving[stamp_ns]
-        status = arriving.status
-        if arriving.image is None or arriving.confidence is None or status is None:
-            return
-        del self._arriving[stamp_ns]
-        self._recording.frames.append(FrameRecord(
-            stamp_ns=stamp_ns, received_ns=arriving.received_ns,
-            frame_id=status.header.frame_id, sequence=status.sequence,
-            image=arriving.image, confidence=arriving.confidence,
-            sections=SectionBytes(status.bytes_header, status.bytes_text,
-                                  status.bytes_channel_set, status.bytes_structure,
-                                  status.bytes_regions),
-            layers_received=status.layers_received, channels=len(status.channels),
-            mode=status.mode, profile=status.profile,
-            caption=self._caption if status.caption_state in KNOWN_CAPTIONS else '',
-            encode_ms=status.encode_ms, decode_ms=status.decode_ms))
+    def _finisher(self, records: list[FrameRecord]) -> Callable[[_Arriving], None]:
+        """Return what moves a reconstruction of which all is there to the records."""
+        def finish(arrived: _Arriving) -> None:
+            status = arrived.status
+            records.append(FrameRecord(
+                stamp_ns=_stamp_ns(status), received_ns=arrived.received_ns,
+                frame_id=status.header.frame_id, sequence=status.sequence,
+                image=arrived.image, confidence=arrived.confidence,
+                sections=SectionBytes(status.bytes_header, status.bytes_text,
+                                      status.bytes_channel_set, status.bytes_structure,
+                                      status.bytes_regions),
+                layers_received=status.layers_received, channels=len(status.channels),
+                mode=status.mode, profile=status.profile,
+                caption=self._caption if status.caption_state in KNOWN_CAPTIONS else '',
+                encode_ms=status.encode_ms, decode_ms=status.decode_ms,
+                generator=status.generator, generate_ms=status.generate_ms,
+                flicker=status.flicker))
+        return finish
 
     def _take_link(self, status: LinkStatus) -> None:
         dropped = {name.removeprefix('dropped_'): getattr(status, name)
@@ -175,5 +225,5 @@ class Recorder(Node):
                 self._recording.errors[status.name] = record
 
 
-def _stamp_ns(message: Image | CameraInfo | GscStatus) -> int:
+def _stamp_ns(message: Image | CameraInfo | GscFrame | GscStatus) -> int:
     return Time.from_msg(message.header.stamp).nanoseconds

@@ -10,6 +10,7 @@ nothing is left behind, however the run ends.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+import math
 import os
 from pathlib import Path
 import tempfile
@@ -100,7 +101,8 @@ class FrameRecord:
     One reconstruction as it arrived.
 
     Times are in milliseconds of wall time; `latency_ms` runs from the source's stamp until the
-    picture was in the recorder's hands. Figures that nobody knows are NaN.
+    picture was in the recorder's hands. Figures that nobody knows are NaN. `generator` is empty for
+    a picture that was not generated; `flicker` is in gray levels, see codec.generator.flicker.
     """
 
     stamp_ns: int
@@ -117,6 +119,9 @@ class FrameRecord:
     caption: str
     encode_ms: float
     decode_ms: float
+    generator: str = ''
+    generate_ms: float = math.nan
+    flicker: float = math.nan
 
     @property
     def latency_ms(self) -> float:
@@ -162,6 +167,8 @@ class Recording:
     sources: list[SourceRecord] = field(default_factory=list)
     coded_bytes: list[int] = field(default_factory=list)  # of the sender's packets
     frames: list[FrameRecord] = field(default_factory=list)
+    generated: list[FrameRecord] = field(default_factory=list)  # beside those, in mode auto
+    packets: dict[int, bytes] = field(default_factory=dict)  # that the receiver got, by stamp
     calibrations: dict[int, Calibration] = field(default_factory=dict)  # by stamp
     link: LinkRecord = field(default_factory=LinkRecord)
     # By name: the last word, and the last that was an error.

@@ -11,10 +11,11 @@ import math
 from pathlib import Path
 
 import cv2
-from gsc_ros.demo.picture import cost, fit, Triple
+from gsc_ros.demo.picture import cost, fit, quality, Views
 from gsc_ros.demo.plot import chart, Limit, Series
 from gsc_ros.demo.recording import Image, Recording
 from gsc_ros.demo.score import ScoredFrame
+from gsc_ros.demo.style import STYLE
 from gsc_ros.demo.summary import Statistic, Summary
 from gsc_ros.demo.video import Video
 from gsc_ros.link.audit import Departure
@@ -32,25 +33,25 @@ SECTION_COLOURS = (
 
 def write_report(path: Path, summary: Summary, recording: Recording,
                  frames: Sequence[ScoredFrame], departures: Sequence[Departure],
-                 triples: Sequence[Triple], video: Video | None) -> None:
+                 shown: Sequence[Views], video: Video | None) -> None:
     """
     Write the page.
 
     :param frames: all scored reconstructions, ordered by stamp.
     :param departures: the bridge's trace.
-    :param triples: frames to show side by side.
+    :param shown: frames whose pictures are shown side by side.
     :param video: embedded when it plays in browsers and is not too large, else linked.
     :raises OSError: when the file cannot be written.
     """
     sections = (
-        _header(summary), _tiles(summary), _video(video), _gallery(triples),
+        _header(summary), _tiles(summary), _modes(summary), _video(video), _gallery(shown),
         _charts(summary, recording, frames, departures), _tables(summary, recording),
         _frame_table(frames), _how(summary))
     title = f'gsc demo: {summary.input}'
     path.write_text(
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<style>{_STYLE}</style></head><body><main>{"".join(sections)}</main></body></html>\n',
+        f'<style>{STYLE}</style></head><body><main>{"".join(sections)}</main></body></html>\n',
         encoding='utf-8')
 
 
@@ -88,6 +89,30 @@ def _tiles(summary: Summary) -> str:
         f'<p>{escape(note)}</p></div>' for name, value, note, kind in tiles) + '</section>'
 
 
+def _modes(summary: Summary) -> str:
+    """Return the table of structure and generated pictures, if both were made."""
+    if not summary.modes:
+        return ''
+    names = ('pictures', 'shown a second', 'PSNR, dB', 'MS-SSIM', 'distance of spectra, dB',
+             'latency, ms', 'generation, ms', 'flicker, gray levels')
+    rows = ''.join(f'<tr><td>{escape(mode)}</td>' + ''.join(f'<td>{cell}</td>' for cell in (
+        f'{figures.frames}', _value(figures.fps if figures.frames else None, '{:.2f}'),
+        _value(figures.psnr_db.mean, '{:.2f}'), _value(figures.ms_ssim.mean, '{:.4f}'),
+        _value(figures.spectrum_db.mean, '{:.2f}'), _value(figures.latency_ms.median, '{:.0f}'),
+        _value(figures.generate_ms.median, '{:.0f}'), _value(figures.flicker.mean, '{:+.2f}'),
+    )) + '</tr>' for mode, figures in summary.modes.items())
+    head = ''.join(f'<th>{name}</th>' for name in names)
+    compared = summary.modes['generate'].compared
+    return (
+        f'<section><h2>Structure and generated</h2><table><thead><tr><th>mode</th>{head}</tr>'
+        f'</thead><tbody>{rows}</tbody></table><p class="note">Quality is that of the {compared} '
+        'frames that were made in both ways, of the same packets, by generator <code>'
+        f'{escape(summary.generator)}</code>. Distance of spectra: how far the power of details '
+        'of every size is from the original’s, less is better. Flicker: by how much generated '
+        'pictures change from one to the next beyond what the structure pictures do, the motion '
+        'of the scene taken out. Latency and generation are medians.</p></section>')
+
+
 def _video(video: Video | None) -> str:
     if video is None:
         return ''
@@ -97,23 +122,32 @@ def _video(video: Video | None) -> str:
         source = f'data:{video.media_type};base64,{data}'
     else:
         source = name
-    return (f'<section><h2>Original and reconstruction</h2><video controls muted loop autoplay '
+    return ('<section><h2>Original and reconstruction</h2><video controls muted loop autoplay '
             f'playsinline src="{source}"></video><p class="note">Also as <a href="{name}">{name}'
             '</a>.</p></section>')
 
 
-def _gallery(triples: Sequence[Triple]) -> str:
-    if not triples:
+def _gallery(shown: Sequence[Views]) -> str:
+    if not shown:
         return '<section><h2>Pictures</h2><p class="empty">No frame arrived.</p></section>'
-    rows = ''.join(
-        '<div class="triple">'
-        + _figure(triple.original_or_blank, 'original', f'{triple.raw_bytes:,} bytes raw')
-        + _figure(triple.reconstruction, 'reconstruction', cost(triple.scored))
-        + _figure(triple.confidence, 'confidence',
-                  f'frame {triple.scored.frame.sequence}, {triple.scored.frame.channels} channels')
-        + '</div>' for triple in triples)
-    return ('<section><h2>Frame by frame</h2><p class="note">Confidence: bright where the decoder '
-            f'expects its picture to be right, dark where not.</p>{rows}</section>')
+    rows = ''.join(f'<div class="views">{_figures(views)}</div>' for views in shown)
+    note = 'Confidence: bright where the decoder expects its picture to be right, dark where not.'
+    if shown[0].generated is not None:
+        note += (' It is that in the generated picture: what the generator changed of the '
+                 'structure picture was not measured.')
+    return f'<section><h2>Frame by frame</h2><p class="note">{note}</p>{rows}</section>'
+
+
+def _figures(views: Views) -> str:
+    frame, generated = views.scored.frame, views.generated
+    name = 'reconstruction' if generated is None else 'structure'
+    return (
+        _figure(views.original_or_blank, 'original', f'{views.raw_bytes:,} bytes raw')
+        + _figure(views.reconstruction, name, cost(views.scored))
+        + ('' if generated is None else _figure(
+            generated, 'generated', quality(views.scored_generated)))
+        + _figure(views.confidence, 'confidence',
+                  f'frame {frame.sequence}, {frame.channels} channels'))
 
 
 def _figure(image: Image, name: str, note: str) -> str:
@@ -190,7 +224,8 @@ def _tables(summary: Summary, recording: Recording) -> str:
         ('Encoding', 'ms', summary.encode_ms, '{:.1f}'),
         ('Decoding', 'ms', summary.decode_ms, '{:.1f}'),
         ('PSNR', 'dB', summary.psnr_db, '{:.2f}'),
-        ('MS-SSIM', '', summary.ms_ssim, '{:.4f}'))
+        ('MS-SSIM', '', summary.ms_ssim, '{:.4f}'),
+        ('Distance of spectra', 'dB', summary.spectrum_db, '{:.2f}'))
     counts = (
         ('Originals on the image topic', f'{summary.frames_in:,}'),
         ('Frames that the sender coded', f'{summary.frames_coded:,}'),
@@ -265,62 +300,3 @@ def _kbit(bps: float) -> str:
 
 def _value(value: float | None, form: str) -> str:
     return '–' if value is None or not math.isfinite(value) else form.format(value)
-
-
-_STYLE = """
-:root { --page: #f5f6f8; --card: #fff; --ink: #1b1f27; --muted: #727b8a; --line: #e1e4ea;
-  --accent: #2463eb; --warm: #e07b1a; --good: #17854a; --bad: #c92f2f; color-scheme: light dark; }
-@media (prefers-color-scheme: dark) { :root { --page: #14161a; --card: #1d2026; --ink: #e8eaee;
-  --muted: #969eab; --line: #30353e; --accent: #6d9cff; --warm: #f2a154; --good: #4cc38a;
-  --bad: #ff7b72; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
-main { max-width: 1240px; margin: 0 auto; padding: 40px 24px 80px; }
-h1 { font-size: 34px; line-height: 1.15; margin: 0 0 10px; letter-spacing: -0.02em; }
-h2 { font-size: 20px; margin: 44px 0 12px; } h3 { font-size: 14px; margin: 0 0 6px; }
-.kicker { margin: 0 0 6px; color: var(--accent); font-weight: 600; }
-.lead { max-width: 860px; margin: 0; color: var(--muted); font-size: 16px; }
-.note, .empty { color: var(--muted); font-size: 13px; }
-code, pre { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, "Liberation Mono", monospace;
-  overflow-wrap: anywhere; }
-pre { padding: 14px 16px; background: var(--card); border: 1px solid var(--line);
-  border-radius: 10px; overflow-x: auto; }
-a { color: var(--accent); }
-.tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: 12px;
-  margin-top: 28px; }
-.tile, .chart, table { background: var(--card); border: 1px solid var(--line);
-  border-radius: 10px; }
-.tile { padding: 14px 16px; } .tile h2 { margin: 0; font-size: 13px; font-weight: 600;
-  color: var(--muted); }
-.tile strong { display: block; font-size: 25px; letter-spacing: -0.02em; margin: 2px 0; }
-.tile p { margin: 0; font-size: 13px; color: var(--muted); }
-.tile.good p { color: var(--good); } .tile.bad p { color: var(--bad); font-weight: 700; }
-video { width: 100%; max-width: 960px; display: block; margin: 0 auto; border-radius: 10px;
-  background: #000; }
-section > video + .note { text-align: center; }
-.triple { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 12px;
-  margin-bottom: 14px; }
-figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 6px; }
-figcaption { display: flex; justify-content: space-between; gap: 12px; font-size: 13px;
-  padding: 4px 2px; } figcaption span { color: var(--muted); }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 12px; }
-.chart { padding: 14px 16px; } svg { width: 100%; height: auto; display: block; }
-svg text { font-size: 11px; fill: var(--muted); } svg text.label { fill: var(--ink); }
-svg .grid { stroke: var(--line); } svg .axis { stroke: var(--muted); }
-svg line.limit { stroke: var(--bad); stroke-dasharray: 5 4; stroke-width: 1.5; }
-svg text.limit { fill: var(--bad); font-weight: 600; }
-.legend { display: flex; gap: 16px; font-size: 12px; color: var(--muted); }
-.legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px;
-  margin-right: 6px; }
-.tables { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 12px;
-  align-items: start; } .tables table + table { margin-top: 12px; }
-table { width: 100%; border-collapse: separate; border-spacing: 0; font-size: 13.5px;
-  font-variant-numeric: tabular-nums; overflow: hidden; }
-th, td { padding: 6px 12px; text-align: right; border-top: 1px solid var(--line); }
-thead th { border-top: 0; color: var(--muted); font-weight: 600; }
-th:first-child, td:first-child { text-align: left; }
-summary { cursor: pointer; font-weight: 600; margin: 36px 0 12px; }
-@media (max-width: 900px) { .tiles { grid-template-columns: repeat(2, 1fr); }
-  .charts, .tables { grid-template-columns: 1fr; } }
-"""

@@ -17,6 +17,8 @@ import signal
 import time
 from types import FrameType
 
+from gsc_ros.codec.error import GeneratorError
+from gsc_ros.codec.generator.opening import find_generator
 from gsc_ros.demo import graph
 from gsc_ros.demo.display import Display
 from gsc_ros.demo.error import DemoError
@@ -33,9 +35,13 @@ from rclpy.executors import SingleThreadedExecutor
 
 # Seconds that the nodes get to find each other.
 CONNECT_S = 25.0
+# The same, when a generator has to be opened: large ones take minutes.
+OPEN_S = 600.0
 # Seconds without news after which what is still under way counts as lost; the time that a frame
 # takes on the link is added. The link status comes once per second and should be seen once more.
 QUIET_S = 1.6
+# The same, for the last picture that is being generated.
+GENERATING_S = 6.0
 # The longest that a run lasts after the last original, in times on the link beside the quiet.
 DRAIN_FRAMES = 4
 SPIN_S = 0.05
@@ -82,7 +88,9 @@ def _plan(settings: DemoSettings) -> _Replay:
     try:
         source = open_source(settings.input, topic=settings.topic, fps=settings.fps)
         height, width = next(iter(source)).image.shape[:2]
-    except SourceError as error:
+        if settings.generates:
+            find_generator(settings.generator)
+    except (SourceError, GeneratorError) as error:
         raise DemoError(str(error)) from error
     fps = settings.fps or source.fps
     limits = [math.ceil(settings.seconds * fps), settings.frames or len(source)]
@@ -109,7 +117,7 @@ def _record(settings: DemoSettings, outputs: Outputs, recording: Recording, disp
                                                     environment) as children:
             for name, parameters in _parameters(settings, outputs, replay).items():
                 children.start(name, parameters)
-            _connect(recorder, executor, children, interruption)
+            _connect(settings, recorder, executor, children, interruption)
             children.start('player', _player_parameters(settings, replay))
             ending = _follow(settings, recorder, recording, executor, children, interruption,
                              display, replay)
@@ -135,6 +143,9 @@ def _parameters(settings: DemoSettings, outputs: Outputs,
     if settings.burst_bits is not None:
         bridge['burst_bits'] = settings.burst_bits
     receiver = {**cameras, 'profile': settings.profile, 'mode': settings.mode}
+    if settings.generates:
+        receiver |= {'generator.profile': settings.generator,
+                     'generator.steps': settings.steps or 0}
     return {'receiver': receiver, 'bridge': bridge, 'sender': sender}
 
 
@@ -147,19 +158,24 @@ def _player_parameters(settings: DemoSettings, replay: _Replay) -> dict[str, Par
             f'{reliable}.reliability': 'reliable', f'{reliable}.depth': 10}
 
 
-def _connect(recorder: Recorder, executor: SingleThreadedExecutor, children: Graph,
-             interruption: _Interruption) -> None:
-    """Wait until every node listens to the one before it, so that no frame is lost at the start."""
-    deadline = time.monotonic() + CONNECT_S
-    while not recorder.graph_is_connected():
+def _connect(settings: DemoSettings, recorder: Recorder, executor: SingleThreadedExecutor,
+             children: Graph, interruption: _Interruption) -> None:
+    """
+    Wait until every node listens to the one before it, so that no frame is lost at the start.
+
+    And until the generator is open, where one is to be used.
+    """
+    deadline = time.monotonic() + (OPEN_S if settings.generates else CONNECT_S)
+    while not (recorder.graph_is_connected()
+               and (recorder.generator_is_ready() or not settings.generates)):
         executor.spin_once(SPIN_S)
         children.check()
         interruption.check()
         trouble = recorder.trouble()
         if trouble or time.monotonic() > deadline:
             raise DemoError('the nodes did not get ready: ' + (
-                trouble or f'they did not find each other within {CONNECT_S:.0f} s; see the logs '
-                f'in {children.directory}'))
+                trouble or f'they did not find each other in time; see the logs in '
+                f'{children.directory}'))
 
 
 def _follow(settings: DemoSettings, recorder: Recorder, recording: Recording,
@@ -169,6 +185,7 @@ def _follow(settings: DemoSettings, recorder: Recorder, recording: Recording,
     # The player may take a while to open its input, and may not keep up with the rate.
     deadline = time.monotonic() + replay.count / replay.fps + CONNECT_S
     on_link_s = settings.delay_ms / 1000 + 1 / replay.pace.fps
+    quiet_s = QUIET_S + (GENERATING_S if settings.generates else 0.0)
     drained_by = math.inf
     ending = replay.ending
     with display.replaying(replay.count) as show:
@@ -180,9 +197,9 @@ def _follow(settings: DemoSettings, recorder: Recorder, recording: Recording,
             if drained_by == math.inf and (now > deadline or not children.running('player')):
                 ending = replay.ending if now <= deadline else Ending.TIME
                 children.end('player')
-                drained_by = now + QUIET_S + DRAIN_FRAMES * on_link_s
-            quiet_s = now - recorder.last_activity_s
-            if drained_by < math.inf and (now > drained_by or quiet_s > QUIET_S + on_link_s):
+                drained_by = now + quiet_s + DRAIN_FRAMES * on_link_s
+            silence_s = now - recorder.last_activity_s
+            if drained_by < math.inf and (now > drained_by or silence_s > quiet_s + on_link_s):
                 return ending
     return Ending.INTERRUPT
 

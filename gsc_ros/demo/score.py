@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import math
 
 from gsc_ros.demo.recording import FrameRecord, Image, ImageStore, Recording, SourceRecord
 from gsc_ros.evaluation.metric import ms_ssim, MS_SSIM_MIN_SIDE, psnr
+from gsc_ros.evaluation.spectrum import MIN_SIDE, spectrum_distance
 
 WORKERS = 2
 
@@ -23,19 +24,24 @@ class ScoredFrame:
     :param source: the original; None when none with this stamp was seen.
     :param psnr_db: decibels; NaN without an original of the same size.
     :param ms_ssim: 0..1; NaN likewise, or when the picture is too small for five scales.
+    :param spectrum_db: distance of the power spectra in decibels, see evaluation.spectrum; NaN
+        likewise.
     """
 
     frame: FrameRecord
     source: SourceRecord | None
     psnr_db: float
     ms_ssim: float
+    spectrum_db: float
 
 
-def score_frames(recording: Recording, advance: Callable[[], None]) -> list[ScoredFrame]:
+def score_frames(recording: Recording, advance: Callable[[], None],
+                 frames: Sequence[FrameRecord] | None = None) -> list[ScoredFrame]:
     """
-    Score every reconstruction, in the order of their stamps.
+    Score reconstructions, in the order of their stamps.
 
     :param advance: called after each frame, from any thread.
+    :param frames: which ones; None for those of the recording.
     """
     sources = {source.stamp_ns: source for source in recording.sources}
 
@@ -45,16 +51,20 @@ def score_frames(recording: Recording, advance: Callable[[], None]) -> list[Scor
         advance()
         return scored
 
-    frames = sorted(recording.frames, key=lambda frame: frame.stamp_ns)
+    ordered = sorted(recording.frames if frames is None else frames,
+                     key=lambda frame: frame.stamp_ns)
     # The metrics are numpy and OpenCV, which leave the interpreter lock alone.
     with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(score, frames))
+        return list(pool.map(score, ordered))
 
 
 def _score(frame: FrameRecord, source: SourceRecord | None, store: ImageStore) -> ScoredFrame:
     if source is None or source.image.shape != frame.image.shape:
-        return ScoredFrame(frame, source, math.nan, math.nan)
+        return ScoredFrame(frame, source, math.nan, math.nan, math.nan)
     original: Image = store.get(source.image)
     image: Image = store.get(frame.image)
-    structural = ms_ssim(original, image) if min(image.shape[:2]) >= MS_SSIM_MIN_SIDE else math.nan
-    return ScoredFrame(frame, source, psnr(original, image), structural)
+    side = min(image.shape[:2])
+    return ScoredFrame(
+        frame, source, psnr(original, image),
+        ms_ssim(original, image) if side >= MS_SSIM_MIN_SIDE else math.nan,
+        spectrum_distance(original, image) if side >= MIN_SIDE else math.nan)

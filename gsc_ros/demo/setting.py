@@ -25,7 +25,9 @@ class DemoSettings:
     :param seconds: longest time of replay.
     :param frames: most frames to replay; None for all.
     :param camera: name of the camera in the topics.
-    :param mode: how the receiver reconstructs.
+    :param mode: how the receiver reconstructs: structure, generate or auto.
+    :param generator: name or folder of the generator, for the modes that use one.
+    :param steps: steps of its sampler; None for its default.
     :param profile: name or folder of the profile.
     :param channels: most latent channels per frame; None for the sender's default.
     :param quantizer: quantizer step; None for the profile's default.
@@ -47,12 +49,20 @@ class DemoSettings:
     frames: int | None = None
     camera: str = 'front'
     mode: str = 'structure'
+    generator: str = 'tiny'
+    steps: int | None = None
     profile: str = 'tiny'
     channels: int | None = None
     quantizer: int | None = None
     max_bytes: int | None = None
     domain_id: int | None = None
     command: str = ''
+
+
+    @property
+    def generates(self) -> bool:
+        """Return whether a generator is to be used."""
+        return self.mode != 'structure'
 
 
 @dataclass(frozen=True)

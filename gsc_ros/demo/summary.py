@@ -15,7 +15,8 @@ import platform
 import statistics
 
 import cv2
-from gsc_ros.demo.recording import Recording
+from gsc_ros.demo.comparison import Pair
+from gsc_ros.demo.recording import FrameRecord, Recording
 from gsc_ros.demo.score import ScoredFrame
 from gsc_ros.demo.setting import DemoSettings
 from gsc_ros.link.audit import BudgetAudit
@@ -43,6 +44,27 @@ class Statistic:
 
 
 @dataclass(frozen=True)
+class ModeFigures:
+    """
+    What one way to make the pictures gave, over the frames that were made in both.
+
+    `frames` is how many pictures of the mode arrived in all, and `fps` how many a second, from the
+    first to the last. `spectrum_db` is the distance from the original's power spectrum (see
+    evaluation.spectrum), `flicker` in gray levels (see codec.generator.flicker).
+    """
+
+    frames: int
+    fps: float
+    compared: int
+    psnr_db: Statistic
+    ms_ssim: Statistic
+    spectrum_db: Statistic
+    latency_ms: Statistic
+    generate_ms: Statistic
+    flicker: Statistic
+
+
+@dataclass(frozen=True)
 class Summary:
     """
     One run in figures. Units are in the names; bytes on the link include every header.
@@ -51,7 +73,8 @@ class Summary:
     coded, `frames_sent` those of them that the bridge did not drop, `frames_received` the
     reconstructions that arrived. `latency_ms` is from the
     original's stamp to the arrival of the reconstruction. `compression` is raw RGB bytes over
-    packet bytes. `budget_headroom_bits` is what the tightest of all windows had left.
+    packet bytes. `budget_headroom_bits` is what the tightest of all windows had left. `modes` is
+    empty unless frames were generated.
     """
 
     input: str
@@ -88,6 +111,9 @@ class Summary:
     decode_ms: Statistic
     psnr_db: Statistic
     ms_ssim: Statistic
+    spectrum_db: Statistic
+    generator: str
+    modes: dict[str, ModeFigures]
     loss: float
     delay_ms: float
     command: str
@@ -100,13 +126,15 @@ class Summary:
 
 
 def summarise(settings: DemoSettings, recording: Recording, frames: Sequence[ScoredFrame],
-              audit: BudgetAudit, ending: Ending, files: dict[str, str]) -> Summary:
+              audit: BudgetAudit, ending: Ending, files: dict[str, str],
+              pairs: Sequence[Pair] = ()) -> Summary:
     """
     Count and average.
 
     :param frames: the scored reconstructions, ordered by stamp.
     :param audit: verdict on the bridge's trace of departures.
     :param files: what the run left, by kind.
+    :param pairs: the frames that were made in both ways, ordered by stamp.
     """
     link = recording.link
     records = [scored.frame for scored in frames]
@@ -120,7 +148,7 @@ def summarise(settings: DemoSettings, recording: Recording, frames: Sequence[Sco
     return Summary(
         input=settings.input, camera=settings.camera,
         profile=records[-1].profile if records else settings.profile,
-        mode=records[-1].mode if records else settings.mode, ending=ending.value,
+        mode=settings.mode, ending=ending.value,
         width=shape[1], height=shape[0], frames_in=len(recording.sources),
         frames_coded=len(recording.coded_bytes),
         frames_sent=len(recording.coded_bytes) - sum(link.dropped.values()),
@@ -142,6 +170,9 @@ def summarise(settings: DemoSettings, recording: Recording, frames: Sequence[Sco
         decode_ms=statistic(record.decode_ms for record in records),
         psnr_db=statistic(scored.psnr_db for scored in frames),
         ms_ssim=statistic(scored.ms_ssim for scored in frames),
+        spectrum_db=statistic(scored.spectrum_db for scored in frames),
+        generator=pairs[-1].generated.frame.generator if pairs else '',
+        modes=_modes(recording, pairs),
         loss=settings.loss, delay_ms=settings.delay_ms, command=settings.command,
         versions=versions(), files=files)
 
@@ -176,6 +207,31 @@ def _wheel_distribution() -> str:
         if name.startswith('ros-') and name.endswith('-rclpy') and name.count('-') == 2:
             return f'{name.split("-")[1]}, rclpy {distribution.version} (wheels)'
     return 'unknown'
+
+
+def _modes(recording: Recording, pairs: Sequence[Pair]) -> dict[str, ModeFigures]:
+    """Return the figures of each mode, by its name."""
+    if not pairs:
+        return {}
+    pictures = [*recording.frames, *recording.generated]
+    return {mode: _mode([frame for frame in pictures if frame.mode == mode], scored)
+            for mode, scored in (('structure', [pair.structure for pair in pairs]),
+                                 ('generate', [pair.generated for pair in pairs]))}
+
+
+def _mode(arrived: Sequence[FrameRecord], scored: Sequence[ScoredFrame]) -> ModeFigures:
+    times_ns = sorted(frame.received_ns for frame in arrived)
+    span_s = (times_ns[-1] - times_ns[0]) / 1e9 if times_ns else 0.0
+    # Where the structure pictures were not shown, there is nothing that arrived.
+    shown = [one.frame for one in scored] if arrived else []
+    return ModeFigures(
+        frames=len(arrived), fps=_ratio(len(arrived) - 1, span_s), compared=len(scored),
+        psnr_db=statistic(one.psnr_db for one in scored),
+        ms_ssim=statistic(one.ms_ssim for one in scored),
+        spectrum_db=statistic(one.spectrum_db for one in scored),
+        latency_ms=statistic(frame.latency_ms for frame in shown),
+        generate_ms=statistic(one.frame.generate_ms for one in scored),
+        flicker=statistic(one.frame.flicker for one in scored))
 
 
 def _ratio(count: float, seconds: float) -> float:

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 import math
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import cv2
 from gsc_ros.evaluation.comparison import Comparison, Outcome, Plan
 from gsc_ros.evaluation.detection import MATCH_IOU, NMS_IOU, SCORE_THRESHOLD
+from gsc_ros.evaluation.markup import document, photo, svg, table
 from gsc_ros.evaluation.resampling import Picture, resized
 from gsc_ros.evaluation.verdict import (
     at_rates,
@@ -24,8 +24,6 @@ from gsc_ros.evaluation.verdict import (
     savings,
 )
 import numpy as np
-
-JPEG_QUALITY = 90
 
 
 def page(comparison: Comparison, plan: Plan, run: Mapping[str, Any],
@@ -39,10 +37,7 @@ def page(comparison: Comparison, plan: Plan, run: Mapping[str, Any],
     sections = (_header(plan, run), _plots(plots), _rates(comparison, plan),
                 _savings(comparison, plan), _gallery(comparison, plan), _codecs(comparison),
                 _points(comparison, plan), _how(plan, run))
-    title = escape(f'gsc bench: {run["input"]}')
-    return (f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<style>{_STYLE}</style></head><body><main>{"".join(sections)}</main></body></html>\n')
+    return document(f'gsc bench: {run["input"]}', sections)
 
 
 def _header(plan: Plan, run: Mapping[str, Any]) -> str:
@@ -55,10 +50,8 @@ def _header(plan: Plan, run: Mapping[str, Any]) -> str:
 
 
 def _plots(plots: Mapping[str, bytes]) -> str:
-    images = ''.join(
-        f'<img alt="{escape(METRICS[metric])} over rate" '
-        f'src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
-        for metric, svg in plots.items())
+    images = ''.join(svg(drawing, f'{METRICS[metric]} over rate')
+                     for metric, drawing in plots.items())
     return (f'<section><h2>Rate and quality</h2><div class="plots">{images}</div><p class="note">'
             'Lines: the best of all downscales and settings. Dots: everything measured. The axis '
             'of rates is logarithmic.</p></section>')
@@ -73,7 +66,7 @@ def _rates(comparison: Comparison, plan: Plan) -> str:
     for rate in plan.rates:
         body = [[titles[row['codec']], *(_figure(row[name], name) for name in names)]
                 for row in rows if row['rate'] == rate]
-        tables.append(_table(f'at {rate:g} {unit}', [METRICS[name] for name in names], body))
+        tables.append(table(f'at {rate:g} {unit}', [METRICS[name] for name in names], body))
     return ('<section><h2>Quality at a rate</h2><p class="note">On the lines above, so between '
             'measured points. A dash: the codec does not get down to this rate.</p>'
             f'<div class="tables">{"".join(tables)}</div></section>')
@@ -88,8 +81,8 @@ def _savings(comparison: Comparison, plan: Plan) -> str:
     body = [[f'{titles[row["codec"]]} against {titles[row["peer"]]}',
              *('–' if row[name] is None else f'{row[name]:+.0f} %' for name in names)]
             for row in rows]
-    table = _table('bytes at equal', [METRICS[name].partition(',')[0] for name in names], body)
-    return (f'<section><h2>Bytes for the same quality</h2>{table}<p class="note">BD-rate over the '
+    found = table('bytes at equal', [METRICS[name].partition(',')[0] for name in names], body)
+    return (f'<section><h2>Bytes for the same quality</h2>{found}<p class="note">BD-rate over the '
             'qualities that both reach: −50 % is half the bytes. A dash: they share no quality.'
             '</p></section>')
 
@@ -122,19 +115,16 @@ def _sample(best: Outcome, original: Picture, title: str, plan: Plan, rate: floa
 
 
 def _picture(image: Picture, title: str, note: str, above: bool = False) -> str:
-    _, data = cv2.imencode('.jpg', np.ascontiguousarray(image[..., ::-1]),
-                           [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    encoded = base64.b64encode(data.tobytes()).decode()
-    return (f'<figure{" class=above" if above else ""}><img alt="{escape(title)}" loading="lazy" '
-            f'src="data:image/jpeg;base64,{encoded}"><figcaption><b>{escape(title)}</b> '
-            f'{escape(note)}{" – above the rate" if above else ""}</figcaption></figure>')
+    return (f'<figure{" class=above" if above else ""}>{photo(image, title)}<figcaption>'
+            f'<b>{escape(title)}</b> {escape(note)}{" – above the rate" if above else ""}'
+            '</figcaption></figure>')
 
 
 def _codecs(comparison: Comparison) -> str:
     body = [[codec.title, codec.settings, f'missing: {codec.missing}' if codec.missing else 'ran']
             for codec in comparison.codecs]
     return ('<section><h2>Codecs</h2>'
-            + _table('codec', ['settings', ''], body, kind='words') + '</section>')
+            + table('codec', ['settings', ''], body, kind='words') + '</section>')
 
 
 def _points(comparison: Comparison, plan: Plan) -> str:
@@ -157,7 +147,7 @@ def _points(comparison: Comparison, plan: Plan) -> str:
             f'{point.encode_ms:.1f}', f'{point.decode_ms:.1f}',
             *((_share(point.arrived), _share(point.decodable)) if lossy else ())])
     return ('<section><details><summary>Everything measured</summary>'
-            + _table('codec', head, body) + '</details></section>')
+            + table('codec', head, body) + '</details></section>')
 
 
 def _how(plan: Plan, run: Mapping[str, Any]) -> str:
@@ -195,38 +185,3 @@ def _figure(value: float | None, metric: str) -> str:
 
 def _share(value: float | None) -> str:
     return '–' if value is None else f'{100 * value:.1f} %'
-
-
-def _table(first: str, head: Iterable[str], body: Iterable[Sequence[str]], kind: str = '') -> str:
-    columns = ''.join(f'<th>{escape(name)}</th>' for name in (first, *head))
-    rows = ''.join('<tr>' + ''.join(f'<td>{escape(cell)}</td>' for cell in row) + '</tr>'
-                   for row in body)
-    return (f'<table class="{kind}"><thead><tr>{columns}</tr></thead>'
-            f'<tbody>{rows}</tbody></table>')
-
-
-_STYLE = """
-:root { --page: #f5f6f8; --card: #fff; --ink: #1b1f27; --muted: #667080; --line: #e1e4ea;
-  --bad: #c92f2f; color-scheme: light dark; }
-@media (prefers-color-scheme: dark) { :root { --page: #14161a; --card: #1d2026; --ink: #e8eaee;
-  --muted: #969eab; --line: #30353e; --bad: #ff7b72; } }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
-main { max-width: 1280px; margin: 0 auto; padding: 32px 24px 80px; }
-h1 { margin: 0; } h2 { margin: 40px 0 10px; } h3 { margin: 24px 0 8px; }
-.note, figcaption { color: var(--muted); font-size: 13px; }
-code { overflow-wrap: anywhere; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 12px; }
-.plots img { width: 100%; background: #fff; border-radius: 8px; }
-.tables { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 12px;
-  align-items: start; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 12px; }
-figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 4px; }
-figure.above figcaption { color: var(--bad); } figcaption b { color: var(--ink); }
-table { border-collapse: collapse; background: var(--card); font-size: 13px; width: 100%;
-  font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 9px; border: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child, table.words td { text-align: left; }
-summary { cursor: pointer; font-weight: 600; margin: 24px 0; }
-details { overflow-x: auto; }
-"""

@@ -19,8 +19,8 @@ SMALL = GeneratorConfig(
     name='small',
     transformer={
         'patch_size': 1, 'in_channels': 64, 'num_layers': 3, 'num_single_layers': 4,
-        'attention_head_dim': 16, 'num_attention_heads': 4, 'joint_attention_dim': 32,
-        'pooled_projection_dim': 32, 'axes_dims_rope': (4, 6, 6), 'guidance_embeds': True},
+        'attention_head_dim': 16, 'num_attention_heads': 4, 'joint_attention_dim': 64,
+        'pooled_projection_dim': 64, 'axes_dims_rope': (4, 6, 6), 'guidance_embeds': True},
     autoencoder_class='AutoencoderKL',
     autoencoder={
         'in_channels': 3, 'out_channels': 3, 'latent_channels': 16, 'sample_size': 64,
@@ -28,11 +28,11 @@ SMALL = GeneratorConfig(
         'up_block_types': ('UpDecoderBlock2D',) * 4, 'block_out_channels': (8, 8, 16, 16),
         'layers_per_block': 1, 'norm_num_groups': 4, 'scaling_factor': 0.3611,
         'shift_factor': 0.1159, 'use_quant_conv': False, 'use_post_quant_conv': False},
-    t5={'vocab_size': 64, 'd_model': 32, 'd_kv': 8, 'd_ff': 64, 'num_layers': 2, 'num_heads': 4,
+    t5={'vocab_size': 64, 'd_model': 64, 'd_kv': 16, 'd_ff': 64, 'num_layers': 2, 'num_heads': 4,
         'feed_forward_proj': 'gated-gelu', 'tie_word_embeddings': False},
-    clip={'vocab_size': 64, 'hidden_size': 32, 'intermediate_size': 64, 'num_hidden_layers': 2,
+    clip={'vocab_size': 64, 'hidden_size': 64, 'intermediate_size': 64, 'num_hidden_layers': 2,
           'num_attention_heads': 4, 'max_position_embeddings': CLIP_TOKENS,
-          'projection_dim': 32, 'bos_token_id': 1, 'eos_token_id': 2},
+          'projection_dim': 64, 'bos_token_id': 1, 'eos_token_id': 2},
     text_tokens=16, steps=3, guidance=3.5, schedule=Schedule(shift=3.0, dynamic=True),
     control=ControlConfig(multi=2, single=1))
 WORDS = ('a', 'road', 'with', 'two', 'cars', 'and', 'trees', 'in', 'rain')

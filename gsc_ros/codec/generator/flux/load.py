@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusers import FluxControlNetModel, FluxTransformer2DModel, GGUFQuantizationConfig
+from diffusers.utils import logging as diffusers_logging
 from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.generator.flux.control import make_control
 from gsc_ros.codec.generator.flux.control_file import ControlInfo, read_control, read_info
@@ -37,6 +38,7 @@ from transformers import (
     T5Config,
     T5EncoderModel,
 )
+from transformers.utils import logging as transformers_logging
 
 
 def load(
@@ -50,6 +52,8 @@ def load(
     :raises GeneratorError: when a file is missing, damaged or of another model.
     """
     source.check()
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     place = device if source.offload is Offload.NONE else torch.device('cpu')
     control = info = None
     transformer = _transformer(source)
@@ -60,7 +64,9 @@ def load(
                 'with `gsc profile add`')
         # Before the transformer is quantised: adapters need its own weights.
         control, info = read_control(source.control, transformer)
-        control = control.to(place, _dtype(source.precision)).eval().requires_grad_(False)
+        # Not diffusers' own `to`, which warns of layers to be kept in float32: there are none.
+        control = nn.Module.to(control, place, _dtype(source.precision))
+        control = control.eval().requires_grad_(False)
     parts = Parts(
         transformer=_placed(transformer, source.precision, place, source.in_one_file),
         autoencoder=_placed(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gsc_ros.codec.error import GeneratorError
+from gsc_ros.codec.generator.flux.quantise import is_quantised
 from gsc_ros.codec.generator.flux.source import Offload, Precision
 import torch
 from torch import nn
@@ -53,8 +54,8 @@ class Estimate:
 
 def weight_bytes(model: nn.Module, precision: Precision) -> int:
     """Return the bytes of a model's weights; it may be on the meta device."""
-    linear = {id(layer.weight): layer.weight.numel() for layer in model.modules()
-              if isinstance(layer, nn.Linear)}
+    linear = {id(layer.weight): layer.weight.numel() for name, layer in model.named_modules()
+              if is_quantised(layer, name)}
     every = {id(one): one.numel() for one in model.parameters()}
     others = sum(every.values()) - sum(linear.values())
     size = 4 if precision is Precision.FP32 else 2

@@ -33,13 +33,17 @@ def quantise(model: nn.Module, precision: Precision, device: torch.device) -> nn
     return model.to(device)
 
 
+def is_quantised(layer: nn.Module, name: str) -> bool:
+    """Return whether a layer of that name is one of those that are quantised."""
+    return isinstance(layer, nn.Linear) and name.rpartition('.')[2] not in _LEFT_ALONE
+
+
 def _with_torchao(model: nn.Module) -> None:
     try:
         from torchao.quantization import Int8WeightOnlyConfig, quantize_
     except ImportError as error:
         raise GeneratorError("needs torchao: pip install 'gsc_ros[flux]'") from error
-    quantize_(model, Int8WeightOnlyConfig(), filter_fn=lambda layer, name: (
-        isinstance(layer, nn.Linear) and name.rpartition('.')[2] not in _LEFT_ALONE))
+    quantize_(model, Int8WeightOnlyConfig(), filter_fn=is_quantised)
 
 
 def _with_bitsandbytes(model: nn.Module, precision: Precision, device: torch.device) -> None:
@@ -50,7 +54,7 @@ def _with_bitsandbytes(model: nn.Module, precision: Precision, device: torch.dev
     layers = bitsandbytes.nn
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
-            if not isinstance(layer, nn.Linear) or name in _LEFT_ALONE:
+            if not is_quantised(layer, name):
                 continue
             sizes = {'input_features': layer.in_features, 'output_features': layer.out_features,
                      'bias': layer.bias is not None, 'device': 'meta'}

@@ -133,6 +133,22 @@ class Source:
             raise ValueError(f'weights have no {", ".join(sorted(missing))}')
         return cls(**{name: _value(name, known[name], value) for name, value in given.items()})
 
+    @classmethod
+    def from_layout(cls, root: Path, **others: Any) -> Source:
+        """
+        Return the source whose models lie in a directory as a diffusers pipeline's do.
+
+        :param root: the directory.
+        :param others: the other fields, and what is to be taken from elsewhere.
+        """
+        tokenizers = {
+            name: root / folder for name, folder in (
+                ('clip_tokenizer', 'tokenizer'), ('t5_tokenizer', 'tokenizer_2'))
+            if (root / folder).is_dir()}
+        return cls(**{
+            'transformer': root / 'transformer', 'autoencoder': root / 'vae',
+            'clip': root / 'text_encoder', 't5': root / 'text_encoder_2', **tokenizers, **others})
+
     def check(self) -> None:
         """
         Raise a GeneratorError unless every file is there.

@@ -130,15 +130,15 @@ FLUX_SCHNELL = GeneratorConfig(
 TINY = GeneratorConfig(
     name='tiny',
     transformer={
-        'patch_size': 1, 'in_channels': 64, 'num_layers': 4, 'num_single_layers': 4,
+        'patch_size': 1, 'in_channels': 96, 'num_layers': 3, 'num_single_layers': 3,
         'attention_head_dim': 48, 'num_attention_heads': 4, 'joint_attention_dim': 96,
         'pooled_projection_dim': 96, 'axes_dims_rope': (8, 20, 20), 'guidance_embeds': False},
+    # Behind a rearrangement of 8x8 pixels: see gsc_ros.training.generator.autoencoder.
     autoencoder_class='AutoencoderTiny',
     autoencoder={
-        'in_channels': 3, 'out_channels': 3, 'latent_channels': 16,
-        'encoder_block_out_channels': (32, 48, 64, 64),
-        'decoder_block_out_channels': (64, 64, 48, 32), 'num_encoder_blocks': (1, 2, 2, 2),
-        'num_decoder_blocks': (2, 2, 2, 1)},
+        'in_channels': 192, 'out_channels': 192, 'latent_channels': 24,
+        'encoder_block_out_channels': (24,), 'num_encoder_blocks': (0,),
+        'decoder_block_out_channels': (192,), 'num_decoder_blocks': (3,)},
     t5={'vocab_size': BYTE_VOCABULARY, 'd_model': 96, 'd_kv': 24, 'd_ff': 192, 'num_layers': 2,
         'num_heads': 4, 'feed_forward_proj': 'gated-gelu', 'relative_attention_num_buckets': 32,
         'relative_attention_max_distance': 128, 'dropout_rate': 0.0,
@@ -147,7 +147,7 @@ TINY = GeneratorConfig(
           'num_hidden_layers': 2, 'num_attention_heads': 4,
           'max_position_embeddings': CLIP_TOKENS, 'projection_dim': 96, 'pad_token_id': PAD,
           'bos_token_id': PAD, 'eos_token_id': END},
-    text_tokens=64, steps=4, guidance=None, schedule=Schedule(shift=1.0), scale=2,
-    control=ControlConfig(multi=2, single=2, picture=True, level=True))
+    text_tokens=48, steps=4, guidance=None, schedule=Schedule(shift=1.0), scale=2,
+    control=ControlConfig(multi=2, single=1, picture=True, level=True))
 
 CONFIGS = {config.name: config for config in (TINY, FLUX_SCHNELL, FLUX_DEV)}

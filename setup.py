@@ -34,7 +34,7 @@ setup(
     author_email=package.find('maintainer').get('email'),
     python_requires='>=3.10',
     packages=find_packages(include=['gsc_ros', 'gsc_ros.*']),
-    package_data={'gsc_ros': ['py.typed', 'profiles/*/*']},
+    package_data={'gsc_ros': ['py.typed', 'profiles/*/*', 'profiles/generator/*/*']},
     install_requires=requirements('base'),
     extras_require={name: requirements(name) for name in ('caption', 'eval', 'flux', 'ray', 'train')},
     entry_points={'console_scripts': ['gsc = gsc_ros.cli.main:main']},

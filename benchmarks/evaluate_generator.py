@@ -1,0 +1,188 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Print what a generator makes of the packets that the structure decoder shows at equal bytes.
+
+    python benchmarks/evaluate_generator.py INPUT [--generator NAME_OR_DIR] [--profile NAME_OR_DIR]
+        [--detector FILE] [--quantizers N ...] [--steps N ...] [--every N] [--size 1216x352]
+        [--pictures DIR] [--json]
+
+For each quantizer, one row for the structure decoder and one for each number of steps: bytes of the
+packets, PSNR, MS-SSIM, the agreement of a detector (F1 over all images), the spectrum's distance,
+flicker (with --every 1) and time per image. ``spectrum`` is the mean absolute difference in dB
+between the radial power spectra of picture and original, over the frequencies above an eighth of
+the sampling rate; ``energy`` is the mean difference itself: below 0 a picture is too smooth.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from itertools import islice
+import json
+from pathlib import Path
+import sys
+import time
+
+import cv2
+from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder, Reconstruction
+from gsc_ros.codec.generator.flicker import FlickerMeter
+from gsc_ros.codec.generator.generator import GenerationSettings, Generator
+from gsc_ros.codec.generator.opening import open_generator
+from gsc_ros.codec.profile import load_profile
+from gsc_ros.evaluation.detection import agreement, Agreement, Detector
+from gsc_ros.evaluation.metric import ms_ssim, psnr
+from gsc_ros.evaluation.resampling import centre
+from gsc_ros.sources.opening import open_source
+import numpy as np
+
+BANDS = 48
+LOWEST = 1 / 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """Means over all images of one decoder at one quantizer; f1 is None without a detector."""
+
+    quantizer: int
+    decoder: str
+    images: int
+    bytes: float
+    bpp: float
+    psnr: float
+    ms_ssim: float
+    f1: float | None
+    spectrum: float
+    energy: float
+    flicker: float | None
+    milliseconds: float
+
+
+def radial_spectrum(image: np.ndarray) -> np.ndarray:
+    """
+    Return the power of the luma in rings of frequencies, dB, float64 [BANDS].
+
+    The rings are evenly spaced up to half the sampling rate of both axes.
+
+    :param image: uint8 [H, W, 3] RGB.
+    """
+    luma = image.astype(np.float64) @ [0.299, 0.587, 0.114]
+    height, width = luma.shape
+    taper = np.outer(np.hanning(height), np.hanning(width))
+    power = np.abs(np.fft.fft2((luma - luma.mean()) * taper)) ** 2
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
+    band = (radius / 0.5 * BANDS).astype(int)
+    inside = band < BANDS
+    count = np.bincount(band[inside], minlength=BANDS)
+    total = np.bincount(band[inside], power[inside], minlength=BANDS)
+    # A gray level's rounding noise, so that silence is no minus infinity.
+    return 10 * np.log10(total / count + (taper ** 2).sum() / 12)
+
+
+def spectral_difference(original: np.ndarray, image: np.ndarray) -> tuple[float, float]:
+    """Return the mean absolute and the mean difference of two spectra, dB, above LOWEST."""
+    first = round(LOWEST / 0.5 * BANDS)
+    difference = (radial_spectrum(image) - radial_spectrum(original))[first:]
+    return float(np.abs(difference).mean()), float(difference.mean())
+
+
+class Measurement:
+    """Sums up one decoder at one quantizer."""
+
+    def __init__(self, detector: Detector | None, steady: bool) -> None:
+        self.detector = detector
+        self.rows: list[tuple[float, ...]] = []
+        self.agreement = Agreement()
+        self.meter = FlickerMeter() if steady else None
+        self.flicker: list[float] = []
+
+    def add(self, original: np.ndarray, frame: Reconstruction, size: int, image: np.ndarray,
+            seconds: float) -> None:
+        """Take a picture."""
+        self.rows.append((size, psnr(original, image), ms_ssim(original, image),
+                          *spectral_difference(original, image), seconds * 1e3))
+        if self.detector:
+            self.agreement += agreement(self.detector(original), self.detector(image))
+        if self.meter:
+            self.flicker.append(self.meter.measure(frame.image, image))
+
+    def row(self, quantizer: int, decoder: str, pixels: int) -> Row:
+        """Return the means."""
+        size, noise, similarity, spectrum, energy, milliseconds = np.mean(self.rows, axis=0)
+        return Row(quantizer, decoder, len(self.rows), size, 8 * size / pixels, noise, similarity,
+                   self.agreement.f1 if self.detector else None, spectrum, energy,
+                   float(np.nanmean(self.flicker)) if len(self.flicker) > 1 else None,
+                   milliseconds)
+
+
+def evaluate(args: argparse.Namespace, generator: Generator) -> list[Row]:
+    """Decode every packet in every way."""
+    profile = load_profile(args.profile)
+    encoder, decoder = (kind(profile, args.threads) for kind in (FrameEncoder, FrameDecoder))
+    detector = Detector(args.detector) if args.detector else None
+    width, height = (int(side) for side in args.size.split('x'))
+    pictures = [centre(frame.image, width, height)
+                for frame in islice(open_source(args.input), 0, None, args.every)]
+    result = []
+    for quantizer in args.quantizers:
+        names = ['structure', *(f'generate {steps}' for steps in args.steps)]
+        measured = {name: Measurement(detector, args.every == 1) for name in names}
+        for image in pictures:
+            packet = encoder.encode(image, EncoderSettings(
+                channels=320, quantizer=quantizer, caption=args.caption))
+            frame = decoder.decode(packet.payload)
+            measured['structure'].add(
+                image, frame, len(packet.payload), frame.image, frame.decode_ms / 1e3)
+            column = [image, frame.image]
+            condition = decoder.condition(frame, frame.caption)
+            for name, steps in zip(names[1:], args.steps):
+                began = time.perf_counter()
+                (made,) = generator.generate([condition], GenerationSettings(
+                    steps=steps, use_text=not args.no_text, use_structure=not args.no_structure))
+                seconds = time.perf_counter() - began
+                measured[name].add(image, frame, len(packet.payload), made, seconds)
+                column.append(made)
+        pixels = pictures[0].shape[0] * pictures[0].shape[1]
+        result += [one.row(quantizer, name, pixels) for name, one in measured.items()]
+        if args.pictures:
+            args.pictures.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(args.pictures / f'{Path(args.input).name}_{quantizer}.png'),
+                        np.vstack(column)[..., ::-1])
+    return result
+
+
+def main() -> int:
+    """Print the table, or JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('input', help='KITTI drive, folder of images, video or bag')
+    parser.add_argument('--generator', default='tiny')
+    parser.add_argument('--profile', default='tiny')
+    parser.add_argument('--detector', type=Path, default=None, help='FastestDet as ONNX')
+    parser.add_argument('--quantizers', type=int, nargs='+', default=[3, 8, 13])
+    parser.add_argument('--steps', type=int, nargs='+', default=[1, 2, 4, 8])
+    parser.add_argument('--caption', default='', help='sent with every packet')
+    parser.add_argument('--no-text', action='store_true', help='do not look at the caption')
+    parser.add_argument('--no-structure', action='store_true', help='leave the control out')
+    parser.add_argument('--size', default='1216x352', help='largest width x height')
+    parser.add_argument('--every', type=int, default=1, help='use every Nth image')
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--pictures', type=Path, default=None)
+    parser.add_argument('--json', action='store_true')
+    args = parser.parse_args()
+    rows = evaluate(args, open_generator(args.generator, threads=args.threads))
+    if args.json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return 0
+    print(' q decoder       bytes    bpp   PSNR MS-SSIM    F1 spectrum energy flicker     ms')
+    for row in rows:
+        f1, flicker = (' ' * 5 if value is None else f'{value:5.2f}'
+                       for value in (row.f1, row.flicker))
+        print(f'{row.quantizer:2} {row.decoder:12} {row.bytes:6.0f} {row.bpp:.4f} {row.psnr:6.2f} '
+              f'{row.ms_ssim:7.3f} {f1} {row.spectrum:8.2f} {row.energy:6.2f} {flicker:>7} '
+              f'{row.milliseconds:6.0f}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

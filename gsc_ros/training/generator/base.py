@@ -1,0 +1,249 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Train the embedded generator's flow: text encoders, transformer and control branch.
+
+The classes are FLUX's. The *base* stage trains transformer and text encoders on pictures and
+captions alone, the control branch left out. The *joint* stage adds the branch, a copy of the first
+blocks, and trains all of it, with the branch left out of some of the batches: a transformer this
+small and this young gains more from that than from staying frozen, as FLUX does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffusers import FluxControlNetModel, FluxTransformer2DModel
+from gsc_ros.codec.generator import token
+from gsc_ros.codec.generator.flux.config import CLIP_TOKENS, GeneratorConfig, TINY
+from gsc_ros.codec.generator.flux.control import ControlledTransformer, make_control
+from gsc_ros.training.generator.autoencoder import PictureAutoencoder
+from gsc_ros.training.generator.flow import draw_sigmas, flow_loss, on_path
+from gsc_ros.training.generator.loop import load_weights, Loop, LoopSettings
+from gsc_ros.training.generator.views import latents_of, Views
+import numpy as np
+import torch
+from torch import nn, Tensor
+from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """
+    What a flow stage does beside the loop.
+
+    :param batch: views per update.
+    :param text_dropout: share of the views whose caption is taken for an empty one.
+    :param free: share of the joint stage's batches that leave the control branch out.
+    :param ends: share of the views at sigma 1 exactly, from where every picture starts.
+    """
+
+    batch: int = 8
+    text_dropout: float = 0.1
+    free: float = 0.1
+    ends: float = 0.1
+
+
+class TextEncoders(nn.Module):
+    """T5 for the tokens and CLIP for the pooled embedding, over the bytes of a text."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.length = config.text_tokens
+        self.t5 = T5EncoderModel(T5Config(**config.t5))
+        self.clip = CLIPTextModel(CLIPTextConfig(**config.clip))
+
+    def forward(self, t5_ids: Tensor, clip_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Map int64 [B, L] and [B, 77] to text [B, L, D] and pooled [B, P]."""
+        text = self.t5(input_ids=t5_ids)[0]
+        return text, self.clip(input_ids=clip_ids).pooler_output
+
+    def ids(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return the two kinds of tokens of texts."""
+        return tuple(
+            torch.from_numpy(np.stack([token.byte_tokens(text, length) for text in texts]))
+            for length in (self.length, CLIP_TOKENS))
+
+
+class TinyFlow(nn.Module):
+    """All that is trained of the embedded generator beside the autoencoder."""
+
+    def __init__(self, config: GeneratorConfig = TINY, steer: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.text = TextEncoders(config)
+        transformer = FluxTransformer2DModel(**config.transformer)
+        control = make_control(transformer, config.control) if steer else None
+        self.flow = ControlledTransformer(transformer, control)
+        self.flow.requires_grad_(True)
+
+    @property
+    def control(self) -> FluxControlNetModel | None:
+        """Return the control branch."""
+        return self.flow.control
+
+    def steer(self, rms: Tensor) -> None:
+        """
+        Add a control branch copied from the transformer as it is.
+
+        :param rms: root mean square of each structure channel in the training data, [320].
+        """
+        self.flow.control = make_control(self.flow.transformer, self.config.control)
+        scale = 1 / rms.clamp_min(1e-2 * float(rms.max()))
+        self.flow.control.controlnet_x_embedder.structure_scale.copy_(scale)
+
+    def forward(self, z: Tensor, condition: Tensor | None, sigma: Tensor,
+                ids: tuple[Tensor, Tensor], rows: int, columns: int) -> Tensor:
+        """Return the velocity [B, N, C] of tokens z [B, N, C] at noise levels [B]."""
+        text, pooled = self.text(*ids)
+        return self.flow(
+            z, condition, text, pooled, sigma,
+            torch.from_numpy(token.image_ids(rows, columns)).to(z.device),
+            torch.from_numpy(token.text_ids(text.shape[1])).to(z.device))
+
+
+@dataclass(frozen=True)
+class FlowData:
+    """
+    Views as the flow sees them: tokens, row by row.
+
+    :param data: float16 [N, tokens, C], latents of the pictures.
+    :param picture: float16 [N, tokens, C], latents of the structure decoder's pictures.
+    :param latent: float16 [N, tokens, 320], y_sel.
+    :param level: float32 [N], 0..1.
+    """
+
+    data: np.ndarray
+    picture: np.ndarray
+    latent: np.ndarray
+    level: np.ndarray
+    captions: tuple[str, ...]
+    rows: int
+    columns: int
+
+    def __add__(self, other: FlowData) -> FlowData:
+        """Return both sets as one."""
+        join = (np.concatenate([getattr(self, n), getattr(other, n)])
+                for n in ('data', 'picture', 'latent', 'level'))
+        return FlowData(*join, self.captions + other.captions, self.rows, self.columns)
+
+    def conditions(self, index: np.ndarray) -> Tensor:
+        """Return condition tokens float32 [B, tokens, 320 + C + 1]."""
+        level = np.broadcast_to(
+            self.level[index, None, None], (len(index), self.rows * self.columns, 1))
+        return torch.from_numpy(np.concatenate(
+            [self.latent[index], self.picture[index], level], axis=2).astype(np.float32))
+
+    def rms(self) -> Tensor:
+        """Return the root mean square of each structure channel, [320]."""
+        return torch.from_numpy(np.sqrt(np.mean(
+            np.square(self.latent.astype(np.float32)), axis=(0, 1))))
+
+
+@torch.no_grad()
+def flow_data(views: Views, autoencoder: PictureAutoencoder, gains: np.ndarray,
+              batch: int = 16) -> FlowData:
+    """
+    Encode views.
+
+    :param gains: float32 [quantizers, 320] of the structure profile.
+    """
+    def tokens(images: np.ndarray) -> np.ndarray:
+        parts = []
+        for start in range(0, len(images), batch):
+            part = torch.from_numpy(images[start:start + batch]).permute(0, 3, 1, 2).float() / 255
+            latents = autoencoder.encode(part.contiguous(memory_format=torch.channels_last))
+            parts.append(token.pack(latents.numpy()).astype(np.float16))
+        return np.concatenate(parts)
+
+    rows, columns = views.symbols.shape[2:]
+    latent = latents_of(views.symbols, views.levels, gains).reshape(len(views.levels), 320, -1)
+    return FlowData(
+        tokens(views.images), tokens(views.structures),
+        latent.transpose(0, 2, 1).astype(np.float16),
+        (views.levels / (len(gains) - 1)).astype(np.float32), views.captions, rows, columns)
+
+
+def velocity_loss(model: TinyFlow, data: FlowData, index: np.ndarray, sigma: np.ndarray,
+                  noise: Tensor, steered: bool, captions: Sequence[str]) -> Tensor:
+    """Return the flow-matching loss of some views, [B]."""
+    device = next(model.parameters()).device
+    clean = torch.from_numpy(data.data[index].astype(np.float32)).to(device)
+    level = torch.from_numpy(sigma).to(device)
+    condition = data.conditions(index).to(device) if steered else None
+    ids = tuple(ids.to(device) for ids in model.text.ids(captions))
+    predicted = model(on_path(clean, noise, level), condition, level, ids,
+                      data.rows, data.columns)
+    return flow_loss(predicted, clean, noise)
+
+
+def train_flow(
+        model: TinyFlow, data: FlowData, output: Path, loop_settings: LoopSettings,
+        settings: FlowSettings, held_out: FlowData | None = None, resume: bool = False,
+        report: Callable[[Loop, dict[str, float]], None] | None = None) -> TinyFlow:
+    """
+    Train a flow on encoded views; the branch is part of it when the model has one.
+
+    :param held_out: views whose loss at fixed noise is reported every 200 steps.
+    :return: the model with its averaged weights.
+    """
+    torch.manual_seed(loop_settings.seed)
+    loop = Loop(model, loop_settings, output, {'flow': {'steered': model.control is not None}})
+    if resume:
+        loop.resume()
+    last: dict[str, Tensor] = {}
+
+    def loss(generator: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        index = generator.integers(0, len(data.level), settings.batch)
+        sigma = draw_sigmas(settings.batch, generator)
+        sigma[generator.random(settings.batch) < settings.ends] = 1
+        captions = ['' if generator.random() < settings.text_dropout else data.captions[i]
+                    for i in index]
+        steered = model.control is not None and generator.random() >= settings.free
+        noise = torch.randn(settings.batch, *data.data.shape[1:], device=loop.accelerator.device)
+        with loop.accelerator.autocast():
+            each = velocity_loss(model, data, index, sigma, noise, steered, captions)
+        value = each.mean()
+        if held_out is not None and loop.step % 200 == 199:
+            last.update(validation(model, held_out, loop))
+        return value, {'steered' if steered else 'free': value, **last}
+
+    loop.run(loss, report)
+    model.load_state_dict(loop.averaged())
+    return model.eval()
+
+
+@torch.no_grad()
+def validation(model: TinyFlow, data: FlowData, loop: Loop) -> dict[str, Tensor]:
+    """Return the loss of the live weights on held-out views, with and without the branch."""
+    count = len(data.level)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(count, *data.data.shape[1:], generator=generator)
+    sigma = ((np.arange(count) % 8 + 1) / 8).astype(np.float32)
+    result = {}
+    for name, steered in (('validation_free', False), ('validation', True)):
+        if steered and model.control is None:
+            continue
+        with loop.accelerator.autocast():
+            each = [velocity_loss(model, data, part, sigma[part],
+                                  noise[part].to(loop.accelerator.device), steered,
+                                  [data.captions[i] for i in part])
+                    for part in np.array_split(np.arange(count), max(1, count // 16))]
+        result[name] = torch.cat(each).mean()
+    return result
+
+
+def load_flow(path: Path | str, config: GeneratorConfig = TINY) -> TinyFlow:
+    """
+    Build the flow that a checkpoint describes, in float32.
+
+    :raises ValueError: when the file is no checkpoint of a flow.
+    """
+    tensors, fields = load_weights(path)
+    if 'flow' not in fields:
+        raise ValueError(f'{path}: not a checkpoint of a flow')
+    model = TinyFlow(config, steer=bool(fields['flow']['steered']))
+    model.load_state_dict(tensors)
+    return model.eval()

@@ -47,6 +47,8 @@ VERBS = (
     Verb('demo', 'Run the whole ROS 2 graph on this machine and write a report'),
     Verb('keys', 'Make and change the pre-shared keys of a link'),
     Verb('bench', 'Compare with other codecs on your pictures, and write a report', extra='eval'),
+    Verb('eval', 'Evaluate depth, segmentation, detection and pictures, as the papers do',
+         extra='eval'),
     Verb('link', 'Run a thin link over a channel model, without ROS: what gets through, and when'),
     Verb('spool', 'Show and export what waits in a spool, or has come over a link with one'),
     Verb('plan', 'Foretell frame period, size and latency on a link'),

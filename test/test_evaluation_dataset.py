@@ -162,22 +162,29 @@ def test_hypersim_takes_the_public_test_split_where_the_list_is(tmp_path: Path):
         open_dataset(tmp_path)
 
 
-def test_hypersim_depth_in_hdf5_is_read_or_its_package_named(tmp_path: Path):
+def test_hypersim_depth_in_hdf5_is_read(tmp_path: Path):
+    h5py = pytest.importorskip('h5py')
     write_scene(tmp_path, 'ai_001_001', 0, None)
     folder = tmp_path / 'ai_001_001' / 'images' / 'scene_cam_00_geometry_hdf5'
     folder.mkdir()
-    path = folder / 'frame.0000.depth_meters.hdf5'
-    try:
-        import h5py
-    except ModuleNotFoundError:
-        path.touch()
-        with pytest.raises(DatasetError, match='needs h5py, which is not installed'):
-            open_dataset(tmp_path)
-        return
-    with h5py.File(path, 'w') as file:
-        file['dataset'] = np.full((48, 64), 2, np.float16)
+    with h5py.File(folder / 'frame.0000.depth_meters.hdf5', 'w') as file:
+        file.create_dataset('dataset', data=np.full((48, 64), 2, np.float16), compression='gzip')
     middle = open_dataset(tmp_path).read(0).truth.metres[23:25, 31:33]
     assert middle == pytest.approx(np.full((2, 2), 2), rel=1e-3)
+    with h5py.File(folder / 'frame.0000.depth_meters.hdf5', 'w') as file:
+        file['other'] = 1
+    with pytest.raises(DatasetError, match='frame.0000.depth_meters.hdf5: cannot be read'):
+        open_dataset(tmp_path).read(0)
+
+
+def test_without_h5py_it_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_scene(tmp_path, 'ai_001_001', 0, None)
+    folder = tmp_path / 'ai_001_001' / 'images' / 'scene_cam_00_geometry_hdf5'
+    folder.mkdir()
+    (folder / 'frame.0000.depth_meters.hdf5').touch()
+    monkeypatch.setattr(hypersim, 'find_spec', lambda _: None)
+    with pytest.raises(DatasetError, match=r"need h5py, .* pip install 'gsc_ros\[eval\]'"):
+        open_dataset(tmp_path)
 
 
 def write_city(root: Path, labels: np.ndarray) -> None:

@@ -79,8 +79,8 @@ class Hypersim:
         in_hdf5 = any(depth.suffix == '.hdf5' for _, depth in self._pairs)
         if in_hdf5 and find_spec('h5py') is None:
             raise DatasetError(
-                f'{root}: its depth maps are HDF5, which needs h5py, which is not installed; try: '
-                'pip install h5py (or convert them to .npy beside themselves)')
+                f"{root}: its depth maps need h5py, which is not installed; try: pip install "
+                "'gsc_ros[eval]' (or convert them to .npy beside themselves)")
 
     @staticmethod
     def matches(root: Path) -> bool:

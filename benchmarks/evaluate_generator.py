@@ -9,9 +9,9 @@ Print what a generator makes of the packets that the structure decoder shows at 
 
 For each quantizer, one row for the structure decoder and one for each number of steps: bytes of the
 packets, PSNR, MS-SSIM, the agreement of a detector (F1 over all images), the spectrum's distance,
-flicker (with --every 1) and time per image. ``spectrum`` is the mean absolute difference in dB
-between the radial power spectra of picture and original, over the frequencies above an eighth of
-the sampling rate; ``energy`` is the mean difference itself: below 0 a picture is too smooth.
+flicker (with --every 1) and time per image. The spectrum's distance is that of
+``gsc_ros/evaluation/spectrum.py``; ``energy`` is the difference with its sign: below 0 a picture is
+too smooth.
 """
 
 from __future__ import annotations
@@ -30,14 +30,12 @@ from gsc_ros.codec.generator.flicker import FlickerMeter
 from gsc_ros.codec.generator.generator import GenerationSettings, Generator
 from gsc_ros.codec.generator.opening import open_generator
 from gsc_ros.codec.profile import load_profile
-from gsc_ros.evaluation.detection import agreement, Agreement, Detector
+from gsc_ros.evaluation.detection import Agreement, agreement, Detector
 from gsc_ros.evaluation.metric import ms_ssim, psnr
 from gsc_ros.evaluation.resampling import centre
+from gsc_ros.evaluation.spectrum import spectrum_gap
 from gsc_ros.sources.opening import open_source
 import numpy as np
-
-BANDS = 48
-LOWEST = 1 / 8
 
 
 @dataclass(frozen=True)
@@ -58,34 +56,6 @@ class Row:
     milliseconds: float
 
 
-def radial_spectrum(image: np.ndarray) -> np.ndarray:
-    """
-    Return the power of the luma in rings of frequencies, dB, float64 [BANDS].
-
-    The rings are evenly spaced up to half the sampling rate of both axes.
-
-    :param image: uint8 [H, W, 3] RGB.
-    """
-    luma = image.astype(np.float64) @ [0.299, 0.587, 0.114]
-    height, width = luma.shape
-    taper = np.outer(np.hanning(height), np.hanning(width))
-    power = np.abs(np.fft.fft2((luma - luma.mean()) * taper)) ** 2
-    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
-    band = (radius / 0.5 * BANDS).astype(int)
-    inside = band < BANDS
-    count = np.bincount(band[inside], minlength=BANDS)
-    total = np.bincount(band[inside], power[inside], minlength=BANDS)
-    # A gray level's rounding noise, so that silence is no minus infinity.
-    return 10 * np.log10(total / count + (taper ** 2).sum() / 12)
-
-
-def spectral_difference(original: np.ndarray, image: np.ndarray) -> tuple[float, float]:
-    """Return the mean absolute and the mean difference of two spectra, dB, above LOWEST."""
-    first = round(LOWEST / 0.5 * BANDS)
-    difference = (radial_spectrum(image) - radial_spectrum(original))[first:]
-    return float(np.abs(difference).mean()), float(difference.mean())
-
-
 class Measurement:
     """Sums up one decoder at one quantizer."""
 
@@ -99,8 +69,9 @@ class Measurement:
     def add(self, original: np.ndarray, frame: Reconstruction, size: int, image: np.ndarray,
             seconds: float) -> None:
         """Take a picture."""
+        gap = spectrum_gap(original, image)
         self.rows.append((size, psnr(original, image), ms_ssim(original, image),
-                          *spectral_difference(original, image), seconds * 1e3))
+                          float(np.abs(gap).mean()), float(gap.mean()), seconds * 1e3))
         if self.detector:
             self.agreement += agreement(self.detector(original), self.detector(image))
         if self.meter:

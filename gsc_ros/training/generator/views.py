@@ -72,7 +72,7 @@ class Views:
 
 def crop(archive: Archive, generator: np.random.Generator, height: int, width: int,
          augmentation: Augmentation = SHARP) -> np.ndarray:
-    """Return one augmented crop, uint8 [height, width, 3]; enlarged where a picture is too small."""
+    """Return one augmented crop, uint8 [height, width, 3]; a picture too small is enlarged."""
     image = archive.images[generator.integers(len(archive.images))]
     limit = min(image.shape[0] / height, image.shape[1] / width)
     zoom = min(float(np.exp(generator.uniform(0, np.log(augmentation.max_zoom_out)))), limit)

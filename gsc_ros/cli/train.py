@@ -6,6 +6,8 @@ Train a structure model, and export it as a profile.
     gsc train structure --data DIR --output DIR      train, writing checkpoints
     gsc train export CHECKPOINT --data DIR --output DIR    fit the tables and write a profile
     gsc train text CAPTIONS --output FILE            make the language model of captions
+    gsc train mix --kitti DIR ... --output FILE      choose the images of the paper
+    gsc train control --base DIR --data FILE --output DIR    train what steers a generator
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ import sys
 
 from gsc_ros.cli.error import DataError as CommandDataError
 from gsc_ros.cli.error import UsageError
+from gsc_ros.cli.train_control import (
+    add_control_arguments,
+    add_mix_arguments,
+    run_control,
+    run_mix,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = kinds.add_parser('text', help='make the language model that codes captions')
     text.add_argument('captions', type=Path, help='text file in UTF-8, one caption a line')
     text.add_argument('--output', type=Path, required=True, help='the file to write, .npz')
+    add_mix_arguments(kinds.add_parser(
+        'mix', help="choose the images of the paper's training from four datasets",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter))
+    add_control_arguments(kinds.add_parser(
+        'control', help='train the branch that steers a generator',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter))
 
 
 def add_structure_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,8 +100,9 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train or export; return 0, 1 when the data is bad, 2 when the call makes no sense."""
-    if args.kind == 'text':
-        return train_text(args)
+    others = {'text': train_text, 'mix': run_mix, 'control': run_control}
+    if args.kind in others:
+        return others[args.kind](args)
     try:
         data, exporter, _ = (import_module(f'gsc_ros.training.{name}')
                              for name in ('data', 'export', 'trainer'))

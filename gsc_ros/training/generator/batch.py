@@ -294,7 +294,7 @@ class CropSource:
     def batch(self, number: int) -> Batch:
         """Return batch ``number``; see BatchSource."""
         generator = np.random.default_rng((self._settings.seed, 2, number))
-        crops, captions = self._draw(self._settings.size, generator)
+        crops, captions = self.draw(self._settings.size, generator)
         sents = [self._structure.send(self._structure.measure(c), generator) for c in crops]
         pictures: list[np.ndarray | None] = [None] * len(crops)
         latents = list(self._encode(crops))
@@ -306,10 +306,10 @@ class CropSource:
 
     def structure_scale(self) -> np.ndarray:
         """Return factors measured on some crops; see BatchSource."""
-        crops, _ = self._draw(MEASURED, np.random.default_rng(self._settings.seed))
+        crops, _ = self.draw(MEASURED, np.random.default_rng(self._settings.seed))
         return self._structure.scale(self._structure.measure(crop) for crop in crops)
 
-    def _draw(self, count: int, generator: np.random.Generator) -> tuple[list, list[str]]:
+    def draw(self, count: int, generator: np.random.Generator) -> tuple[list, list[str]]:
         """Return crops uint8 [crop, crop, 3] and their captions."""
         crops, captions = [], []
         choice = generator.choice(

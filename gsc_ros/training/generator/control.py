@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 import json
 import math
 from pathlib import Path
 import time
 
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
 from diffusers import FluxTransformer2DModel
 from gsc_ros.codec.generator.flux.control import ControlledTransformer, make_control
 from gsc_ros.codec.generator.flux.control_file import ControlInfo, read_control, save_control
@@ -369,8 +371,11 @@ class ControlTrainer:
 
 def make_accelerator(precision: str, output: Path) -> Accelerator:
     """Return what knows the devices; TensorBoard's logs go to ``output/control``."""
+    # While one process still fills its share of a cache, the others wait for longer than usual.
+    patience = InitProcessGroupKwargs(timeout=timedelta(hours=6))
     return Accelerator(
-        mixed_precision=precision, log_with='tensorboard', project_dir=str(output))
+        mixed_precision=precision, log_with='tensorboard', project_dir=str(output),
+        kwargs_handlers=[patience])
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -387,6 +387,46 @@ def test_a_far_end_that_restarts_gets_the_announcements_again():
     assert simulation.rover.statistics(simulation.now_ns).peer_restarts == 1
 
 
+def thin_link_with_long_calibrations(mtu, fps):
+    """Return four cameras whose announcements take 10 s of a link, all pausing after them."""
+    cameras = [Camera(index, fps, ends=(60, 120, 240)) for index, fps in enumerate(fps)]
+    path = ChannelConfig(delay_ns=400 * MS)
+    simulation = Simulation(
+        1200, cameras, mtu=mtu, back_bps=1200, channel=path, back_channel=path,
+        suite=Suite.AES_CCM)
+    for camera in cameras:
+        simulation.announce(camera, random.Random(camera.camera_id).randbytes(300))
+    simulation.run(20)
+    return simulation
+
+
+@pytest.mark.parametrize(('mtu', 'fps'), [(64, (10, 10, 10, 10)), (128, (30, 10, 2, 0.05))])
+def test_after_restarts_in_a_row_a_very_thin_link_carries_only_what_the_far_end_can_use(mtu, fps):
+    simulation = thin_link_with_long_calibrations(mtu, fps)
+    simulation.start_ground(session=3)
+    # In the middle of the announcements for the first one.
+    simulation.run(7)
+    simulation.start_ground(session=4)
+    simulation.deliveries.clear()
+    simulation.run(24)
+    statistics = simulation.ground.statistics(simulation.now_ns)
+    assert all(simulation.frames(camera_id) for camera_id in range(4))
+    # What has left before the rover heard of the restart, and no more.
+    assert statistics.unannounced <= 1
+    assert_budget_holds(simulation)
+
+
+def test_where_all_cameras_begin_anew_no_pause_keeps_a_link_idle():
+    simulation = thin_link_with_long_calibrations(128, (10, 10, 10, 0.05))
+    for camera in simulation.cameras:
+        camera.session = 6
+    simulation.deliveries.clear()
+    simulation.run(25)
+    frames = [frame for frame in simulation.frames() if frame.session == 6]
+    assert {frame.camera_id for frame in frames} >= {0, 1, 2}
+    assert_budget_holds(simulation)
+
+
 def test_a_rover_that_restarts_goes_on_and_keeps_the_budget_over_the_restart():
     simulation = Simulation(9600, [Camera(0)])
     simulation.run(10.05)

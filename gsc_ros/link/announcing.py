@@ -7,7 +7,8 @@ When cameras are announced to the far end.
 state      meaning                                            leaves it
 =========  =================================================  =====================
 SILENT     nothing to say, or no frame to say it for          a frame that needs it
-DUE        frames of the camera wait for an announcement      queued
+DUE        frames of the camera wait for an announcement,     queued
+           which pauses after the one before
 QUEUED     it waits for its turn, or leaves                   its last datagram left
 KNOWN      it has left; frames may leave                      change, request, time
 =========  =================================================  =====================
@@ -40,6 +41,11 @@ class _Camera:
     queued: bool = False
     wanted: bool = False
     used: bool = False
+
+    @property
+    def urgent(self) -> bool:
+        """Return whether its frames are of no use before it is announced."""
+        return self.sent != self.current or self.wanted
 
 
 class Announcer:
@@ -84,7 +90,8 @@ class Announcer:
 
         :returns: False when the frame must go: it needs another announcement than the one that
             leaves, or has left and whose frame waits for its turn. If every frame could take the
-            place of that one, all that would ever leave is announcements.
+            place of that one, all that would ever leave is announcements. The far end may have
+            lost that announcement, though: then the newer one leaves in its place.
         """
         camera = self._cameras[message.camera_id]
         camera.used = True
@@ -94,7 +101,7 @@ class Announcer:
             return True
         state = self._scheduler.state(message.camera_id)
         waits = state in (CameraState.WAITING, CameraState.BOTH)
-        if camera.queued or (waits and camera.sent == current):
+        if camera.queued or (waits and camera.sent == current and not camera.wanted):
             return False
         if current is not None and current.session == message.session:
             base = current.base_sequence, current.base_stamp_ns
@@ -113,12 +120,19 @@ class Announcer:
         for camera_id in camera_ids:
             camera = self._cameras.get(camera_id)
             if camera and not camera.queued and camera.sent_ns <= settled_ns:
-                camera.wanted = camera.used = True
+                camera.used = True
+                self._want(camera)
 
     def forgotten(self) -> None:
-        """Announce every camera again: the far end has restarted."""
+        """
+        Announce every camera again with its next frame: the far end has restarted.
+
+        Nobody is spared by a pause now: no camera has frames that the far end can use.
+        """
         for camera in self._cameras.values():
-            camera.wanted = camera.used = True
+            camera.urgent_due_ns = 0
+            camera.used |= self._scheduler.state(camera.announce.camera_id) is not CameraState.EMPTY
+            self._want(camera)
 
     def set_rate(self, before_bps: int, rate_bps: int, now_ns: int) -> None:
         """Change the pauses between announcements, which are bits at the reserved share."""
@@ -132,16 +146,30 @@ class Announcer:
             if camera.current is not None and not camera.queued and camera.used:
                 self._queue(camera, rate_bps, connected, now_ns)
 
-    def next_ns(self) -> int | None:
-        """Return when the next changed announcement is due, or None."""
+    def next_ns(self, now_ns: int) -> int | None:
+        """Return when the next announcement that frames need is due, or None."""
         return min((
-            camera.urgent_due_ns for camera in self._cameras.values()
-            if camera.used and not camera.queued and camera.sent != camera.current), default=None)
+            now_ns if self._fits_gap(camera, now_ns) else camera.urgent_due_ns
+            for camera in self._cameras.values()
+            if camera.current is not None and camera.used and not camera.queued and (
+                camera.urgent)), default=None)
+
+    def _fits_gap(self, camera: _Camera, now_ns: int) -> bool:
+        """Return whether announcing a camera now costs no other camera anything."""
+        return self._scheduler.has_gap(now_ns) and self._scheduler.has_gap(
+            now_ns, self._framer.cut_announcement(camera.current).total_bits(now_ns))
+
+    def _want(self, camera: _Camera) -> None:
+        camera.wanted = True
+        if camera.current is not None:
+            # What leaves before the announcement is lost on the far end.
+            self._scheduler.hold(camera.announce.camera_id, True)
 
     def _queue(self, camera: _Camera, rate_bps: int, connected: bool, now_ns: int) -> None:
-        urgent = camera.sent != camera.current or camera.wanted
+        urgent = camera.urgent
         due = now_ns - camera.sent_ns >= self._period_ns and not connected
-        if not (urgent or due) or (urgent and now_ns < camera.urgent_due_ns):
+        if not (urgent or due) or (urgent and now_ns < camera.urgent_due_ns and not (
+                self._fits_gap(camera, now_ns))):
             return
         announcement = camera.current
         cut = self._framer.cut_announcement(announcement)

@@ -383,7 +383,7 @@ class Endpoint:
         return expected > _SPLIT_LOSS or self._path.loss(now_ns) > _SPLIT_LOSS
 
     def _announcement_due_ns(self, now_ns: int) -> int | None:
-        due_ns = self._announcer.next_ns()
+        due_ns = self._announcer.next_ns(now_ns)
         # One that is due and not queued waits for room in the queue.
         return None if due_ns is None else max(due_ns, now_ns + _RETRY_NS)
 
@@ -406,6 +406,7 @@ class Endpoint:
 
     def _note_restart(self, now_ns: int) -> None:
         """Tell the far end everything again: it has forgotten it."""
+        self._scheduler.forgotten()
         self._announcer.forgotten()
         self._path.restart()
         self._repair.peer_restarted(now_ns)

@@ -161,15 +161,19 @@ class CameraQueue:
                 camera.waiting = None
                 self.drop(DropReason.EXPIRED, waiting)
             if sending and now_ns - sending.progress_ns > self._stall_ns:
-                camera.sending = None
-                self.drop(DropReason.EXPIRED, sending.message)
+                self._give_up_begun(camera, DropReason.EXPIRED)
 
     def renew(self) -> None:
         """Give up begun frames behind which newer ones wait: their beginning is lost."""
         for camera in self._cameras.values():
             if camera.state is CameraState.BOTH:
-                sending, camera.sending = camera.sending, None
-                self.drop(DropReason.SUPERSEDED, sending.message)
+                self._give_up_begun(camera, DropReason.SUPERSEDED)
+
+    def give_up_begun(self) -> None:
+        """Give up every begun frame: the far end has forgotten its beginning."""
+        for camera in self._cameras.values():
+            if camera.sending is not None:
+                self._give_up_begun(camera, DropReason.EXPIRED)
 
     def next_camera(self) -> Camera | None:
         """Return the camera whose turn it is."""
@@ -249,6 +253,10 @@ class CameraQueue:
         if taken is not None and taken.on_dropped is not None:
             taken.on_dropped()
         return False
+
+    def _give_up_begun(self, camera: Camera, reason: DropReason) -> None:
+        sending, camera.sending = camera.sending, None
+        self.drop(reason, sending.message)
 
     def _patience_bits(self, camera: Camera, now_ns: int, credit_bits: int) -> int:
         """

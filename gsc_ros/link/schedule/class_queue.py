@@ -116,6 +116,11 @@ class ClassQueue:
             self._messages.remove(message)
             self._give_up(DropReason.EXPIRED, message)
 
+    def clear(self) -> None:
+        """Give up all messages."""
+        while self._messages:
+            self._give_up(DropReason.SUPERSEDED, self._messages.popleft())
+
     def next_bits(self, now_ns: int) -> int | None:
         """Return the bits on the wire of the next datagram; None: nothing waits."""
         if not self._messages:

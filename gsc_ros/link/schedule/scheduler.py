@@ -48,6 +48,7 @@ NS_PER_S = 1_000_000_000
 _MARGIN = 50
 # Asked in this order, ahead of frames within their share; repair is asked after the first three.
 _BEFORE_REPAIR = (Rank.PROMPT, Rank.URGENT, Rank.SLOW)
+_ANNOUNCING = (Rank.URGENT, Rank.SLOW)
 _AFTER_REPAIR = (Rank.REGION, Rank.BACKGROUND)
 _BEYOND = {
     Rank.PROMPT: Beyond.IDLE,
@@ -236,6 +237,17 @@ class Scheduler:
     def renew(self) -> None:
         """Give up begun frames behind which newer ones wait: their beginning is lost."""
         self._cameras.renew()
+
+    def forgotten(self) -> None:
+        """Give up begun frames and all announcements: the far end has restarted."""
+        self._cameras.give_up_begun()
+        for rank in _ANNOUNCING:
+            self._classes[rank].clear()
+
+    def has_gap(self, now_ns: int, bits: int = 0) -> bool:
+        """Return whether no frame is expected within a second, nor before so many bits left."""
+        gap_bits = self._cameras.gap_bits(now_ns)
+        return gap_bits is None or gap_bits >= max(bits, self._rate_bps)
 
     def select(self, now_ns: int, credit_bits: int = 0) -> Candidate | None:
         """

@@ -26,6 +26,14 @@ from gsc_ros.cli.train_control import (
     run_control,
     run_mix,
 )
+from gsc_ros.cli.train_generator import (
+    add_autoencoder_arguments,
+    add_export_generator_arguments,
+    add_generator_arguments,
+    run_autoencoder,
+    run_export_generator,
+    run_generator,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_control_arguments(kinds.add_parser(
         'control', help='train the branch that steers a generator',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter))
+    for name, words, add in (
+            ('autoencoder', "train the embedded generator's autoencoder",
+             add_autoencoder_arguments),
+            ('generator', 'train the embedded generator', add_generator_arguments),
+            ('export-generator', 'write a generator profile from checkpoints',
+             add_export_generator_arguments)):
+        add(kinds.add_parser(
+            name, help=words, formatter_class=argparse.ArgumentDefaultsHelpFormatter))
 
 
 def add_structure_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +116,10 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train or export; return 0, 1 when the data is bad, 2 when the call makes no sense."""
-    others = {'text': train_text, 'mix': run_mix, 'control': run_control}
+    others = {
+        'text': train_text, 'mix': run_mix, 'control': run_control,
+        'autoencoder': run_autoencoder, 'generator': run_generator,
+        'export-generator': run_export_generator}
     if args.kind in others:
         return others[args.kind](args)
     try:

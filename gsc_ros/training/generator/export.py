@@ -46,15 +46,15 @@ class Velocity(nn.Module):
 
     def __init__(self, model: TinyFlow) -> None:
         super().__init__()
-        self.flow = model.flow
+        self.model = model
         self.register_buffer('text_ids', torch.from_numpy(
             token.text_ids(model.config.text_tokens)))
 
     def forward(self, z: Tensor, condition: Tensor, text: Tensor, pooled: Tensor, sigma: Tensor,
                 ids: Tensor, control: Tensor) -> Tensor:
         """Return the velocity [B, N, C]."""
-        return self.flow(z, condition, text, pooled, sigma, ids, self.text_ids,
-                         control_scale=control)
+        return self.model.velocity(
+            z, condition, text, pooled, sigma, ids, self.text_ids, control)
 
 
 class Encoder(nn.Module):

@@ -7,8 +7,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers import FlowMatchEulerDiscreteScheduler, FluxControlNetModel
 from gsc_ros.codec.generator.flux.config import CLIP_TOKENS, ControlConfig, GeneratorConfig
+from gsc_ros.codec.generator.flux.control import make_control
+from gsc_ros.codec.generator.flux.control_file import ControlInfo, save_control
 from gsc_ros.codec.generator.flux.parts import build, Parts
 from gsc_ros.codec.generator.schedule import Schedule
 from tokenizers import models, pre_tokenizers, Tokenizer
@@ -35,6 +37,7 @@ SMALL = GeneratorConfig(
           'projection_dim': 64, 'bos_token_id': 1, 'eos_token_id': 2},
     text_tokens=16, steps=3, guidance=3.5, schedule=Schedule(shift=3.0, dynamic=True),
     control=ControlConfig(multi=2, single=1))
+STRUCTURE = 'ab' * 32
 WORDS = ('a', 'road', 'with', 'two', 'cars', 'and', 'trees', 'in', 'rain')
 
 
@@ -56,6 +59,24 @@ def write_checkpoint(folder: Path, parts: Parts) -> None:
     FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True).save_pretrained(
         folder / 'scheduler')
     (folder / 'model_index.json').write_text(json.dumps({'_class_name': 'FluxPipeline'}))
+
+
+def open_zero_layers(control: FluxControlNetModel) -> None:
+    """Give the zero layers of a branch random weights, as if it had been trained."""
+    layers = [control.controlnet_x_embedder.linear, *control.controlnet_blocks,
+              *control.controlnet_single_blocks]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        for layer in layers:
+            torch.nn.init.normal_(layer.weight, std=0.1)
+
+
+def write_control(path: Path, parts: Parts, structure: str = STRUCTURE) -> None:
+    """Write a control branch for a transformer, its zero layers opened."""
+    control = make_control(parts.transformer, SMALL.control)
+    open_zero_layers(control)
+    save_control(path, control.state_dict(), ControlInfo(
+        config=SMALL.control, structure=structure, pitch=16, channels='4', base='small'))
 
 
 def clip_tokenizer(folder: Path) -> CLIPTokenizer:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flux_checkpoint import SMALL, small_parts
+from flux_checkpoint import open_zero_layers, SMALL, small_parts
 from gsc_ros.codec.generator import token
 from gsc_ros.codec.generator.flux.config import ControlConfig, FLUX_DEV
 from gsc_ros.codec.generator.flux.control import ControlledTransformer, make_control
@@ -40,15 +40,6 @@ def inputs(batch: int = 2, width: int = 320) -> dict:
         'sigma': torch.tensor([0.3, 0.9]), 'guidance': torch.full((batch,), 3.5),
         'image_ids': torch.from_numpy(token.image_ids(ROWS, COLUMNS)),
         'text_ids': torch.from_numpy(token.text_ids(5))}
-
-
-def open_zero_layers(control: torch.nn.Module) -> None:
-    """Give the zero layers of a branch random weights, as if it had been trained."""
-    layers = [control.controlnet_x_embedder.linear, *control.controlnet_blocks,
-              *control.controlnet_single_blocks]
-    torch.manual_seed(3)
-    for layer in layers:
-        torch.nn.init.normal_(layer.weight, std=0.1)
 
 
 def reached(model: ControlledTransformer) -> set[str]:

@@ -8,27 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 import shutil
 
-from diffusers import FluxPipeline
-from flux_checkpoint import SMALL, small_parts, write_checkpoint
+from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
+from flux_checkpoint import SMALL, small_parts, STRUCTURE, write_checkpoint, write_control
 from gguf import GGMLQuantizationType, GGUFWriter, quants
 from gsc_ros.codec.error import GeneratorError
+from gsc_ros.codec.generator import noise, token
 from gsc_ros.codec.generator.flow import FlowGenerator, Geometry
 from gsc_ros.codec.generator.flux import load as loading
 from gsc_ros.codec.generator.flux import memory
-from gsc_ros.codec.generator.flux.control import make_control
-from gsc_ros.codec.generator.flux.control_file import ControlInfo, save_control
 from gsc_ros.codec.generator.flux.memory import Estimate
 from gsc_ros.codec.generator.flux.networks import FluxNetworks
-from gsc_ros.codec.generator.flux.source import file_sha256, Offload, Precision, Source
 from gsc_ros.codec.generator.generator import Condition, GenerationSettings
 from gsc_ros.codec.generator.manifest import GeneratorManifest
 from gsc_ros.codec.generator.opening import open_generator
+from gsc_ros.codec.generator.source import file_sha256, Offload, Precision, Source
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 import torch
 
 CPU = torch.device('cpu')
-STRUCTURE = 'ab' * 32
 GEOMETRY = Geometry(scale=1, pitch=16)
 
 
@@ -39,14 +38,7 @@ def written_checkpoint(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('flux')
     parts = small_parts()
     write_checkpoint(folder, parts)
-    control = make_control(parts.transformer, SMALL.control)
-    torch.manual_seed(2)
-    layers = [control.controlnet_x_embedder.linear, *control.controlnet_blocks,
-              *control.controlnet_single_blocks]
-    for layer in layers:
-        torch.nn.init.normal_(layer.weight, std=0.1)
-    save_control(folder / 'control.safetensors', control.state_dict(), ControlInfo(
-        config=SMALL.control, structure=STRUCTURE, pitch=16, channels='4', base='small'))
+    write_control(folder / 'control.safetensors', parts)
     return folder
 
 
@@ -154,8 +146,6 @@ def test_without_control_the_sampler_makes_what_the_flux_pipeline_makes(source):
         tokenizer=parts.text.clip_tokenizer, text_encoder_2=parts.text.t5,
         tokenizer_2=parts.text.t5_tokenizer, transformer=parts.transformer)
     pipeline.set_progress_bar_config(disable=True)
-    from gsc_ros.codec.generator import noise, token
-
     z = torch.from_numpy(token.pack(noise.draw(given.seed, (1, 16, 4, 6))))
     expected = pipeline(
         given.text, height=32, width=48, num_inference_steps=4, guidance_scale=3.5, latents=z,
@@ -165,8 +155,6 @@ def test_without_control_the_sampler_makes_what_the_flux_pipeline_makes(source):
 
 def scheduler_of(source: Source):
     """Return the scheduler of a checkpoint, as diffusers reads it."""
-    from diffusers import FlowMatchEulerDiscreteScheduler
-
     return FlowMatchEulerDiscreteScheduler.from_pretrained(
         str(source.transformer.parent / 'scheduler'))
 
@@ -273,8 +261,6 @@ def test_what_is_missing_or_damaged_is_told(tmp_path, checkpoint, source):
 
 
 def test_a_model_with_weights_missing_is_refused(tmp_path, source):
-    from safetensors.torch import load_file, save_file
-
     folder = tmp_path / 'text_encoder'
     shutil.copytree(source.clip, folder)
     tensors = load_file(folder / 'model.safetensors')

@@ -52,7 +52,7 @@ VERBS = (
     Verb('link', 'Run a thin link over a channel model, without ROS: what gets through, and when'),
     Verb('spool', 'Show and export what waits in a spool, or has come over a link with one'),
     Verb('plan', 'Foretell frame period, size and latency on a link'),
-    Verb('profile', 'Show profiles, and make one of a published checkpoint', extra='train'),
+    Verb('profile', 'Show profiles, import a published one, and add a generator', extra='train'),
     Verb('train', 'Train a structure model and export it as a profile', extra='train'),
 )
 

@@ -1,15 +1,17 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Show profiles, and make one of a published checkpoint.
+Show profiles, make one of a published checkpoint, and add a generator.
 
     gsc profile list
     gsc profile info tiny
     gsc profile import mbt2018-mean --checkpoint mbt2018-mean-8.pth.tar --images pictures/
     gsc profile import bmshj2018-hyperprior --zoo --quality 6 --images pictures/
+    gsc profile add flux-dev --transformer FLUX.1-dev/ --control control.safetensors
 
 The architectures are those of CompressAI with 320 latent channels: bmshj2018-factorized and
-bmshj2018-hyperprior in quality 6 to 8, mbt2018-mean in quality 5 to 8. docs/profiles.md says more.
+bmshj2018-hyperprior in quality 6 to 8, mbt2018-mean in quality 5 to 8. docs/profiles.md says more,
+docs/generator.md of generators.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ import shutil
 import sys
 import tempfile
 
+from gsc_ros.cli import profile_add
 from gsc_ros.cli.error import CommandError, DataError, UsageError
 from gsc_ros.cli.number import bounded
 from gsc_ros.cli.picture import read_image
 from gsc_ros.codec.error import ProfileError
+from gsc_ros.codec.generator.opening import find_generator, generator_profiles
 from gsc_ros.codec.profile import (
     builtin_profiles,
     FILES,
@@ -75,18 +79,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='parts of 256x256 pixels to take of the pictures (%(default)s)')
     making.add_argument('--fit-steps', type=bounded(int, 1, 1_000_000), default=1500, metavar='N',
                         help='steps that fit the entropy model; fewer are faster (%(default)s)')
-    for action in (listing, showing, making):
+    adding = actions.add_parser('add', help='add a generator whose weights lie elsewhere')
+    profile_add.add_arguments(adding)
+    for action in (listing, showing, making, adding):
         action.add_argument('--json', action='store_true', help='print one JSON object on stdout')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """
-    List, show or import.
+    List, show, import or add.
 
     :raises DataError: when a profile, checkpoint or picture is bad, or cannot be read or written.
     :raises UsageError: when there is no such model, or the output exists.
     """
-    action = {'list': _list, 'info': _info, 'import': _import}[arguments.action]
+    action = {'list': _list, 'info': _info, 'import': _import,
+              'add': profile_add.add}[arguments.action]
     try:
         shown, text = action(arguments)
     except (ProfileError, SourceError) as error:
@@ -105,7 +112,11 @@ def _list(arguments: argparse.Namespace) -> tuple[dict, str]:
     lines = [
         f'{profile["name"]:<28} {profile.get("error") or profile["hash"][:16]}  '
         f'{profile["folder"]}' for profile in found]
-    return {'profiles': found, 'user_folder': str(user_folder())}, '\n'.join(lines)
+    generators = [{'name': name, 'folder': str(find_generator(name))}
+                  for name in generator_profiles()]
+    lines += [f'{one["name"]:<28} {"generator":<16}  {one["folder"]}' for one in generators]
+    return {'profiles': found, 'generators': generators,
+            'user_folder': str(user_folder())}, '\n'.join(lines)
 
 
 def _info(arguments: argparse.Namespace) -> tuple[dict, str]:

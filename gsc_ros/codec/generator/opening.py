@@ -17,11 +17,12 @@ from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.generator.flow import FlowGenerator
 from gsc_ros.codec.generator.generator import Generator
 from gsc_ros.codec.generator.manifest import read_manifest
+from gsc_ros.codec.generator.source import check_software
 from gsc_ros.codec.profile import MANIFEST_FILE, user_folder
 
-# What the module of each kind is, and which extra brings its needs.
-_MODULES = {'onnx': ('gsc_ros.codec.generator.onnx', None),
-            'torch': ('gsc_ros.codec.generator.flux.networks', 'flux')}
+# The module of each kind of networks, imported when one is opened.
+_MODULES = {'onnx': 'gsc_ros.codec.generator.onnx',
+            'torch': 'gsc_ros.codec.generator.flux.networks'}
 
 
 def user_generator_folder() -> Path:
@@ -29,16 +30,14 @@ def user_generator_folder() -> Path:
     return user_folder() / 'generator'
 
 
+def builtin_generators() -> tuple[str, ...]:
+    """Return the names of the generators that came with the package."""
+    return _names(_data_folder())
+
+
 def generator_profiles() -> tuple[str, ...]:
     """Return the names of the generators that :func:`open_generator` finds by name."""
-    found = {}
-    for parent in (_data_folder(), user_generator_folder()):
-        try:
-            names = sorted(path.parent.name for path in parent.glob(f'*/{MANIFEST_FILE}'))
-        except OSError:
-            continue
-        found |= {name: None for name in names if not name.startswith('.')}
-    return tuple(found)
+    return tuple(dict.fromkeys((*builtin_generators(), *_names(user_generator_folder()))))
 
 
 def find_generator(name_or_path: str | Path) -> Path:
@@ -84,20 +83,21 @@ def open_generator(
         raise GeneratorError(
             f'generator {manifest.name} was trained for structure profile '
             f'{manifest.structure[:16]}, the packets have {structure_hash[:16]}')
-    module, extra = _MODULES[manifest.kind]
-    try:
-        opener = import_module(module)
-    except ModuleNotFoundError as error:
-        package = (error.name or '').split('.')[0]
-        if package == 'gsc_ros' or extra is None:
-            raise  # a defect of ours, not of the installation
-        raise GeneratorError(
-            f'generator {manifest.name} needs {package}, which is not installed; try: '
-            f"pip install 'gsc_ros[{extra}]'") from error
-    networks = opener.open_networks(folder, manifest, threads=threads, device=device)
+    if manifest.kind == 'torch':
+        check_software()
+    networks = import_module(_MODULES[manifest.kind]).open_networks(
+        folder, manifest, threads=threads, device=device)
     return FlowGenerator(
         manifest.name, networks, manifest.geometry, manifest.schedule, manifest.steps,
         manifest.guidance, identity=f'{manifest.name}-{manifest.digest[:16]}')
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    """Return the names of the generator profiles in a folder."""
+    try:
+        return tuple(sorted(path.parent.name for path in folder.glob(f'*/{MANIFEST_FILE}')))
+    except OSError:
+        return ()
 
 
 def _data_folder() -> Path:

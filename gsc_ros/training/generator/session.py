@@ -25,7 +25,7 @@ from gsc_ros.codec.generator.flux.config import CONFIGS, ControlConfig, Generato
 from gsc_ros.codec.generator.flux.control_file import ControlInfo, LoraShape
 from gsc_ros.codec.generator.flux.load import load
 from gsc_ros.codec.generator.flux.parts import Parts
-from gsc_ros.codec.generator.flux.source import Offload, Precision, Source
+from gsc_ros.codec.generator.source import Offload, Precision, Source
 from gsc_ros.codec.profile import find_profile, load_profile, Profile
 from gsc_ros.training.data import CropSampler, load_archives, split_archives
 from gsc_ros.training.generator.batch import (

@@ -28,7 +28,8 @@ from gsc_ros.codec.generator.flux.memory import (
 )
 from gsc_ros.codec.generator.flux.parts import AUTOENCODERS, Parts
 from gsc_ros.codec.generator.flux.quantise import quantise
-from gsc_ros.codec.generator.flux.source import file_sha256, Offload, Precision, Source
+from gsc_ros.codec.generator.source import file_sha256, Offload, Precision, Source
+from safetensors import safe_open
 import torch
 from torch import nn
 from transformers import (
@@ -39,6 +40,9 @@ from transformers import (
     T5EncoderModel,
 )
 from transformers.utils import logging as transformers_logging
+
+# Image tokens of a picture of 1216x352, which memory is estimated for.
+USUAL_TOKENS = 76 * 22
 
 
 def load(
@@ -128,6 +132,40 @@ def estimate(source: Source, tokens: int) -> Estimate:
                           layer_bytes(t5, source.text_precision)),
         activations=activation_bytes(
             tokens + source.text_tokens, transformer.inner_dim, precision))
+
+
+def takes_guidance(source: Source) -> bool:
+    """Return whether a transformer is guidance-distilled, from its configuration."""
+    return bool(_config(source.transformer_config or source.transformer).get('guidance_embeds'))
+
+
+def in_channels(source: Source) -> int:
+    """Return the channels of an image token of a transformer, from its configuration."""
+    return int(_config(source.transformer_config or source.transformer).get('in_channels', 64))
+
+
+def check_control(source: Source) -> None:
+    """
+    Raise a GeneratorError unless a control file fits its transformer; no weights are read.
+
+    Of a file of adapters only the embedder and the zero layers are looked at.
+    """
+    path = source.control
+    assert path is not None
+    info = read_info(path)
+    with _told(path), torch.device('meta'):
+        transformer = FluxTransformer2DModel.from_config(
+            _config(source.transformer_config or source.transformer))
+        expected = {name: list(tensor.shape) for name, tensor in make_control(
+            transformer, info.config, copy=False).state_dict().items()}
+    with _told(path), safe_open(path, 'pt') as handle:
+        found = {name: list(handle.get_slice(name).get_shape()) for name in handle.keys()}
+    common = {name for name in found if name in expected} if info.lora else set(expected)
+    wrong = sorted(name for name in common if found.get(name) != expected[name])
+    if wrong:
+        raise GeneratorError(
+            f'{path} does not fit {source.transformer} (it was made for {info.base}): {wrong[0]} '
+            f'is {found.get(wrong[0])}, not {expected[wrong[0]]}')
 
 
 def _transformer(source: Source) -> FluxTransformer2DModel:

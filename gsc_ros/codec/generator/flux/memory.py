@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.generator.flux.quantise import is_quantised
-from gsc_ros.codec.generator.flux.source import Offload, Precision
+from gsc_ros.codec.generator.source import Offload, Precision
 import torch
 from torch import nn
 

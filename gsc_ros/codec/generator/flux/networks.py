@@ -15,19 +15,16 @@ from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.generator import token
 from gsc_ros.codec.generator.flux.control import ControlledTransformer
 from gsc_ros.codec.generator.flux.control_file import ControlInfo
-from gsc_ros.codec.generator.flux.load import estimate, load
+from gsc_ros.codec.generator.flux.load import estimate, load, USUAL_TOKENS
 from gsc_ros.codec.generator.flux.memory import check_memory
 from gsc_ros.codec.generator.flux.parts import Parts
-from gsc_ros.codec.generator.flux.source import Offload, Source
 from gsc_ros.codec.generator.manifest import GeneratorManifest
 from gsc_ros.codec.generator.sampler import VelocityField
+from gsc_ros.codec.generator.source import Offload, Source
 from gsc_ros.codec.packet import LATENT_CHANNELS
 import numpy as np
 import torch
 from torch import Tensor
-
-# Image tokens of a picture of 1216x352, which memory is estimated for.
-USUAL_TOKENS = 76 * 22
 
 
 class FluxNetworks:

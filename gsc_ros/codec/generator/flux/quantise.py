@@ -10,7 +10,7 @@ layer by layer, only one of them is held twice, and it works with and without a 
 from __future__ import annotations
 
 from gsc_ros.codec.error import GeneratorError
-from gsc_ros.codec.generator.flux.source import Precision
+from gsc_ros.codec.generator.source import Precision
 import torch
 from torch import nn
 

@@ -21,12 +21,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import Enum
 import hashlib
+from importlib.util import find_spec
 import json
 from pathlib import Path
 from typing import Any
 
 from gsc_ros.codec.error import GeneratorError
 
+# Packages of the extra [flux] without which no torch generator runs.
+SOFTWARE = ('torch', 'diffusers', 'transformers', 'accelerate', 'safetensors')
 SINGLE_FILES = ('.gguf', '.safetensors')
 _CHUNK = 1 << 22
 
@@ -172,6 +175,14 @@ class Source:
                 _check_file(folder / 'tokenizer_config.json', 'a tokenizer')
         if self.control is not None:
             _check_file(self.control, 'the control branch')
+
+
+def check_software() -> None:
+    """Raise a GeneratorError unless the packages that torch generators need are installed."""
+    missing = [name for name in SOFTWARE if find_spec(name) is None]
+    if missing:
+        raise GeneratorError(
+            f"needs {' and '.join(missing)}: pip install 'gsc_ros[flux]'")
 
 
 def check_weights(folder: Path, what: str) -> None:

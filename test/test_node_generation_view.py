@@ -37,8 +37,8 @@ ENCODER = FrameEncoder(PROFILE)
 def frame(seed: int = 0, height: int = 96, width: int = 128, caption: str = '') -> Decoded:
     """Return a decoded frame; `caption` is one that an earlier frame brought."""
     encoded = ENCODER.encode(picture(height, width, seed), EncoderSettings(channels=4, seed=7))
-    return Decoded(SimpleNamespace(sequence=seed), DECODER.decode(encoded.payload), CaptionView(
-        CaptionState.AS_BEFORE, 3, caption))
+    return Decoded(SimpleNamespace(sequence=seed), DECODER.read(encoded.payload), CaptionView(
+        CaptionState.AS_BEFORE, 3, caption), DECODER)
 
 
 class Brightener:
@@ -214,3 +214,16 @@ def test_flicker_is_what_the_generator_adds_to_the_change_of_the_structure(make)
     assert bench.shown[-1].flicker == 0
     assert bench.view.values('front')['flicker'] == 0
     assert bench.view.values('front')['generated'] == 2
+
+
+def test_the_structure_pictures_of_frames_that_are_not_generated_are_never_made(make):
+    bench = make(Brightener(), 'generate')
+    bench.generator.go.clear()
+    bench.view.take('front', frame(0))
+    bench.wait(lambda: bench.generator.seen)
+    waiting = [frame(seed) for seed in (1, 2, 3)]
+    for decoded in waiting:
+        bench.view.take('front', decoded)
+    bench.generator.go.set()
+    bench.wait(lambda: len(bench.shown) == 2)
+    assert ['result' in vars(decoded) for decoded in waiting] == [False, False, True]

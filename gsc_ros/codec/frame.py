@@ -94,6 +94,23 @@ class EncodedFrame:
 
 
 @dataclass(frozen=True)
+class ReadFrame:
+    """
+    A packet of which everything is known but the picture.
+
+    :param packet: the packet.
+    :param caption: text that came along; empty for none.
+    :param symbols: int16 ``[len(packet.channels), h, w]``.
+    :param read_ms: wall-clock time of the reading in milliseconds.
+    """
+
+    packet: wire.Packet
+    caption: str
+    symbols: np.ndarray
+    read_ms: float
+
+
+@dataclass(frozen=True)
 class Reconstruction:
     """
     A decoded frame.
@@ -303,20 +320,34 @@ class FrameDecoder:
         :raises ProfileMismatchError: when it was made with another profile.
         :raises MissingReferenceError: when it refers to a packet that was not decoded before.
         """
+        return self.render(self.read(payload))
+
+    def read(self, payload: bytes) -> ReadFrame:
+        """
+        Read one packet, whose picture can be made later, or never.
+
+        :raises PacketError: as :meth:`decode` does.
+        """
         start = time.perf_counter()
         packet = wire.parse(payload)
         caption = text.decompress(packet.text)
         symbols = self.decode_symbols(packet)
         self._memory.keep(Remembered.of(payload, packet, symbols))
+        return ReadFrame(packet, caption, symbols, (time.perf_counter() - start) * 1e3)
+
+    def render(self, read: ReadFrame) -> Reconstruction:
+        """Make the picture of a packet that this decoder, or a branch, has read; on any thread."""
+        start = time.perf_counter()
+        packet, symbols = read.packet, read.symbols
         picture = self._synthesis.render(
             symbols, packet.channels, packet.quantizer, packet.height, packet.width)
         return Reconstruction(
-            image=picture.image, confidence=picture.confidence, caption=caption,
+            image=picture.image, confidence=picture.confidence, caption=read.caption,
             caption_id=packet.caption_id, caption_reference=packet.caption_reference,
             channels=packet.channels, layers=len(packet.layer_counts),
             sections=packet.section_sizes(), symbols=symbols, quantizer=packet.quantizer,
             seed=packet.seed, mode='structure', profile=self._profile.name,
-            decode_ms=(time.perf_counter() - start) * 1e3)
+            decode_ms=read.read_ms + (time.perf_counter() - start) * 1e3)
 
     def condition(
         self, frame: Reconstruction, caption: str, seed: int | None = None,

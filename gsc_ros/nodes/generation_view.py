@@ -22,7 +22,7 @@ from gsc_ros.codec.generator.flicker import FlickerMeter
 from gsc_ros.codec.generator.generator import Condition, Generator
 from gsc_ros.codec.generator.opening import open_generator
 from gsc_ros.msg import GscStatus
-from gsc_ros.nodes.diagnostic import brief, Level, Report
+from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.generation import Generated, Generation, GenerationCounters, Work
 from gsc_ros.nodes.generator_schema import Backend, GeneratorParameters
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
@@ -97,8 +97,9 @@ class GenerationView:
 
     def take(self, name: str, decoded: Decoded) -> None:
         """Show a frame as it is, have it generated, or both; on the decoder's thread."""
-        taken = self._generation.submit(name, decoded)
-        if self._at_once or not taken:
+        if self._at_once:
+            self._show(name, decoded, structure_view(decoded.result))
+        if not self._generation.submit(name, decoded) and not self._at_once:
             self._show(name, decoded, structure_view(decoded.result))
 
     def diagnose(self) -> Report:
@@ -117,7 +118,7 @@ class GenerationView:
         elif generation.failure is not None or failures > self._reported_failures:
             level, message = Level.ERROR, generation.failure or 'the generator failed'
         self._reported_failures = failures
-        return Report('generator', level, brief(message), values)
+        return Report('generator', level, message, values)
 
     def values(self, name: str) -> Mapping[str, object]:
         """Return what a camera's report says of its generated pictures."""

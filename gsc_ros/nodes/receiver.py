@@ -20,7 +20,7 @@ import sys
 import time
 
 from gsc_ros.codec.error import MissingReferenceError, PacketError
-from gsc_ros.codec.frame import FrameDecoder, Reconstruction
+from gsc_ros.codec.frame import FrameDecoder, ReadFrame
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.msg import GscFrame
 from gsc_ros.nodes.admission import size_defect
@@ -200,37 +200,36 @@ class Receiver(ManagedNode):
         followers = camera.wait.followers(*place)
         held = Held(*place, now_s, len(payload), frame)
         try:
-            result = camera.reconstruct(
+            read = camera.read(
                 frame, payload, new and self._is_in_time(camera, len(followers)))
         except MissingReferenceError:
             if new:
                 camera.leave_out(camera.wait.hold(held))
             return
         if new:
-            camera.counters.replaced += result is None and not followers
-            self._accept(camera, held, result)
+            camera.counters.replaced += read is None and not followers
+            self._accept(camera, held, read)
         for behind, follower in zip(reversed(range(len(followers))), followers):
             try:
-                result = camera.reconstruct(
+                read = camera.read(
                     follower.item, bytes(follower.item.payload),
                     self._is_in_time(camera, behind))
             except PacketError as error:  # it will be found among the lost, and all behind it
                 self._decode_failed(camera.name, error)
                 return
             camera.counters.waited += 1
-            self._accept(camera, follower, result)
+            self._accept(camera, follower, read)
 
     def _is_in_time(self, camera: Camera, behind: int) -> bool:
         """Return whether a picture is still of interest, with `behind` newer ones known of."""
         return behind + self._worker.waiting(camera.name) < PICTURES_WAITING
 
-    def _accept(self, camera: Camera, frame: Held[GscFrame], result: Reconstruction | None) -> None:
-        """Take a frame that was decoded for the newest, and publish the picture if there is one."""
+    def _accept(self, camera: Camera, frame: Held[GscFrame], read: ReadFrame | None) -> None:
+        """Take a frame that was decoded for the newest, and publish its picture if it is wanted."""
         camera.leave_out(camera.wait.passed(frame.session, frame.sequence, frame.arrived_s))
         camera.counters.lost += camera.tracker.accept(frame.session, frame.sequence)
-        if result is not None:
-            camera.decode_ms = result.decode_ms
-            self._publish(camera, frame.item, result)
+        if read is not None:
+            self._publish(camera, frame.item, read)
 
     def _decode_failed(self, name: str, error: Exception) -> None:
         if not self.context.ok():  # the process ends
@@ -240,12 +239,12 @@ class Receiver(ManagedNode):
         camera.trouble = f'undecodable frame: {error}'
         self.get_logger().error(f'{name}: {camera.trouble}', throttle_duration_sec=LOG_PERIOD_S)
 
-    def _publish(self, camera: Camera, frame: GscFrame, result: Reconstruction) -> None:
+    def _publish(self, camera: Camera, frame: GscFrame, read: ReadFrame) -> None:
         caption = camera.captions.take(
-            frame.session, frame.sequence, result.caption_id, result.caption)
-        decoded = Decoded(frame, result, caption)
+            frame.session, frame.sequence, read.packet.caption_id, read.caption)
+        decoded = Decoded(frame, read, caption, camera.decoder)
         if self._generation is None:
-            self._show(camera.name, decoded, structure_view(result))
+            self._show(camera.name, decoded, structure_view(decoded.result))
         else:
             self._generation.take(camera.name, decoded)
 

@@ -12,7 +12,7 @@ import time
 from gsc_ros.codec import packet
 from gsc_ros.codec.caption.memory import CaptionMemory
 from gsc_ros.codec.error import MissingReferenceError
-from gsc_ros.codec.frame import FrameDecoder, Reconstruction
+from gsc_ros.codec.frame import FrameDecoder, ReadFrame
 from gsc_ros.codec.stream import KEPT_FRAMES
 from gsc_ros.msg import GscFrame, GscStatus
 from gsc_ros.nodes.diagnostic import Level
@@ -112,11 +112,9 @@ class Camera:
             self.counters.lost += self.tracker.accept(frame.session, frame.sequence)
             self.counters.without_reference += 1
 
-    def reconstruct(
-        self, frame: GscFrame, payload: bytes, wanted: bool,
-    ) -> Reconstruction | None:
+    def read(self, frame: GscFrame, payload: bytes, wanted: bool) -> ReadFrame | None:
         """
-        Return the picture of a frame if it is wanted; else only remember the symbols.
+        Return a frame of which a picture can be made if it is wanted; else keep only the symbols.
 
         Those of old frames, too: where a recording begins again, the first frame that counts as
         new refers to one that does not.
@@ -127,7 +125,7 @@ class Camera:
             raise MissingReferenceError(f'frame {before[1]} is not here')
         result = None
         if wanted:
-            result = self.decoder.decode(payload)
+            result = self.decoder.read(payload)
         else:
             self.decoder.follow(payload)
         self.decoded.append((frame.session, frame.sequence))
@@ -135,6 +133,7 @@ class Camera:
 
     def show(self, decoded: Decoded, view: View, profile_hash: bytes) -> None:
         """Publish a picture of a frame, on any thread."""
+        self.decode_ms = decoded.result.decode_ms
         aside = self.generated is not None and view.mode == GscStatus.MODE_GENERATE
         if not aside:  # said once for a frame that is shown twice
             if decoded.caption.text:

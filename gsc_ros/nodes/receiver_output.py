@@ -13,10 +13,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 import math
 
 from gsc_ros.codec.caption.memory import CaptionView
-from gsc_ros.codec.frame import Reconstruction
+from gsc_ros.codec.frame import FrameDecoder, ReadFrame, Reconstruction
 from gsc_ros.codec.packet import SECTIONS
 from gsc_ros.msg import GscFrame, GscStatus
 from gsc_ros.nodes import calibration, conversion, stamp
@@ -28,13 +29,29 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Decoded:
-    """A frame of a camera, decoded, and what is known of its caption."""
+    """
+    A frame of a camera, and what is known of its caption.
+
+    Its structure picture is made when it is first asked for, by one thread at a time: in mode
+    generate nobody asks for those of frames that are not generated.
+
+    :param frame: as it came.
+    :param read: what was read of it.
+    :param caption: its caption, which may have come with an earlier frame.
+    :param decoder: makes the picture.
+    """
 
     frame: GscFrame
-    result: Reconstruction
+    read: ReadFrame
     caption: CaptionView
+    decoder: FrameDecoder
+
+    @cached_property
+    def result(self) -> Reconstruction:
+        """The structure picture."""
+        return self.decoder.render(self.read)
 
 
 @dataclass(frozen=True)

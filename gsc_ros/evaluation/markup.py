@@ -47,7 +47,8 @@ def photo(image: np.ndarray, alternative: str, quality: int = JPEG_QUALITY) -> s
     _, data = cv2.imencode('.jpg', np.ascontiguousarray(image[..., ::-1]),
                            [cv2.IMWRITE_JPEG_QUALITY, quality])
     encoded = base64.b64encode(data.tobytes()).decode()
-    return (f'<img alt="{escape(alternative)}" loading="lazy" '
+    height, width = image.shape[:2]  # known before it is decoded, so that nothing moves
+    return (f'<img alt="{escape(alternative)}" width="{width}" height="{height}" decoding="async" '
             f'src="data:image/jpeg;base64,{encoded}">')
 
 
@@ -71,7 +72,7 @@ a { color: var(--accent); }
   align-items: start; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 12px; }
 .gallery.wide { grid-template-columns: repeat(auto-fill, minmax(340px, 1fr)); gap: 16px 12px; }
-figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 4px; }
+figure { margin: 0; } figure img { width: 100%; height: auto; display: block; border-radius: 4px; }
 figure img + img { margin-top: 3px; }
 figure.above figcaption { color: var(--bad); } figcaption b { color: var(--ink); }
 figcaption q { display: block; font-style: italic; }

@@ -24,7 +24,7 @@ COLOURS = {
     'reference': ('#212121',),
 }
 MARKERS = {'ours': 'o', 'peer': 's', 'external': 'D', 'published': '^', 'known': 'v'}
-SIZE = (5.6, 3.9)
+SIZE = (5.0, 3.6)
 # Drawn in this order, so that ours lie on top.
 _LAYERS = ('published', 'peer', 'external', 'known', 'ours')
 _FONT = {'svg.fonttype': 'none', 'svg.hashsalt': 'gsc', 'font.size': 9.5,
@@ -78,9 +78,9 @@ def bound_chart(bound: Mapping[str, Any]) -> Figure:
                       '-', marker=MARKERS.get(group, 'o'), markersize=5, linewidth=1.4,
                       color=series, label=_plain(_name(members)))
         _rate_axis(axes, low, high)
-        # What invents more than it keeps lies far below; the axis stays with the others.
-        floor = min([point['kept'] for point in points if point['kept'] > -0.2] or [0])
-        axes.set_ylim(min(floor, 0) - 0.03, 1.03)
+        # What invents more than it keeps lies far below: the axis stays with the others.
+        floor = min([point['kept'] for point in points if point['kept'] > 0] or [0])
+        axes.set_ylim(max(floor - 0.2, -0.03), 1.01)
         axes.set_xlabel('rate, bit per pixel')
         axes.set_ylabel('information kept, V')
         axes.grid(alpha=0.25)

@@ -44,19 +44,22 @@ def panels(picture: Picture, folder: Path) -> Iterator[Panel]:
     """
     span = None
     for cell in picture.cells:
-        image = _image(folder / cell.file)
+        whole = _image(folder / cell.file)
+        # Drawn after it is made smaller, so that lines and names stay legible.
+        image = _smaller(whole)
+        size = image.shape[1], image.shape[0]
         drawn = [image]
         if cell.depth:
             depth = _depth(folder / cell.depth)
             # The first with depth is the original: all methods have its colours.
             span = span or depth_range(depth, cell.metres)
-            drawn.append(depth_colours(depth, span, cell.metres))
+            drawn.append(cv2.resize(depth_colours(depth, span, cell.metres), size,
+                                    interpolation=cv2.INTER_AREA))
         if cell.labels:
-            drawn.append(tinted(image, _labels(folder / cell.labels, image), cell.class_names))
+            drawn.append(tinted(image, _labels(folder / cell.labels, size), cell.class_names))
         if cell.boxes is not None:
-            drawn.append(boxed(image, cell.boxes))
-        yield Panel(cell.title, _cost(cell), cell.caption, cell.group,
-                    tuple(_smaller(one) for one in drawn))
+            drawn.append(boxed(image, cell.boxes, size[0] / whole.shape[1]))
+        yield Panel(cell.title, _cost(cell), cell.caption, cell.group, tuple(drawn))
 
 
 def _cost(cell: Cell) -> str:
@@ -85,13 +88,11 @@ def _depth(path: Path) -> npt.NDArray[np.floating]:
     return depth
 
 
-def _labels(path: Path, image: Image) -> npt.NDArray[np.uint8]:
+def _labels(path: Path, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     labels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if labels is None:
         raise ReportError(f'{path}: missing, or not an image of labels')
-    if labels.shape != image.shape[:2]:
-        labels = cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    return labels
+    return cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
 
 
 def _smaller(image: Image) -> Image:

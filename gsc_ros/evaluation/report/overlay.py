@@ -27,6 +27,8 @@ IGNORE = 255
 # Shares of the reference's depth between which the colours run: a few wild pixels do not count.
 _RANGE = (2, 98)
 _MIN_SCORE = 0.25
+# Of boxes and their names, for pictures of some 800 pixels.
+_LINE, _LETTER = 2, 0.55
 
 Image = npt.NDArray[np.uint8]
 
@@ -82,28 +84,25 @@ def tinted(image: Image, labels: npt.NDArray[np.integer], names: Sequence[str]) 
     return np.where(shown[index][..., None], mixed, image)
 
 
-def boxed(image: Image, boxes: Sequence[Mapping[str, Any]]) -> Image:
+def boxed(image: Image, boxes: Sequence[Mapping[str, Any]], scale: float = 1.0) -> Image:
     """
     Return the image with the objects that are likely enough drawn in, and their names.
 
     :param boxes: each with `box` [left, top, right, bottom] in pixels, `name` and `score`.
+    :param scale: pixels of the image per pixel of the boxes.
     """
     drawn = np.ascontiguousarray(image).copy()
-    height, width = image.shape[:2]
-    scale = max(width, height) / 1200
-    line = max(round(3 * scale), 1)
-    size = max(0.75 * scale, 0.35)
-    for one in sorted(boxes, key=lambda entry: entry.get('score', 1.0)):
-        if one.get('score', 1.0) < _MIN_SCORE:
-            continue
-        left, top, right, bottom = (round(value) for value in one['box'])
+    likely = [one for one in boxes if one.get('score', 1.0) >= _MIN_SCORE]
+    for one in sorted(likely, key=lambda entry: entry.get('score', 1.0)):
+        left, top, right, bottom = (round(value * scale) for value in one['box'])
         colour = _bright(colour_of(one['name']))
-        cv2.rectangle(drawn, (left, top), (right, bottom), colour, line)
-        (wide, high), base = cv2.getTextSize(one['name'], cv2.FONT_HERSHEY_SIMPLEX, size, 1)
+        cv2.rectangle(drawn, (left, top), (right, bottom), colour, _LINE)
+        (wide, high), base = cv2.getTextSize(one['name'], cv2.FONT_HERSHEY_SIMPLEX, _LETTER, 1)
         foot = max(top, high + base)
+        left = min(max(left, 0), max(drawn.shape[1] - wide, 0))
         cv2.rectangle(drawn, (left, foot - high - base), (left + wide, foot), colour, cv2.FILLED)
-        cv2.putText(drawn, one['name'], (left, foot - base // 2), cv2.FONT_HERSHEY_SIMPLEX, size,
-                    (0, 0, 0), 1, cv2.LINE_AA)
+        cv2.putText(drawn, one['name'], (left, foot - base // 2), cv2.FONT_HERSHEY_SIMPLEX,
+                    _LETTER, (0, 0, 0), 1, cv2.LINE_AA)
     return drawn
 
 
@@ -113,6 +112,7 @@ def _nearness(depth: npt.NDArray[np.floating], metres: bool) -> npt.NDArray[np.f
 
 
 def _bright(colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Return a colour on which black letters can be read."""
-    lack = max(150 - max(colour), 0)
-    return tuple(min(channel + lack + 40, 255) for channel in colour)
+    """Return a colour of the same hue on which black letters can be read."""
+    hue, _, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in colour))
+    red, green, blue = colorsys.hls_to_rgb(hue, 0.7, saturation)
+    return round(255 * red), round(255 * green), round(255 * blue)

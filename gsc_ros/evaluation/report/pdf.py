@@ -47,6 +47,7 @@ WIDTH = PAGE[0] - 2 * MARGIN
 PHOTO_QUALITY = 85
 _PLOTS_ABREAST = 3
 _PANELS_ABREAST = 3
+_CELL_HEIGHT = 140 * mm
 # matplotlib brings fonts that have every sign used here; the standard ones of PDF lack some.
 _FONTS = {'DejaVu': 'DejaVuSans.ttf', 'DejaVu-Bold': 'DejaVuSans-Bold.ttf',
           'DejaVu-Italic': 'DejaVuSans-Oblique.ttf'}
@@ -162,12 +163,22 @@ def _pictures(pictures: Sequence[tuple[str, Sequence[Panel]]]) -> list[Flowable]
     for index, (heading, cells) in enumerate(pictures):
         if not index:
             parts += [CondPageBreak(70 * mm), Paragraph('Pictures', _HEADING)]
-        blocks = [[*(_photo(image, width) for image in panel.images),
-                   Paragraph(f'<b>{escape(panel.title)}</b> {escape(panel.note)}', _NOTE)]
+        blocks = [[*(_photo(image, min(width, _fitting(panel))) for image in panel.images),
+                   Paragraph(_legend(panel), _NOTE)]
                   for panel in cells]
         rows = _abreast(blocks, _PANELS_ABREAST)
         parts += [KeepTogether([Paragraph(escape(heading), _SUBHEADING), *rows[:1]]), *rows[1:]]
     return parts
+
+
+def _fitting(panel: Panel) -> float:
+    """Return the width at which the images of a cell, one below the other, fit on a page."""
+    return _CELL_HEIGHT / sum(image.shape[0] / image.shape[1] for image in panel.images)
+
+
+def _legend(panel: Panel) -> str:
+    caption = f'<br/><i>{escape(panel.caption)}</i>' if panel.caption else ''
+    return f'<b>{escape(panel.title)}</b> {escape(panel.note)}{caption}'
 
 
 def _words(heading: str, pairs: Sequence[Sequence[str]]) -> list[Flowable]:
@@ -198,7 +209,8 @@ def _photo(image: np.ndarray, width: float) -> Image:
     _, data = cv2.imencode('.jpg', np.ascontiguousarray(image[..., ::-1]),
                            [cv2.IMWRITE_JPEG_QUALITY, PHOTO_QUALITY])
     height, across = image.shape[:2]
-    return Image(io.BytesIO(data.tobytes()), width=width, height=width * height / across)
+    return Image(io.BytesIO(data.tobytes()), width=width, height=width * height / across,
+                 hAlign='LEFT')
 
 
 def _number(canvas: Any, template: Any) -> None:

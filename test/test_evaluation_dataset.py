@@ -20,7 +20,7 @@ from gsc_ros.evaluation.dataset.dataset import (
 from gsc_ros.evaluation.dataset.opening import LAYOUT_NAMES, open_dataset
 import numpy as np
 import pytest
-from shared_data import shared_data
+from shared_data import REPOSITORY, shared_data
 
 DRIVE = '2011_09_26_drive_0002_sync'
 
@@ -357,6 +357,12 @@ def test_a_wrong_layout_is_answered_with_the_right_one(tmp_path: Path, layout: s
     with pytest.raises(DatasetError) as caught:
         open_dataset(tmp_path, layout)
     assert str(tmp_path) in str(caught.value) and expected in str(caught.value)
+
+
+def test_every_layout_is_documented():
+    text = (REPOSITORY / 'docs' / 'datasets.md').read_text(encoding='utf-8')
+    for name in LAYOUT_NAMES:
+        assert f'| `{name}` |' in text
 
 
 def test_what_is_not_there_is_named(tmp_path: Path):

@@ -311,6 +311,13 @@ def test_an_unknown_name_is_answered_with_those_there_are():
     assert 'rt-detr' in [entry.name for entry in networks(Task.DETECTION)]
 
 
+def test_every_network_of_ours_is_documented():
+    text = (REPOSITORY / 'docs' / 'networks.md').read_text(encoding='utf-8')
+    for entry in networks():
+        if entry.task is not None:
+            assert f'| `{entry.name}` | {entry.task.value} |' in text
+
+
 def test_settings_out_of_range_are_refused():
     with pytest.raises(NetworkError, match='0 threads'):
         NetworkSettings(threads=0)

@@ -150,9 +150,11 @@ def _bound(bound: Mapping[str, Any], drawing: bytes) -> list[Flowable]:
                         ('TOPPADDING', (0, 0), (-1, -1), 1.5),
                         ('BOTTOMPADDING', (0, 0), (-1, -1), 2)])
     return [
-        CondPageBreak(110 * mm), Paragraph(escape(f'Bound: {bound.get("title", "")}'), _HEADING),
-        Paragraph(escape(bound_text(bound)), _NOTE), Spacer(0, 4),
-        _drawing(drawing, 0.62 * WIDTH), Spacer(0, 4),
+        KeepTogether([
+            Paragraph(escape(f'Bound: {bound.get("title", "")}'), _HEADING),
+            Paragraph(escape(bound_text(bound)), _NOTE), Spacer(0, 4),
+            _drawing(drawing, 0.62 * WIDTH)]),
+        Spacer(0, 4),
         LongTable([head, *body], colWidths=[58 * mm, *[24 * mm] * len(BOUND_HEAD)], repeatRows=1,
              hAlign='LEFT', style=style)]
 

@@ -121,6 +121,15 @@ def test_a_run_without_a_generator_has_no_modes_to_compare(tmp_path):
     assert summary_of(recording, [], 'auto').modes == {}
 
 
+def test_a_run_is_complete_when_the_newest_packet_has_been_generated(auto, generate):
+    assert auto.newest_is_generated('auto')  # nothing has come
+    auto.packets = {frame.stamp_ns: b'' for frame in auto.frames}
+    assert auto.newest_is_generated('auto')
+    auto.generated.pop()
+    assert not auto.newest_is_generated('auto')
+    assert generate.newest_is_generated('generate')
+
+
 def test_the_page_shows_original_structure_and_generated_beside_each_other(tmp_path, auto):
     pairs = pairs_of(auto)
     shown = [picture.load_pair(pair, auto.store) for pair in pairs[:2]]

@@ -174,3 +174,9 @@ class Recording:
     # By name: the last word, and the last that was an error.
     diagnostics: dict[str, DiagnosticRecord] = field(default_factory=dict)
     errors: dict[str, DiagnosticRecord] = field(default_factory=dict)
+
+    def newest_is_generated(self, mode: str) -> bool:
+        """Return whether the picture of the newest packet has come, in a mode with a generator."""
+        pictures = self.generated if mode == 'auto' else self.frames
+        newest_ns = max(self.packets, default=None)
+        return newest_ns is None or any(frame.stamp_ns == newest_ns for frame in pictures)

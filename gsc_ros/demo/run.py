@@ -40,8 +40,8 @@ OPEN_S = 600.0
 # Seconds without news after which what is still under way counts as lost; the time that a frame
 # takes on the link is added. The link status comes once per second and should be seen once more.
 QUIET_S = 1.6
-# The same, for the last picture that is being generated.
-GENERATING_S = 6.0
+# The same, while the newest frame is still being generated.
+GENERATING_S = 30.0
 # The longest that a run lasts after the last original, in times on the link beside the quiet.
 DRAIN_FRAMES = 4
 SPIN_S = 0.05
@@ -185,7 +185,6 @@ def _follow(settings: DemoSettings, recorder: Recorder, recording: Recording,
     # The player may take a while to open its input, and may not keep up with the rate.
     deadline = time.monotonic() + replay.count / replay.fps + CONNECT_S
     on_link_s = settings.delay_ms / 1000 + 1 / replay.pace.fps
-    quiet_s = QUIET_S + (GENERATING_S if settings.generates else 0.0)
     drained_by = math.inf
     ending = replay.ending
     with display.replaying(replay.count) as show:
@@ -197,9 +196,12 @@ def _follow(settings: DemoSettings, recorder: Recorder, recording: Recording,
             if drained_by == math.inf and (now > deadline or not children.running('player')):
                 ending = replay.ending if now <= deadline else Ending.TIME
                 children.end('player')
-                drained_by = now + quiet_s + DRAIN_FRAMES * on_link_s
-            silence_s = now - recorder.last_activity_s
-            if drained_by < math.inf and (now > drained_by or silence_s > quiet_s + on_link_s):
+                drained_by = now + QUIET_S + DRAIN_FRAMES * on_link_s + (
+                    GENERATING_S if settings.generates else 0.0)
+            generating = settings.generates and not recording.newest_is_generated(settings.mode)
+            patience_s = (GENERATING_S if generating else QUIET_S) + on_link_s
+            quiet_s = now - recorder.last_activity_s
+            if drained_by < math.inf and (now > drained_by or quiet_s > patience_s):
                 return ending
     return Ending.INTERRUPT
 

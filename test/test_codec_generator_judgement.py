@@ -65,6 +65,18 @@ def test_a_sequence_as_steady_as_its_structure_does_not_flicker():
     assert abs(meter.measure(scene(3), sharp[1])) < 1.0
 
 
+def test_the_last_picture_is_moved_along_with_the_scene():
+    meter = FlickerMeter()
+    assert meter.moved_to(scene()) is None
+    meter.measure(scene(), scene())
+    moved = meter.moved_to(scene(6))
+    inside = np.s_[8:-8, 8:-16]  # what comes into view was not there before
+    left = np.abs(moved[inside].astype(int) - scene(6)[inside]).mean()
+    assert left < 0.2 * np.abs(scene()[inside].astype(int) - scene(6)[inside]).mean()
+    np.testing.assert_array_equal(meter.moved_to(scene()), scene())
+    assert meter.moved_to(np.zeros((64, 64, 3), np.uint8)) is None
+
+
 def test_noise_that_is_new_in_every_picture_flickers():
     steady, restless = FlickerMeter(), FlickerMeter()
     for meter, seeds in ((steady, (1, 1)), (restless, (1, 2))):

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import math
+import threading
 
 from gsc_ros.codec.frame import FrameDecoder
 from gsc_ros.codec.generator.confidence import generated_confidence
@@ -39,13 +40,18 @@ class _Camera:
     """What is remembered of a camera from one generated picture to the next."""
 
     meter: FlickerMeter = field(default_factory=FlickerMeter)
-    previous: np.ndarray | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
     flicker: float = math.nan
+
+    def start(self, structure: np.ndarray) -> np.ndarray | None:
+        """Return the picture that was generated before, as it would be now; None for none."""
+        with self.lock:
+            return self.meter.moved_to(structure)
 
     def take(self, structure: np.ndarray, generated: np.ndarray) -> float:
         """Remember a picture; return its flicker, and keep the mean."""
-        self.previous = generated
-        flicker = self.meter.measure(structure, generated)
+        with self.lock:
+            flicker = self.meter.measure(structure, generated)
         if math.isnan(self.flicker):
             self.flicker = flicker
         elif not math.isnan(flicker):
@@ -127,14 +133,10 @@ class GenerationView:
             'flicker': math.nan if camera is None else camera.flicker}
 
     def _condition(self, name: str, decoded: Decoded) -> Condition:
-        settings, start = self._node.settings.generator, None
-        if settings.start_previous:
-            start = self._cameras[name].previous
-            if start is not None and start.shape != decoded.result.image.shape:
-                start = None
+        settings, result = self._node.settings.generator, decoded.result
         return self._decoder.condition(
-            decoded.result, decoded.caption.text,
-            None if settings.seed < 0 else settings.seed, start)
+            result, decoded.caption.text, None if settings.seed < 0 else settings.seed,
+            self._cameras[name].start(result.image) if settings.start_previous else None)
 
     def _generated(self, name: str, decoded: Decoded, generated: Generated) -> None:
         result, image = decoded.result, generated.image

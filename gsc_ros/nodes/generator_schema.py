@@ -49,8 +49,9 @@ class GeneratorParameters:
         -1, 'Seed of the noise, for all frames; -1 is the one that each packet carries, which a '
         'sender keeps.', minimum=-1, maximum=255, live=True)
     start_previous: bool = parameter(
-        False, 'Start from the picture of the camera that was generated before, not from noise '
-        'alone: steadier, but what was once invented stays for longer.', live=True)
+        False, 'Start from the picture of the camera that was generated before, moved along with '
+        'the scene, and not from noise alone: steadier, but what was once invented stays for '
+        'longer.', live=True)
     strength: float = parameter(
         0.6, 'With start_previous: share of the path from noise to picture that is run; less keeps '
         'more of the picture before.', minimum=0.05, maximum=1, live=True)

@@ -28,7 +28,8 @@ class FlickerMeter:
     """
     Measures the flicker of one camera, from one generated picture to the next.
 
-    Not for several threads at a time.
+    It remembers the last pictures, and gives the generated one as it would be now. Not for several
+    threads at a time.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,17 @@ class FlickerMeter:
             return float('nan')
         place = self._where_it_was(before[0], structure)
         return _change(generated, before[1], place) - _change(structure, before[0], place)
+
+    def moved_to(self, structure: np.ndarray) -> np.ndarray | None:
+        """
+        Return the last generated picture, moved along with the scene.
+
+        :param structure: uint8 ``[H, W, 3]`` RGB, the structure picture to whose scene it is moved.
+        :return: uint8 ``[H, W, 3]`` RGB; None when there is none of this size.
+        """
+        if self._before is None or self._before[0].shape != structure.shape:
+            return None
+        return _moved(self._before[1], self._where_it_was(self._before[0], structure))
 
     def _where_it_was(self, before: np.ndarray, now: np.ndarray) -> np.ndarray:
         """Return where in the picture before each pixel of the present one was, [H, W, 2]."""
@@ -70,5 +82,8 @@ def _gray(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _change(now: np.ndarray, before: np.ndarray, place: np.ndarray) -> float:
     """Return the mean absolute difference of a picture and the one before, moved to its place."""
-    moved = cv2.remap(before, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return float(cv2.absdiff(now, moved).mean())
+    return float(cv2.absdiff(now, _moved(before, place)).mean())
+
+
+def _moved(before: np.ndarray, place: np.ndarray) -> np.ndarray:
+    return cv2.remap(before, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

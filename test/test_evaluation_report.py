@@ -60,7 +60,7 @@ def results(**more):
                       'profile': {'name': 'tiny', 'hash': '1234'}, 'machine': '2 cores'},
             'tables': {'kitti': table()}, 'pictures': [],
             'missing': [{'what': 'LPIPS', 'reason': 'lpips_weights.pt not found'}],
-            'failures': [{'method': 'AV1', 'image': '7', 'reason': 'broke'}], 'bound': None, **more}
+            'failures': [{'method': 'AV1', 'image': '7', 'reason': 'broke'}], 'bounds': {}, **more}
 
 
 @pytest.fixture(scope='module')
@@ -87,7 +87,8 @@ def run(tmp_path_factory):
     return results(
         pictures=[{'table': 'kitti', 'image': '0000000005', 'width': WIDTH, 'height': HEIGHT,
                    'cells': cells}],
-        bound=[{'title': 'noise', 'data': '1 picture', **bound}]), folder
+        tables={'kitti': table(), 'kitti-bound': table(title='Bound, KITTI')},
+        bounds={'kitti-bound': bound}), folder
 
 
 @pytest.fixture(scope='module')
@@ -200,8 +201,9 @@ def test_an_axis_of_words_is_drawn_as_bars():
     assert [label.get_text() for label in axes.get_yticklabels()] == ['ssim', 'ordered']
 
 
-def test_an_axis_of_numbers_is_drawn_as_curves():
+def test_an_axis_of_numbers_is_drawn_as_curves_and_so_is_what_it_costs():
     content = parse(results(tables={'a': table(axis='channels')})).tables[0]
+    assert [column.name for column, _ in charts(content)] == ['bytes', 'delta1', 'rmse']
     axes = chart(content, content.column('delta1')).axes[0]
     assert axes.get_xlabel() == 'channels'
     ours = next(line for line in axes.lines if line.get_label() == 'ours')
@@ -217,7 +219,7 @@ def test_a_metric_that_nobody_has_is_neither_column_nor_curve():
 
 
 def test_the_bound_lies_left_of_the_measured_points(run):
-    axes = bound_chart(run[0]['bound'][0]).axes[0]
+    axes = bound_chart(run[0]['bounds']['kitti-bound']).axes[0]
     assert axes.get_ylabel() == 'information kept, V'
     curve, point = axes.lines[0], axes.lines[-1]
     at = np.interp(point.get_ydata()[0], curve.get_ydata(), curve.get_xdata())

@@ -72,6 +72,8 @@ a { color: var(--accent); }
   align-items: start; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 12px; }
 .gallery.wide { grid-template-columns: repeat(auto-fill, minmax(340px, 1fr)); gap: 16px 12px; }
+.gallery.tall { grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)); gap: 16px 12px; }
+.single img { width: 100%; max-width: 820px; background: #fff; border-radius: 8px; }
 figure { margin: 0; } figure img { width: 100%; height: auto; display: block; border-radius: 4px; }
 figure img + img { margin-top: 3px; }
 figure.above figcaption { color: var(--bad); } figcaption b { color: var(--ink); }
@@ -85,6 +87,7 @@ tr.ours { background: var(--ours); } tr.published td, tr.reference td { color: v
 tr.published td { font-style: italic; } tr.first td { border-top: 2px solid var(--muted); }
 .scroll { overflow-x: auto; }
 summary { cursor: pointer; font-weight: 600; margin: 24px 0; }
+details.note summary { font-weight: 400; margin: 8px 0; }
 details { overflow-x: auto; }
 @media (max-width: 560px) { .plots, .plots.small, .tables, .gallery, .gallery.wide {
   grid-template-columns: 1fr; } main { padding: 20px 12px 60px; } }

@@ -13,7 +13,7 @@ from gsc_ros.evaluation.report.content import Column, COSTS, Row, Table
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter
 
 COLOURS = {
     'ours': ('#c62828', '#ef6c00', '#ad1457', '#8d6e63'),
@@ -60,7 +60,8 @@ def bound_chart(bound: Mapping[str, Any]) -> Figure:
     with rc_context(_FONT):
         figure = Figure(figsize=(7.4, 4.6), layout='constrained')
         axes = figure.subplots()
-        points = [point for point in bound['points'] if point['bpp'] > 0]
+        points = [point for point in bound['points']
+                  if point['bpp'] > 0 and point.get('group') != 'reference']
         rates = [point['bpp'] for point in points] or [1e-3, 1e-1]
         low, high = min(rates) / 6, max(rates) * 2.5
         shown = [knot for knot in bound['curve'] if low <= knot['bpp'] <= high]
@@ -140,12 +141,17 @@ def _bars(axes: Axes, places: Sequence[tuple[Row, str]], column: Column) -> None
 
 
 def _ceiling(axes: Axes, table: Table, column: Column) -> None:
-    """Draw what the original itself reaches, where that says anything."""
+    """Draw what the original itself reaches, or say it where that is far off."""
+    low, high = axes.get_ylim()
     for row in table.rows:
         value = row.values.get(column.name)
-        if row.group == 'reference' and value is not None:
+        if row.group != 'reference' or value is None or column.better is None:
+            continue
+        if low - 2 * (high - low) <= value <= high + 2 * (high - low):
             axes.axhline(value, color='#212121', linestyle=':', linewidth=1.2,
                          label=_plain(row.title))
+        else:
+            axes.plot([], [], ' ', label=_plain(f'{row.title}: {column.text(value)}'))
 
 
 def _legend(axes: Axes) -> None:
@@ -158,13 +164,17 @@ def _legend(axes: Axes) -> None:
 
 
 def _rate_axis(axes: Axes, low: float, high: float) -> None:
-    """Make x logarithmic with ticks at 1, 2 and 5, written out."""
+    """Make x logarithmic, with some three to eight ticks, written out."""
     axes.set_xscale('log')
     axes.set_xlim(low, high)
-    wide = math.log10(high / low) > 2.2
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        ticks = [step * 10.0 ** decade for decade in decades for step in steps
+                 if low <= step * 10.0 ** decade <= high]
+        if len(ticks) >= 3:
+            break
+    axes.set_xticks(ticks, [f'{tick:g}' for tick in ticks])
+    axes.minorticks_off()
 
 
 def _axis_label(table: Table) -> str:

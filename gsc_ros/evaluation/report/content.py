@@ -19,7 +19,9 @@ GROUPS = ('reference', 'known', 'published', 'external', 'peer', 'ours')
 #: Those that compete for the best figure of a column.
 MEASURED = ('external', 'peer', 'ours')
 #: Columns that say what a row costs; the others say how good it is.
-COSTS = ('bytes', 'bpp')
+COSTS = ('bytes', 'bpp', 'text_bytes')
+_TASKS = {'depth': 'depth', 'segmentation': 'segmentation', 'detection': 'detection',
+          'images': 'image quality', 'bound': 'bound on the rate'}
 
 
 class ReportError(ValueError):
@@ -107,8 +109,24 @@ class Table:
 
     @property
     def metrics(self) -> list[Column]:
-        """Return those of them that say how good a row is."""
-        return [column for column in self.shown if column.name not in COSTS]
+        """
+        Return those of them that are compared and drawn.
+
+        Over the rate it is how good a row is; over a parameter also what that costs, once.
+        """
+        left_out = COSTS if self.axis in COSTS else ('bpp',)
+        return [column for column in self.shown if column.name not in left_out]
+
+    @property
+    def heading(self) -> str:
+        """Return the title with the task, where the title does not say it."""
+        task = _TASKS.get(self.task, '')
+        return self.title if task.lower() in self.title.lower() else f'{self.title}: {task}'
+
+    @property
+    def sources(self) -> list[str]:
+        """Return where published rows are from, each once."""
+        return list(dict.fromkeys(row.source for row in self.rows if row.published and row.source))
 
     def column(self, name: str) -> Column | None:
         """Return a column by name."""
@@ -174,7 +192,7 @@ class Results:
     :param about: title, command, date, seconds, versions, profile, machine: whatever is known.
     :param missing: pairs of what could not be used and why.
     :param failures: triples of method, image and reason.
-    :param bounds: what evaluation/bound says, by set of pictures.
+    :param bounds: what evaluation/bound says, by name of the table that has its figures.
     """
 
     about: Mapping[str, Any]
@@ -182,7 +200,7 @@ class Results:
     pictures: Sequence[Picture]
     missing: Sequence[tuple[str, str]]
     failures: Sequence[tuple[str, str, str]]
-    bounds: Sequence[Mapping[str, Any]]
+    bounds: Mapping[str, Mapping[str, Any]]
 
 
 def parse(results: Mapping[str, Any]) -> Results:
@@ -201,7 +219,7 @@ def parse(results: Mapping[str, Any]) -> Results:
             missing=[(entry['what'], entry['reason']) for entry in results.get('missing') or ()],
             failures=[(entry['method'], entry['image'], entry['reason'])
                       for entry in results.get('failures') or ()],
-            bounds=results.get('bound') or ())
+            bounds=results.get('bounds') or {})
     except (AttributeError, KeyError, TypeError) as error:
         raise ReportError(f'not the results of an evaluation: {error}') from error
 

@@ -13,8 +13,6 @@ from gsc_ros.evaluation.report.content import Column, Results, Row, Table
 from gsc_ros.evaluation.report.grid import Panel
 from gsc_ros.evaluation.report.wording import (
     about_lines,
-    bound_cells,
-    BOUND_HEAD,
     bound_text,
     subtitle,
     when,
@@ -24,26 +22,25 @@ PHOTO_QUALITY = 82
 
 
 def page(results: Results, drawings: Mapping[str, Sequence[tuple[Column, bytes]]],
-         bounds: Sequence[bytes], pictures: Sequence[tuple[str, Sequence[Panel]]]) -> str:
+         bounds: Mapping[str, bytes], pictures: Sequence[tuple[str, Sequence[Panel]]]) -> str:
     """
     Return the page.
 
     :param drawings: SVG files by table and column.
-    :param bounds: an SVG file for each bound of the results.
+    :param bounds: SVG files by table that a bound belongs to.
     :param pictures: heading and cells of each picture.
     """
     sections = [_header(results)]
-    sections += [_table_section(one, drawings.get(one.name, ())) for one in results.tables]
-    sections += [_bound(bound, drawing, first=not index)
-                 for index, (bound, drawing) in enumerate(zip(results.bounds, bounds))]
+    sections += [
+        _table_section(one, drawings.get(one.name, ()), results.bounds.get(one.name),
+                       bounds.get(one.name)) for one in results.tables]
     sections += [_pictures(pictures), _missing(results), _how(results)]
     return document(str(results.about.get('title', 'gsc eval')), sections)
 
 
 def _header(results: Results) -> str:
     about = results.about
-    links = [(one.name, one.title) for one in results.tables]
-    links += [('bound', 'Bound')] * bool(results.bounds)
+    links = [(one.name, one.heading) for one in results.tables]
     links += [('pictures', 'Pictures')] * bool(results.pictures)
     links += [('missing', 'Missing')] * bool(results.missing or results.failures)
     toc = ''.join(f'<a href="#{escape(name)}">{escape(title)}</a>' for name, title in links)
@@ -51,13 +48,21 @@ def _header(results: Results) -> str:
             f'<p class="note">{escape(when(about))}</p><nav>{toc}</nav></header>')
 
 
-def _table_section(content: Table, drawings: Sequence[tuple[Column, bytes]]) -> str:
-    plots = ''.join(svg(drawing, f'{content.title}: {column.label}')
+def _table_section(content: Table, drawings: Sequence[tuple[Column, bytes]],
+                   bound: Mapping[str, Any] | None, bound_drawing: bytes | None) -> str:
+    plots = ''.join(svg(drawing, f'{content.heading}: {column.label}')
                     for column, drawing in drawings)
-    parts = [f'<section id="{escape(content.name)}"><h2>{escape(content.title)}</h2>',
+    parts = [f'<section id="{escape(content.name)}"><h2>{escape(content.heading)}</h2>',
              f'<p class="note">{escape(subtitle(content))}</p>', _rows(content)]
     if content.note:
         parts.append(f'<p class="note">{escape(content.note)}</p>')
+    if content.sources:
+        sources = ''.join(f'<li>{escape(source)}</li>' for source in content.sources)
+        parts.append(f'<details class="note"><summary>Where published figures are from</summary>'
+                     f'<ul>{sources}</ul></details>')
+    if bound and bound_drawing:
+        parts.append(f'<p class="note">{escape(bound_text(bound))}</p><div class="single">'
+                     f'{svg(bound_drawing, "Information kept over the rate")}</div>')
     if plots:
         parts.append(f'<div class="plots small">{plots}</div>')
     return ''.join(parts) + '</section>'
@@ -91,23 +96,15 @@ def _row(row: Row, columns: Sequence[Column], best: Container[tuple[str, str]],
     return f'<tr class="{kind}"><td>{name}</td>{"".join(cells)}</tr>'
 
 
-def _bound(bound: Mapping[str, Any], drawing: bytes, first: bool) -> str:
-    name = ' id="bound"' if first else ''
-    body = [bound_cells(point) for point in bound['points']]
-    return (f'<section{name}><h2>{escape("Bound: " + str(bound.get("title", "")))}</h2>'
-            f'<p class="note">{escape(bound_text(bound))}</p><div class="tables">'
-            f'<div class="plots" style="grid-template-columns: 1fr">'
-            f'{svg(drawing, "Information kept over the rate")}</div>'
-            f'<div class="scroll">{table("method", BOUND_HEAD, body)}</div></div></section>')
-
-
 def _pictures(pictures: Sequence[tuple[str, Sequence[Panel]]]) -> str:
     if not pictures:
         return ''
     parts = []
     for heading, cells in pictures:
         figures = ''.join(_figure(panel) for panel in cells)
-        parts.append(f'<h3>{escape(heading)}</h3><div class="gallery wide">{figures}</div>')
+        tall = any(image.shape[0] > image.shape[1] for panel in cells for image in panel.images)
+        parts.append(f'<h3>{escape(heading)}</h3>'
+                     f'<div class="gallery {"tall" if tall else "wide"}">{figures}</div>')
     return f'<section id="pictures"><h2>Pictures</h2>{"".join(parts)}</section>'
 
 

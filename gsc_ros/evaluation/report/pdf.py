@@ -15,8 +15,6 @@ from gsc_ros.evaluation.report.content import Column, Results, Row, Table
 from gsc_ros.evaluation.report.grid import Panel
 from gsc_ros.evaluation.report.wording import (
     about_lines,
-    bound_cells,
-    BOUND_HEAD,
     bound_text,
     subtitle,
     when,
@@ -64,12 +62,12 @@ _SUBHEADING = ParagraphStyle('subheading', _HEADING, fontSize=9, leading=12, spa
 
 
 def document(results: Results, drawings: Mapping[str, Sequence[tuple[Column, bytes]]],
-             bounds: Sequence[bytes], pictures: Sequence[tuple[str, Sequence[Panel]]]) -> bytes:
+             bounds: Mapping[str, bytes], pictures: Sequence[tuple[str, Sequence[Panel]]]) -> bytes:
     """
     Return the PDF file.
 
     :param drawings: PNG files by table and column.
-    :param bounds: a PNG file for each bound of the results.
+    :param bounds: PNG files by table that a bound belongs to.
     :param pictures: heading and cells of each picture.
     """
     folder = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf'
@@ -82,8 +80,10 @@ def document(results: Results, drawings: Mapping[str, Sequence[tuple[Column, byt
                              Paragraph(escape(when(results.about)), _NOTE)]
     for content in results.tables:
         story += _table_section(content, drawings.get(content.name, ()))
-    for bound, drawing in zip(results.bounds, bounds):
-        story += _bound(bound, drawing)
+        if content.name in bounds:
+            story.append(KeepTogether([
+                Paragraph(escape(bound_text(results.bounds[content.name])), _NOTE), Spacer(0, 4),
+                _drawing(bounds[content.name], 0.62 * WIDTH), Spacer(0, 6)]))
     story += _pictures(pictures)
     story += _words('Missing', [[what, why] for what, why in results.missing])
     story += _words('Failures', [[f'{method}, {image}', why]
@@ -98,10 +98,13 @@ def document(results: Results, drawings: Mapping[str, Sequence[tuple[Column, byt
 
 def _table_section(content: Table, drawings: Sequence[tuple[Column, bytes]]) -> list[Flowable]:
     parts: list[Flowable] = [
-        CondPageBreak(50 * mm), Paragraph(escape(content.title), _HEADING),
+        CondPageBreak(50 * mm), Paragraph(escape(content.heading), _HEADING),
         Paragraph(escape(subtitle(content)), _NOTE), Spacer(0, 3), _rows(content)]
     if content.note:
         parts += [Spacer(0, 3), Paragraph(escape(content.note), _NOTE)]
+    if content.sources:
+        parts += [Spacer(0, 3),
+                  Paragraph(escape(f'Published: {"; ".join(content.sources)}.'), _NOTE)]
     images = [_drawing(drawing, WIDTH / _PLOTS_ABREAST - 6) for _, drawing in drawings]
     return [*parts, Spacer(0, 6), *_abreast(images, _PLOTS_ABREAST)]
 
@@ -138,25 +141,6 @@ def _cells(row: Row, columns: Sequence[Column],
         won = (row.method, column.name) in best
         cells.append(Paragraph(f'<b>{text}</b>' if won else text, _RIGHT))
     return cells
-
-
-def _bound(bound: Mapping[str, Any], drawing: bytes) -> list[Flowable]:
-    head = [Paragraph(f'<b>{escape(name)}</b>', _CELL if not index else _RIGHT)
-            for index, name in enumerate(('method', *BOUND_HEAD))]
-    body = [[Paragraph(escape(text), _CELL if not index else _RIGHT)
-             for index, text in enumerate(bound_cells(point))] for point in bound['points']]
-    style = TableStyle([('LINEBELOW', (0, 0), (-1, -1), 0.4, _LINE),
-                        ('BACKGROUND', (0, 0), (-1, 0), _HEAD),
-                        ('TOPPADDING', (0, 0), (-1, -1), 1.5),
-                        ('BOTTOMPADDING', (0, 0), (-1, -1), 2)])
-    return [
-        KeepTogether([
-            Paragraph(escape(f'Bound: {bound.get("title", "")}'), _HEADING),
-            Paragraph(escape(bound_text(bound)), _NOTE), Spacer(0, 4),
-            _drawing(drawing, 0.62 * WIDTH)]),
-        Spacer(0, 4),
-        LongTable([head, *body], colWidths=[58 * mm, *[24 * mm] * len(BOUND_HEAD)], repeatRows=1,
-             hAlign='LEFT', style=style)]
 
 
 def _pictures(pictures: Sequence[tuple[str, Sequence[Panel]]]) -> list[Flowable]:

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from gsc_ros.evaluation.report.content import Results, Table
-from gsc_ros.evaluation.report.wording import bound_cells, BOUND_HEAD, bound_text, subtitle
+from gsc_ros.evaluation.report.wording import bound_text, subtitle
 
 
 def as_csv(content: Table) -> str:
@@ -32,13 +32,14 @@ def as_csv(content: Table) -> str:
 
 def as_markdown(results: Results) -> str:
     """Return all tables, each under a heading of its own."""
-    return '\n'.join([*(_section(content) for content in results.tables),
-                      *(_bound(bound) for bound in results.bounds)])
+    return '\n'.join(_section(content, results.bounds.get(content.name))
+                     for content in results.tables)
 
 
-def _section(content: Table) -> str:
+def _section(content: Table, bound: Mapping[str, Any] | None) -> str:
     columns, best = content.shown, content.best()
-    lines = [f'## {content.title}', '', f'{_sentence(subtitle(content))}{content.note}'.strip(), '',
+    words = f'{_sentence(subtitle(content))}{content.note}'.strip()
+    lines = [f'## {content.heading}', '', words, '',
              '| ' + ' | '.join(['method', *(f'{column.title} {column.arrow}'.strip()
                                             for column in columns)]) + ' |',
              '|' + '|'.join(['---', *['--:'] * len(columns)]) + '|']
@@ -49,16 +50,10 @@ def _section(content: Table) -> str:
             cells.append(f'**{text}**' if (row.method, column.name) in best else text)
         name = f'*{row.title} (published)*' if row.published else row.title
         lines.append('| ' + ' | '.join([name, *cells]) + ' |')
-    sources = sorted({row.source for row in content.rows if row.published and row.source})
-    if sources:
-        lines += ['', f'Published: {"; ".join(sources)}.']
-    return '\n'.join([*lines, ''])
-
-
-def _bound(bound: Mapping[str, Any]) -> str:
-    lines = [f'## Bound: {bound.get("title", "")}', '', bound_text(bound), '',
-             '| ' + ' | '.join(['method', *BOUND_HEAD]) + ' |', '|---' + '|--:' * 5 + '|']
-    lines += ['| ' + ' | '.join(bound_cells(point)) + ' |' for point in bound['points']]
+    if content.sources:
+        lines += ['', f'Published: {"; ".join(content.sources)}.']
+    if bound:
+        lines += ['', bound_text(bound)]
     return '\n'.join([*lines, ''])
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from gsc_ros.evaluation.report.content import Table
 
-BOUND_HEAD = ('bytes', 'rate, bpp', 'kept, V', 'bound, bpp', 'rate / bound')
 _NAMES = {'command': 'Command', 'profile': 'Profile', 'machine': 'Machine', 'date': 'Date'}
 
 
@@ -51,7 +50,6 @@ def bound_text(bound: Mapping[str, Any]) -> str:
     """Return what a bound was computed from, and what came out."""
     written, best = bound['written'], bound['optimum']
     return (
-        f'{bound.get("data", "")}{". " if bound.get("data") else ""}'
         f'Information measure U: {bound["definition"]}. '
         f'Entropy of its distribution P (eq. 7): H = {bound["entropy"]:.2f} bits of at most '
         f'{bound["entropy_max"]:.2f}. Eq. (8) as written asks for R ≥ H, '
@@ -59,15 +57,6 @@ def bound_text(bound: Mapping[str, Any]) -> str:
         'the line; rates to its left are out of reach of that model, not of every codec '
         f'(docs/theory.md). At α = {bound["alpha"]:g} and β = {bound["beta"]:g} per bit its '
         f'optimum is {best["bpp"]:.4f} bit per pixel, where {100 * best["kept"]:.1f} % is kept.')
-
-
-def bound_cells(point: Mapping[str, Any]) -> list[str]:
-    """Return a measured point and what the bound says of it, as BOUND_HEAD names them."""
-    ratio, size = point.get('ratio'), point.get('bytes')
-    return [str(point.get('title', point.get('method', ''))),
-            '–' if size is None else f'{size:,.0f}', f'{point["bpp"]:.4f}',
-            f'{point["kept"]:.3f}', f'{point["bound_bpp"]:.5f}',
-            '–' if ratio is None else f'{ratio:.1f}']
 
 
 def _flat(value: Any) -> str:

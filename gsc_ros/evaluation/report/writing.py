@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gsc_ros.evaluation.report import html, pdf
 from gsc_ros.evaluation.report.chart import bound_chart, charts, rendered
-from gsc_ros.evaluation.report.content import parse
+from gsc_ros.evaluation.report.content import parse, Table
 from gsc_ros.evaluation.report.grid import panels
 from gsc_ros.evaluation.report.spreadsheet import as_csv, as_markdown
 
@@ -29,15 +29,17 @@ def write(results: Mapping[str, Any], folder: Path) -> list[Path]:
     :raises OSError: the folder cannot be written.
     """
     content = parse(results)
-    figures = {table.name: charts(table) for table in content.tables}
-    bounds = [bound_chart(bound) for bound in content.bounds]
-    titles = {table.name: table.title for table in content.tables}
-    pictures = [(f'{titles.get(picture.table, picture.table)}: {picture.image}',
+    # A bound has a chart of its own, which says all that its table does.
+    figures = {table.name: [] if table.name in content.bounds else charts(table)
+               for table in content.tables}
+    bounds = {name: bound_chart(bound) for name, bound in content.bounds.items()}
+    pictures = [(f'{_title(picture.table, content.tables)}: {picture.image}',
                  list(panels(picture, folder))) for picture in content.pictures]
     vector, raster = ({name: [(column, rendered(figure, kind)) for column, figure in drawn]
                        for name, drawn in figures.items()} for kind in ('svg', 'png'))
-    vector_bounds, raster_bounds = ([rendered(figure, kind) for figure in bounds]
-                                    for kind in ('svg', 'png'))
+    vector_bounds, raster_bounds = (
+        {name: rendered(figure, kind) for name, figure in bounds.items()}
+        for kind in ('svg', 'png'))
     files = {PAGE: html.page(content, vector, vector_bounds, pictures).encode(
                  'utf-8', 'backslashreplace'),  # a file's name need not be Unicode
              PAPER: pdf.document(content, raster, raster_bounds, pictures),
@@ -46,10 +48,16 @@ def write(results: Mapping[str, Any], folder: Path) -> list[Path]:
         files[f'tables/{table.name}.csv'] = as_csv(table).encode('utf-8', 'backslashreplace')
         for column, drawing in vector[table.name]:
             files[f'plots/{table.name}-{column.name}.svg'] = drawing
-    for number, drawing in enumerate(vector_bounds, 1):
-        files[f'plots/bound-{number}.svg'] = drawing
+    for name, drawing in vector_bounds.items():
+        files[f'plots/{name}.svg'] = drawing
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return [folder / name for name in files]
+
+
+def _title(name: str, tables: Sequence[Table]) -> str:
+    """Return the title of a table, or of the first of the tables of a part."""
+    return next((table.title for table in tables
+                 if table.name == name or table.name.startswith(f'{name}-')), name)

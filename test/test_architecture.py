@@ -23,7 +23,8 @@ ALLOWED_ROOMS = {
     'demo': {'codec', 'link', 'sources', 'nodes', 'evaluation'},
     'cli': {'codec', 'link', 'sources', 'nodes', 'evaluation', 'training', 'demo'},
 }
-HEAVY = {'torch', 'torchvision', 'compressai', 'diffusers', 'transformers', 'accelerate', 'peft'}
+HEAVY = {'torch', 'torchvision', 'compressai', 'diffusers', 'transformers', 'accelerate', 'peft',
+         'ray'}
 NETWORK = {'socket', 'http', 'urllib', 'ssl'}
 # Modules that need what the others of their room must not, and what that is. They are imported by
 # every node, so the heavy ones among it only inside functions.
@@ -47,6 +48,7 @@ FORBIDDEN = {
 HEAVY_PACKAGES = ('codec/generator/flux/', 'evaluation/network/transformers_')
 # Modules that may import a heavy package in a function that only those call who have it.
 LAZY = {
+    'codec/generator/ray_backend.py': {'ray'},
     'evaluation/saliency.py': {'torch'},
     'evaluation/run/process.py': {'accelerate', 'torch'},
     'evaluation/task/perceptual.py': {'torch', 'torchvision'},

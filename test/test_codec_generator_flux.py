@@ -220,6 +220,15 @@ def test_offloaded_models_make_the_same_picture(source, expected, offload):
     assert np.array_equal(generated(replace(source, offload=offload)), expected)
 
 
+@pytest.mark.parametrize('precision', [Precision.INT8, Precision.NF4])
+def test_models_of_fewer_bits_are_offloaded_whole(source, expected, precision):
+    reduced = replace(source, precision=precision, text_precision=precision)
+    offloaded = generated(replace(reduced, offload=Offload.MODEL))
+    assert distance(offloaded, expected) < 12
+    with pytest.raises(GeneratorError, match='cannot be offloaded one by one'):
+        loading.load(replace(reduced, offload=Offload.SEQUENTIAL), CPU)
+
+
 def test_tiles_of_the_autoencoder_make_nearly_the_same_picture(tmp_path, source):
     given = condition(height=96, width=640)
     whole = generated(source, given)
@@ -307,6 +316,7 @@ def test_the_estimate_counts_the_weights_that_are_loaded(source):
 
 def test_offloading_needs_less_on_the_device_and_more_beside_it():
     needs = Estimate(
-        weights={'transformer': 24, 'control': 4, 't5': 10}, largest_layer=1, activations=2)
+        weights={'transformer': 24, 'control': 4, 't5': 10}, largest_layer=1, activations=2,
+        staged=28)
     assert [needs.device(offload) for offload in Offload] == [40, 30, 4]
-    assert [needs.host(offload) for offload in Offload] == [24, 38, 38]
+    assert [needs.host(offload) for offload in Offload] == [28, 38, 38]

@@ -154,10 +154,16 @@ class Source:
 
     def check(self) -> None:
         """
-        Raise a GeneratorError unless every file is there.
+        Raise a GeneratorError unless every file is there, and the choices go together.
 
         The weights are not read.
         """
+        quantised = (self.precision.quantised or self.text_precision.quantised
+                     or self.transformer.suffix == '.gguf')
+        if self.offload is Offload.SEQUENTIAL and quantised:
+            raise GeneratorError(
+                'layers of fewer bits cannot be offloaded one by one: take the offload `model`, '
+                'or bf16')
         if self.in_one_file:
             _check_file(self.transformer, 'the transformer')
             if self.transformer_config is None:

@@ -72,10 +72,12 @@ def load(
         control = nn.Module.to(control, place, _dtype(source.precision))
         control = control.eval().requires_grad_(False)
     parts = Parts(
-        transformer=_placed(transformer, source.precision, place, source.in_one_file),
+        transformer=_placed(
+            transformer, Precision.BF16 if source.in_one_file else source.precision, device,
+            place),
         autoencoder=_placed(
-            load_autoencoder(source.autoencoder, source.precision), source.precision, place, True),
-        text=load_text(source, place))
+            load_autoencoder(source.autoencoder, source.precision), Precision.BF16, device, place),
+        text=load_text(source, device, place))
     return parts, control, info
 
 
@@ -89,14 +91,15 @@ def load_autoencoder(folder: Path, precision: Precision) -> nn.Module:
     return _read(AUTOENCODERS[name].from_pretrained, folder, torch_dtype=kind)
 
 
-def load_text(source: Source, device: torch.device) -> TextEncoders:
-    """Return the text encoders; T5 is quantised when it should be."""
+def load_text(source: Source, device: torch.device, place: torch.device) -> TextEncoders:
+    """Return the text encoders; T5 is quantised when it should be. See :func:`quantise`."""
     kind = _dtype(source.text_precision)
     t5 = _read(T5EncoderModel.from_pretrained, source.t5, dtype=kind)
     clip = _read(CLIPTextModel.from_pretrained, source.clip, dtype=kind)
     return TextEncoders(
-        t5=_placed(t5, source.text_precision, device), clip=_placed(clip, Precision.BF16, device),
-        text_tokens=source.text_tokens, t5_tokenizer=_tokenizer(source.t5_tokenizer),
+        t5=_placed(t5, source.text_precision, device, place),
+        clip=_placed(clip, Precision.BF16, device, place), text_tokens=source.text_tokens,
+        t5_tokenizer=_tokenizer(source.t5_tokenizer),
         clip_tokenizer=_tokenizer(source.clip_tokenizer))
 
 
@@ -124,14 +127,17 @@ def estimate(source: Source, tokens: int) -> Estimate:
         if source.control is not None:
             control = make_control(transformer, read_info(source.control).config, copy=False)
             weights['control'] = weight_bytes(control, whole)
+        read = Precision.FP32 if source.text_precision is Precision.FP32 else Precision.BF16
+        staged = max(weight_bytes(transformer, whole), weight_bytes(t5, read))
     if source.in_one_file:
-        weights['transformer'] = source.transformer.stat().st_size
+        weights['transformer'] = staged = source.transformer.stat().st_size
     return Estimate(
         weights=weights,
         largest_layer=max(layer_bytes(transformer, precision),
                           layer_bytes(t5, source.text_precision)),
         activations=activation_bytes(
-            tokens + source.text_tokens, transformer.inner_dim, precision))
+            tokens + source.text_tokens, transformer.inner_dim, precision),
+        staged=staged)
 
 
 def takes_guidance(source: Source) -> bool:
@@ -183,13 +189,10 @@ def _transformer(source: Source) -> FluxTransformer2DModel:
 
 
 def _placed(
-    model: nn.Module, precision: Precision, device: torch.device, as_it_is: bool = False,
+    model: nn.Module, precision: Precision, device: torch.device, place: torch.device,
 ) -> nn.Module:
-    """Return a frozen model on its device, quantised unless it should stay as it is."""
-    model = model.eval().requires_grad_(False)
-    if as_it_is or not precision.quantised:
-        return model.to(device)
-    return quantise(model, precision, device)
+    """Return a model, frozen and in its place, its linear layers quantised if they should be."""
+    return quantise(model.eval().requires_grad_(False), precision, device, place)
 
 
 def _tokenizer(folder: Path | None) -> Any:

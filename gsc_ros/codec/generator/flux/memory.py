@@ -29,11 +29,13 @@ class Estimate:
     :param weights: bytes of each model by name.
     :param largest_layer: bytes of the largest layer of all.
     :param activations: bytes that are computed with, beside the weights.
+    :param staged: bytes of the largest model as it is read, before it is quantised.
     """
 
     weights: dict[str, int]
     largest_layer: int
     activations: int
+    staged: int
 
     def device(self, offload: Offload) -> int:
         """Return the bytes that the computing device needs at most."""
@@ -48,8 +50,8 @@ class Estimate:
     def host(self, offload: Offload) -> int:
         """Return the bytes that the machine needs beside a GPU."""
         if offload is Offload.NONE:
-            return max(self.weights.values())
-        return sum(self.weights.values())
+            return self.staged
+        return max(self.staged, sum(self.weights.values()))
 
 
 def weight_bytes(model: nn.Module, precision: Precision) -> int:
@@ -104,7 +106,7 @@ def check_memory(estimate: Estimate, offload: Offload, device: torch.device) -> 
     needs = {device: estimate.device(offload)}
     machine = torch.device('cpu')
     if device.type == 'cpu':
-        needs[machine] = max(needs[device], sum(estimate.weights.values()))
+        needs[machine] = max(needs[device], estimate.host(Offload.MODEL))
     else:
         needs[machine] = estimate.host(offload)
     for place, need in needs.items():

@@ -9,6 +9,8 @@ layer by layer, only one of them is held twice, and it works with and without a 
 
 from __future__ import annotations
 
+import logging
+
 from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.generator.source import Precision
 import torch
@@ -18,19 +20,23 @@ from torch import nn
 _LEFT_ALONE = ('wo',)
 
 
-def quantise(model: nn.Module, precision: Precision, device: torch.device) -> nn.Module:
+def quantise(
+    model: nn.Module, precision: Precision, device: torch.device, place: torch.device,
+) -> nn.Module:
     """
-    Quantise the linear layers of a model and move all of it to a device.
+    Quantise the linear layers of a model and put all of it in its place.
 
     :param model: it is changed; its weights are in ``precision.dtype_name``.
     :param precision: a quantised one; another only moves the model.
+    :param device: where it is to compute, which quantises fastest.
+    :param place: where it is to wait: the device, or the CPU.
     :raises GeneratorError: when a package is not installed.
     """
     if precision is Precision.INT8_TORCHAO:
         _with_torchao(model)
     elif precision.quantised:
-        _with_bitsandbytes(model, precision, device)
-    return model.to(device)
+        _with_bitsandbytes(model, precision, device, place)
+    return model.to(place)
 
 
 def is_quantised(layer: nn.Module, name: str) -> bool:
@@ -46,11 +52,15 @@ def _with_torchao(model: nn.Module) -> None:
     quantize_(model, Int8WeightOnlyConfig(), filter_fn=is_quantised)
 
 
-def _with_bitsandbytes(model: nn.Module, precision: Precision, device: torch.device) -> None:
+def _with_bitsandbytes(
+    model: nn.Module, precision: Precision, device: torch.device, place: torch.device,
+) -> None:
     try:
         import bitsandbytes
     except ImportError as error:
         raise GeneratorError("needs bitsandbytes: pip install 'gsc_ros[flux]'") from error
+    # It says at every product that it computes in half precision, which is its way.
+    logging.getLogger('bitsandbytes').setLevel(logging.ERROR)
     layers = bitsandbytes.nn
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
@@ -69,4 +79,4 @@ def _with_bitsandbytes(model: nn.Module, precision: Precision, device: torch.dev
                     weight, requires_grad=False, has_fp16_weights=False)
             new.bias = layer.bias
             # The move is what quantises.
-            setattr(parent, name, new.to(device).requires_grad_(False))
+            setattr(parent, name, new.to(device).to(place).requires_grad_(False))

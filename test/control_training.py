@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from accelerate import Accelerator
 import cv2
 from diffusers import FluxTransformer2DModel
 from gsc_ros.codec.generator.flux.config import ControlConfig
@@ -94,10 +95,12 @@ def control_info(config: ControlConfig = CONFIG, lora: LoraShape | None = None) 
 
 def trainer(
         source: CachedSource, output: Path, base: FluxTransformer2DModel | None = None,
-        info: ControlInfo | None = None, **settings: object) -> ControlTrainer:
+        info: ControlInfo | None = None, accelerator: Accelerator | None = None,
+        **settings: object) -> ControlTrainer:
     """Return a trainer that updates with every two batches."""
     values = replace(ControlSettings(
         steps=1000, rate=1e-3, accumulation=2, log_steps=1, save_steps=1000, sample_steps=1000),
         **settings)
     return ControlTrainer(
-        base or transformer(), source, info or control_info(), values, output)
+        base or transformer(), source, info or control_info(), values, output,
+        accelerator=accelerator)

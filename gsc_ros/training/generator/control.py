@@ -380,7 +380,8 @@ def make_accelerator(precision: str, output: Path) -> Accelerator:
 
 def whole(tensor: Tensor) -> Tensor:
     """Return a tensor that may be sharded in one piece; a call of all processes."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor.detach()
+    tensor = tensor.detach()
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def shared(value: Tensor, like: Tensor) -> Tensor:

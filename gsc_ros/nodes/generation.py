@@ -131,6 +131,12 @@ class Generation(Generic[Item]):
         return self._failure
 
     @property
+    def backend_counts(self) -> dict[str, int]:
+        """What a generator that runs elsewhere has counted."""
+        counter = getattr(self._generator, 'counter', None)
+        return {} if counter is None else dict(vars(counter))
+
+    @property
     def mean_batch(self) -> float:
         """Pictures of a call, on average; 0 before the first one."""
         return self.pictures / self.batches if self.batches else 0.0

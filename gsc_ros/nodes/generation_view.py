@@ -22,6 +22,7 @@ from gsc_ros.codec.generator.confidence import generated_confidence
 from gsc_ros.codec.generator.flicker import FlickerMeter
 from gsc_ros.codec.generator.generator import Condition, Generator
 from gsc_ros.codec.generator.opening import open_generator
+from gsc_ros.codec.generator.ray_backend import open_ray_generator
 from gsc_ros.msg import GscStatus
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.generation import Generated, Generation, GenerationCounters, Work
@@ -115,7 +116,7 @@ class GenerationView:
         values = {
             'generator': generation.name, 'backend': settings.backend,
             'generate_ms': generation.generate_ms, 'mean_batch': generation.mean_batch,
-            'failed': failures}
+            'failed': failures} | generation.backend_counts
         level, message = Level.OK, 'generating' if generation.pictures else 'waiting for a frame'
         if not generation.name:
             failure = generation.failure
@@ -160,6 +161,5 @@ def _open(settings: GeneratorParameters, structure_hash: str) -> Generator:
                'structure_hash': structure_hash}
     if Backend(settings.backend) is Backend.LOCAL:
         return open_generator(settings.profile, **options)
-    # The package ray is not there for everybody.
-    from gsc_ros.codec.generator.ray_backend import open_ray_generator
-    return open_ray_generator(settings.profile, address=settings.ray_address, **options)
+    return open_ray_generator(
+        settings.profile, address=settings.ray_address, actors=settings.ray_actors, **options)

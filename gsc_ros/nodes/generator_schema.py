@@ -31,8 +31,11 @@ class GeneratorParameters:
         'local', 'Where the generator runs: in this process, or on the machines of a Ray cluster.',
         choices=tuple(backend.value for backend in Backend))
     ray_address: str = parameter(
-        '', 'With backend ray: address of the cluster, as auto or ray://host:10001; empty starts '
-        'one on this machine.')
+        '', 'With backend ray: address of the cluster, as auto, host:6379 or ray://host:10001; '
+        'empty starts one on this machine.')
+    ray_actors: int = parameter(
+        0, 'With backend ray: processes that generate; 0 is one for each GPU, or what the cores '
+        'have room for.', minimum=0, maximum=256)
     device: str = parameter(
         '', 'Device of a generator in torch, as cuda:0 or cpu; empty takes a GPU if there is one.')
     threads: int = parameter(1, 'CPU threads of the generator.', minimum=1, maximum=64)

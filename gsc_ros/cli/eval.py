@@ -9,6 +9,7 @@ Evaluate reconstructions by what they are for: depth, segmentation, detection, a
     gsc eval ablation DRIVE -o out/ablation --over channels,loss
     gsc eval report DATA -o out/report
     gsc eval report --config config/eval/table1.yaml -o out/table1
+    gsc eval captions KITTI -o captions.txt --caption-model Qwen2.5-VL-7B-Instruct
 
 `gsc eval TASK --help` describes a task. Writes results.json, tables and report.html into the folder
 given by -o, and the run itself as run.yaml. What has been measured is kept there: the same command
@@ -28,7 +29,8 @@ import time
 from typing import Any
 
 from gsc_ros.cli.error import DataError, UsageError
-from gsc_ros.cli.eval_argument import add_task_parsers, content_of
+from gsc_ros.cli.eval_argument import add_task_parsers, CAPTIONS, content_of
+from gsc_ros.cli.eval_caption import write_captions
 from gsc_ros.cli.eval_output import results_of, show
 from gsc_ros.codec.error import CodecError
 from gsc_ros.evaluation.bound.information import BoundError
@@ -65,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
         cannot be written.
     :raises UsageError: the options make no sense.
     """
+    if arguments.task == CAPTIONS:
+        return write_captions(arguments)
     console = Console(stderr=True)
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
     start = time.monotonic()

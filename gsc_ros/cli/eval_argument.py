@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gsc_ros.cli.error import UsageError
+from gsc_ros.cli.eval_caption import add_caption_parser
 from gsc_ros.cli.number import bounded
 from gsc_ros.evaluation.dataset.opening import LAYOUT_NAMES
 from gsc_ros.evaluation.run.ablation import ablation_parts, AXES
@@ -26,6 +27,7 @@ _PUBLISHED = {('depth', 'kitti-depth'): 'kitti-depth', ('depth', 'hypersim'): 'h
               ('images', 'kodak'): 'kodak'}
 _DEFAULT_NETWORKS = {
     'depth': 'depth-anything-v2', 'segmentation': 'mask2former', 'detection': 'rt-detr'}
+CAPTIONS = 'captions'
 _HELP = {
     'depth': 'depth against ground truth, or against that of the originals (Table 1)',
     'segmentation': 'classes of pixels, likewise (Table 2)',
@@ -33,7 +35,8 @@ _HELP = {
     'images': 'PSNR, SSIM, MS-SSIM, VSI; LPIPS, DISTS, FID where their weights are (figure 6)',
     'ablation': 'one option of our codec after the other (section 4.3)',
     'bound': 'the bound on the rate under measured ones (section 3.4)',
-    'report': 'a whole run: the one for the data of this project, or one in YAML (--config)'}
+    'report': 'a whole run: the one for the data of this project, or one in YAML (--config)',
+    CAPTIONS: 'a caption for each picture, written by a captioner'}
 REPORT_FILE = Path(__file__).parent.parent / 'evaluation' / 'run' / 'report.yaml'
 
 
@@ -42,6 +45,9 @@ def add_task_parsers(parser: argparse.ArgumentParser) -> None:
     tasks = parser.add_subparsers(dest='task', required=True, metavar='TASK')
     for task, words in _HELP.items():
         sub = tasks.add_parser(task, help=words, description=words[0].upper() + words[1:] + '.')
+        if task == CAPTIONS:
+            add_caption_parser(sub)
+            continue
         _add_common(sub)
         if task == 'report':
             continue

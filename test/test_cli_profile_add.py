@@ -12,10 +12,13 @@ import sys
 from command_line import call
 from flux_checkpoint import SMALL, small_parts, STRUCTURE, write_checkpoint, write_control
 from gsc_ros.cli import profile_add
+from gsc_ros.cli.main import main
 from gsc_ros.codec.error import GeneratorError
+from gsc_ros.codec.frame import FrameEncoder
 from gsc_ros.codec.generator.generator import Condition
 from gsc_ros.codec.generator.manifest import read_manifest
 from gsc_ros.codec.generator.opening import find_generator, open_generator
+from gsc_ros.codec.profile import load_profile
 import huggingface_hub
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 import numpy as np
@@ -86,7 +89,8 @@ def test_without_a_control_branch_the_caption_alone_guides(capsys, checkpoint):
     shown = added.json
     assert shown['pitch'] == 32  # that of the structure profile tiny
     assert 'control' not in shown['weights_bytes']
-    assert shown['host_bytes'] == sum(shown['weights_bytes'].values())
+    assert shown['host_bytes'] >= sum(shown['weights_bytes'].values())
+    assert shown['device_bytes'] < shown['host_bytes']
 
 
 @pytest.mark.parametrize(('words', 'status', 'message'), [
@@ -155,12 +159,20 @@ def test_a_repository_of_the_hub_is_fetched_without_its_second_copy(
     assert not any(pattern.startswith('*') for pattern in asked['owner/FLUX.1-dev'])
 
 
-def test_without_torch_the_missing_extra_is_named(checkpoint):
+def test_without_torch_the_missing_extra_is_named(checkpoint, tmp_path):
+    packet = tmp_path / 'frame.gsc'
+    packet.write_bytes(FrameEncoder(load_profile('tiny')).encode(
+        np.zeros((32, 48, 3), np.uint8)).payload)
+    decode = ['decode', str(packet), '-o', str(tmp_path / 'frame.png'), '--mode', 'generate',
+              '--generator', str(tmp_path / 'mine')]
+    assert main(add(checkpoint, '--output', str(tmp_path / 'mine'))) == 0
+    manifest = tmp_path / 'mine' / 'manifest.json'
+    manifest.write_text(manifest.read_text().replace(STRUCTURE, ''))
     code = (
         'import sys\n'
         'sys.modules["torch"] = None\n'
         'from gsc_ros.cli.main import main\n'
-        f'sys.exit(main({add(checkpoint)!r}))\n')
+        f'print([main(words) for words in {[add(checkpoint), decode]!r}])\n')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert done.returncode == 2, done.stderr
-    assert "pip install 'gsc_ros[flux]'" in done.stderr
+    assert done.stdout.strip() == '[2, 2]', done.stderr
+    assert done.stderr.count("needs torch: pip install 'gsc_ros[flux]'") == 2

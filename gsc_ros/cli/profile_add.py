@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='weights of the transformer: int8 and nf4 are those of bitsandbytes '
                              '(%(default)s)')
     parser.add_argument('--text-precision', choices=choices,
-                        help='weights of T5 (as --precision)')
+                        help='weights of T5 (as --precision, but bf16 with fp16)')
     parser.add_argument('--offload', choices=[offload.value for offload in Offload],
                         default='none', help='what waits in the memory of the machine: models or '
                         'single layers that are not computed with (%(default)s)')
@@ -178,7 +178,10 @@ def _source(arguments: argparse.Namespace) -> tuple[Source, Schedule | None]:
     """
     root, transformer = _transformer(arguments)
     precision = Precision(arguments.precision)
-    text = Precision(arguments.text_precision) if arguments.text_precision else precision
+    # In half precision some activations of T5 are clipped, and the picture becomes another.
+    text = Precision.BF16 if precision is Precision.FP16 else precision
+    if arguments.text_precision:
+        text = Precision(arguments.text_precision)
     others: dict = {
         'transformer': transformer, 'precision': precision, 'text_precision': text,
         'offload': Offload(arguments.offload), 'vae_tiling': arguments.vae_tiling,

@@ -188,7 +188,8 @@ def check_software() -> None:
     missing = [name for name in SOFTWARE if find_spec(name) is None]
     if missing:
         raise GeneratorError(
-            f"needs {' and '.join(missing)}: pip install 'gsc_ros[flux]'")
+            f"needs {' and '.join(missing)}: pip install 'gsc_ros[flux]'"
+        ) from ModuleNotFoundError(name=missing[0])
 
 
 def check_weights(folder: Path, what: str) -> None:

@@ -86,7 +86,7 @@ def load_autoencoder(folder: Path, precision: Precision) -> nn.Module:
     name = _config(folder).get('_class_name')
     if name not in AUTOENCODERS:
         raise GeneratorError(f'{folder}: {name!r} is not one of {", ".join(AUTOENCODERS)}')
-    # The autoencoder of FLUX overflows in half precision.
+    # Autoencoders of this family overflow in half precision.
     kind = torch.float32 if precision is Precision.FP16 else _dtype(precision)
     return _read(AUTOENCODERS[name].from_pretrained, folder, torch_dtype=kind)
 

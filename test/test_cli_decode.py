@@ -215,3 +215,18 @@ def test_missing_software_of_a_generator_is_a_usage_error(capsys, tmp_path, pack
     ('--mode', 'auto'), ('--seed', 256), ('--seed', -1), ('--steps', 0), ('--guidance', 'nan')))
 def test_what_a_generator_cannot_be_told_is_a_usage_error(capsys, tmp_path, packet, words):
     assert generate(capsys, packet, tmp_path / 'back.png', *words).status == 2
+
+
+def test_the_embedded_generator_makes_the_same_picture_of_a_packet_and_its_seed(
+        capsys, tmp_path, packet):
+    pictures = []
+    for seed in (3, 3, 4):
+        done = generate(capsys, packet, tmp_path / 'back.png', '--seed', seed, '--steps', 2)
+        assert done.status == 0, done.err
+        assert (done.json['mode'], done.json['generator']) == ('generate', 'tiny')
+        pictures.append(cv2.imread(str(tmp_path / 'back.png')))
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    assert pictures[0].shape == (HEIGHT, WIDTH, 3)
+    assert (pictures[0] != pictures[2]).any()
+    original = cv2.imread(str(tmp_path / 'picture.png'))
+    assert cv2.PSNR(original, pictures[0]) > cv2.PSNR(original, pictures[0][:, ::-1]) + 1

@@ -58,6 +58,10 @@ def add_export_generator_arguments(parser: argparse.ArgumentParser) -> None:
                         help='default number of steps')
     parser.add_argument('--structure-profile', default='tiny', metavar='NAME|DIR',
                         help='structure profile that it was trained for')
+    parser.add_argument('--weights', type=Path, default=None, metavar='DIR',
+                        help='also write the weights there in 8 bits, to train on from')
+    parser.add_argument('--note', action='append', default=[], metavar='KEY=VALUE',
+                        help='an entry for the "training" part of the manifest')
 
 
 def _add_run_arguments(parser: argparse.ArgumentParser, rate: float, average: float) -> None:
@@ -143,12 +147,20 @@ def run_export_generator(args: argparse.Namespace) -> int:
     def export() -> None:
         from gsc_ros.codec.profile import load_profile
         from gsc_ros.training.generator.autoencoder import load_autoencoder
-        from gsc_ros.training.generator.base import load_flow
+        from gsc_ros.training.generator.base import flow_fields, load_flow
         from gsc_ros.training.generator.export import export_generator
+        from gsc_ros.training.generator.loop import save_weights
 
-        export_generator(
-            load_flow(args.flow), load_autoencoder(args.autoencoder),
-            load_profile(args.structure_profile), args.output, args.name, args.steps)
+        flow, autoencoder = load_flow(args.flow), load_autoencoder(args.autoencoder)
+        export_generator(flow, autoencoder, load_profile(args.structure_profile), args.output,
+                         args.name, args.steps, _pairs(args.note, '--note'))
+        if args.weights:
+            args.weights.mkdir(parents=True, exist_ok=True)
+            save_weights(flow.state_dict(), args.weights / 'generator_flow.safetensors',
+                         flow_fields(flow), compact=True)
+            save_weights(
+                autoencoder.state_dict(), args.weights / 'generator_autoencoder.safetensors',
+                {'autoencoder': autoencoder.config.to_dict()}, compact=True)
         size = sum(file.stat().st_size for file in args.output.glob('*.onnx'))
         print(f'{args.output}: {size} bytes of graphs', file=sys.stderr)
 
@@ -183,10 +195,18 @@ def _settings(args: argparse.Namespace) -> LoopSettings:
                         precision=args.precision, average=args.average)
 
 
+def _pairs(entries: list[str], option: str) -> dict[str, str]:
+    """Return KEY=VALUE words as a dictionary."""
+    wrong = [entry for entry in entries if '=' not in entry]
+    if wrong:
+        raise UsageError(f'{option}: {wrong[0]!r} is not of the form KEY=VALUE')
+    return dict(entry.split('=', 1) for entry in entries)
+
+
 def _weights(entries: list[str]) -> dict[str, float]:
     """Return ARCHIVE=W words as a dictionary."""
     try:
-        return {name: float(value) for name, value in (e.split('=', 1) for e in entries)}
+        return {name: float(value) for name, value in _pairs(entries, '--weight').items()}
     except ValueError as error:
         raise UsageError('--weight takes ARCHIVE=W, W a number') from error
 

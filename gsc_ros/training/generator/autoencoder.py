@@ -34,6 +34,8 @@ STRIDE = 8
 """Pixels of the half-size picture per latent position, along each axis."""
 SPREAD = 0.3
 """Standard deviation of the autoencoder's own latents: its decoder clips softly at 3."""
+SILENCE = 1e-5
+"""Power below which nobody misses detail: noise of a third of a percent of the full range."""
 SHARP = Augmentation(gray=0.05, blur=0.0, noise=0.0, max_zoom_out=1.8)
 """What may happen to training pictures: nothing that a decoder would learn to blur from."""
 
@@ -71,16 +73,31 @@ class AutoencoderObjective:
 
     :param gradient: absolute error of horizontal and vertical differences, at two scales.
     :param similarity: 1 - MS-SSIM.
-    :param spectrum: absolute error of the magnitudes of windowed Fourier transforms: keeps texture
+    :param spectrum: absolute error of the logarithm of local power by frequency: keeps texture
         whose phase the latent cannot carry from fading.
+    :param made_spectrum: the same, for latents that a flow has made.
     :param noise: largest standard deviation of noise added to the latents, of which each crop
         gets a random share: what a generator makes is never exact.
     """
 
     gradient: float = 0.5
     similarity: float = 0.1
-    spectrum: float = 0.5
+    spectrum: float = 0.02
+    made_spectrum: float = 0.06
     noise: float = 0.25
+
+
+@dataclass(frozen=True)
+class Made:
+    """
+    Latents that a flow made of packets, and the pictures that the packets were made of.
+
+    :param latents: float16 [N, C, h/8, w/8].
+    :param images: uint8 [N, h, w, 3].
+    """
+
+    latents: np.ndarray
+    images: np.ndarray
 
 
 class PictureAutoencoder(nn.Module):
@@ -151,15 +168,26 @@ def differences(image: Tensor) -> tuple[Tensor, Tensor]:
     return image[..., 1:] - image[..., :-1], image[..., 1:, :] - image[..., :-1, :]
 
 
-def magnitudes(image: Tensor, window: int = 16, hop: int = 8) -> Tensor:
-    """Return the magnitudes of the windowed two-dimensional Fourier transforms of an image."""
+def ring_powers(image: Tensor, window: int = 16, hop: int = 8) -> Tensor:
+    """
+    Return the logarithm of the local power in each ring of frequencies.
+
+    :param image: [B, 3, h, w] in [0, 1].
+    :return: [B, rows, columns, window / 2]: natural logarithm, for windows every ``hop`` pixels.
+    """
     taper = torch.hann_window(window, periodic=False, device=image.device)
     pieces = image.unfold(2, window, hop).unfold(3, window, hop) * taper * taper[:, None]
-    return torch.fft.rfft2(pieces, norm='ortho').abs()
+    spectrum = torch.fft.rfft2(pieces, norm='ortho')
+    power = (spectrum.real.square() + spectrum.imag.square()).mean(dim=1)
+    radius = torch.hypot(torch.fft.fftfreq(window)[:, None], torch.fft.rfftfreq(window))
+    ring = torch.nn.functional.one_hot(
+        (radius * window).round().long().clamp(1, window // 2) - 1, window // 2)
+    ring = ring.flatten(0, 1).float().to(image.device)
+    return (power.flatten(-2) @ (ring / ring.sum(dim=0)) + SILENCE).log()
 
 
 def reconstruction_loss(
-        made: Tensor, image: Tensor, objective: AutoencoderObjective
+        made: Tensor, image: Tensor, objective: AutoencoderObjective, generated: bool = False,
         ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return what to minimise for pictures [B, 3, h, w] in [0, 1], and its parts."""
     absolute = (made - image).abs().mean()
@@ -170,9 +198,9 @@ def reconstruction_loss(
             (a - b).abs().mean() for a, b in zip(differences(one), differences(other)))
         one, other = functional.avg_pool2d(one, 2), functional.avg_pool2d(other, 2)
     similarity = 1 - ms_ssim(made, image).mean()
-    spectrum = (magnitudes(made) - magnitudes(image)).abs().mean()
+    spectrum = (ring_powers(made) - ring_powers(image)).abs().mean()
     total = (absolute + objective.gradient * gradient + objective.similarity * similarity
-             + objective.spectrum * spectrum)
+             + (objective.made_spectrum if generated else objective.spectrum) * spectrum)
     psnr = -10 * (made.detach().clamp(0, 1) - image).square().mean(dim=(1, 2, 3)).log10().mean()
     return total, {'absolute': absolute, 'gradient': gradient, 'dissimilarity': similarity,
                    'spectrum': spectrum, 'psnr': psnr}
@@ -182,13 +210,15 @@ def train_autoencoder(
         split: Split, output: Path, settings: LoopSettings, model: PictureAutoencoder | None = None,
         objective: AutoencoderObjective | None = None, batch: int = 8, crop: int = 128,
         weights: dict[str, float] | None = None, resume: bool = False,
-        report: Callable[[Loop, dict[str, float]], None] | None = None) -> PictureAutoencoder:
+        report: Callable[[Loop, dict[str, float]], None] | None = None,
+        generated: Made | None = None) -> PictureAutoencoder:
     """
     Train the decoder on half-size crops and return the model with its averaged weights.
 
     :param model: what to go on from; None for a new one, started from the blocks of 1,000 crops.
     :param crop: side of a crop, a multiple of 32.
     :param report: see :meth:`Loop.run`.
+    :param generated: latents that two of three steps take instead of those of crops.
     """
     torch.manual_seed(settings.seed)
     objective = objective or AutoencoderObjective()
@@ -204,7 +234,18 @@ def train_autoencoder(
         loop.resume()
     device = loop.accelerator.device
 
+    def of_flow(generator: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        index = generator.integers(0, len(generated.latents), max(1, batch // 2))
+        image = torch.from_numpy(generated.images[index]).to(device).permute(0, 3, 1, 2) / 255
+        latent = torch.from_numpy(generated.latents[index].astype(np.float32)).to(device)
+        with loop.accelerator.autocast():
+            made = model.decode(latent.contiguous(memory_format=torch.channels_last))
+        total, figures = reconstruction_loss(made.float(), image, objective, generated=True)
+        return total, {f'made_{name}': value for name, value in figures.items()}
+
     def loss(generator: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        if generated is not None and loop.step % 3:
+            return of_flow(generator)
         image = torch.from_numpy(sampler.batch(batch, generator)).to(device)
         latent = model.encode(image)
         share = torch.from_numpy(generator.random((batch, 1, 1, 1)).astype(np.float32)).to(device)

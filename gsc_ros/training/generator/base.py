@@ -19,6 +19,7 @@ from diffusers import FluxControlNetModel, FluxTransformer2DModel
 from gsc_ros.codec.generator import token
 from gsc_ros.codec.generator.flux.config import CLIP_TOKENS, GeneratorConfig, TINY
 from gsc_ros.codec.generator.flux.control import ControlledTransformer, make_control
+from gsc_ros.codec.generator.sampler import integrate
 from gsc_ros.training.generator.autoencoder import PictureAutoencoder
 from gsc_ros.training.generator.flow import draw_sigmas, flow_loss, on_path
 from gsc_ros.training.generator.loop import load_weights, Loop, LoopSettings
@@ -38,12 +39,14 @@ class FlowSettings:
     :param text_dropout: share of the views whose caption is taken for an empty one.
     :param free: share of the joint stage's batches that leave the control branch out.
     :param ends: share of the views at sigma 1 exactly, from where every picture starts.
+    :param shift: pushes the other noise levels towards 1, where a few steps are taken.
     """
 
     batch: int = 8
     text_dropout: float = 0.1
     free: float = 0.1
     ends: float = 0.1
+    shift: float = 2.0
 
 
 class TextEncoders(nn.Module):
@@ -191,21 +194,18 @@ class FlowData:
     :param picture: float16 [N, tokens, C], latents of the structure decoder's pictures.
     :param latent: float16 [N, tokens, 320], y_sel.
     :param level: float32 [N], 0..1.
+    :param importance: float32 [C], weights of the channels in the loss, 1 on average: what an
+        error of each does to the picture, and the square root of that to the loss.
     """
 
     data: np.ndarray
     picture: np.ndarray
     latent: np.ndarray
     level: np.ndarray
+    importance: np.ndarray
     captions: tuple[str, ...]
     rows: int
     columns: int
-
-    def __add__(self, other: FlowData) -> FlowData:
-        """Return both sets as one."""
-        join = (np.concatenate([getattr(self, n), getattr(other, n)])
-                for n in ('data', 'picture', 'latent', 'level'))
-        return FlowData(*join, self.captions + other.captions, self.rows, self.columns)
 
     def conditions(self, index: np.ndarray) -> Tensor:
         """Return condition tokens float32 [B, tokens, 320 + C + 1]."""
@@ -238,10 +238,12 @@ def flow_data(views: Views, autoencoder: PictureAutoencoder, gains: np.ndarray,
 
     rows, columns = views.symbols.shape[2:]
     latent = latents_of(views.symbols, views.levels, gains).reshape(len(views.levels), 320, -1)
+    importance = 1 / autoencoder.scale.numpy().repeat(4)
     return FlowData(
         tokens(views.images), tokens(views.structures),
         latent.transpose(0, 2, 1).astype(np.float16),
-        (views.levels / (len(gains) - 1)).astype(np.float32), views.captions, rows, columns)
+        (views.levels / (len(gains) - 1)).astype(np.float32), importance / importance.mean(),
+        views.captions, rows, columns)
 
 
 def velocity_loss(model: TinyFlow, data: FlowData, index: np.ndarray, sigma: np.ndarray,
@@ -254,7 +256,8 @@ def velocity_loss(model: TinyFlow, data: FlowData, index: np.ndarray, sigma: np.
     ids = tuple(ids.to(device) for ids in model.text.ids(captions))
     predicted = model(on_path(clean, noise, level), condition, level, ids,
                       data.rows, data.columns)
-    return flow_loss(predicted, clean, noise)
+    root = torch.from_numpy(data.importance).sqrt().to(device)
+    return flow_loss(predicted * root, clean * root, noise * root)
 
 
 def train_flow(
@@ -268,14 +271,14 @@ def train_flow(
     :return: the model with its averaged weights.
     """
     torch.manual_seed(loop_settings.seed)
-    loop = Loop(model, loop_settings, output, {'flow': {'steered': model.control is not None}})
+    loop = Loop(model, loop_settings, output, flow_fields(model))
     if resume:
         loop.resume()
     last: dict[str, Tensor] = {}
 
     def loss(generator: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         index = generator.integers(0, len(data.level), settings.batch)
-        sigma = draw_sigmas(settings.batch, generator)
+        sigma = draw_sigmas(settings.batch, generator, shift=settings.shift)
         sigma[generator.random(settings.batch) < settings.ends] = 1
         captions = ['' if generator.random() < settings.text_dropout else data.captions[i]
                     for i in index]
@@ -313,6 +316,35 @@ def validation(model: TinyFlow, data: FlowData, loop: Loop) -> dict[str, Tensor]
     return result
 
 
+@torch.no_grad()
+def made_latents(model: TinyFlow, data: FlowData, seed: int = 1,
+                 steps: Sequence[int] = (1, 2, 4), batch: int = 16) -> np.ndarray:
+    """
+    Return what a flow makes of views, to train a decoder on.
+
+    :param steps: numbers of steps, one for each batch by turns.
+    :return: float16 [N, C/4, 2 rows, 2 columns].
+    """
+    generator = torch.Generator().manual_seed(seed)
+    device = next(model.parameters()).device
+    result = []
+    for turn, start in enumerate(range(0, len(data.level), batch)):
+        index = np.arange(start, min(start + batch, len(data.level)))
+        condition = data.conditions(index).to(device)
+        ids = tuple(i.to(device) for i in model.text.ids([data.captions[i] for i in index]))
+
+        def field(z: np.ndarray, sigma: float, told: Tensor = condition,
+                  ids: tuple[Tensor, Tensor] = ids) -> np.ndarray:
+            level = torch.full((len(z),), sigma, device=device)
+            return model(torch.from_numpy(z).to(device), told, level, ids, data.rows,
+                         data.columns).cpu().numpy()
+
+        noise = torch.randn(len(index), *data.data.shape[1:], generator=generator).numpy()
+        sigmas = model.config.schedule.sigmas(steps[turn % len(steps)], noise.shape[1])
+        result.append(integrate(field, noise, sigmas).astype(np.float16))
+    return token.unpack(np.concatenate(result), data.rows, data.columns)
+
+
 def new_flow(data: FlowData, seed: int = 1, config: GeneratorConfig = TINY) -> TinyFlow:
     """Return a flow without a control branch that gives the anchor's guess, of some views."""
     torch.manual_seed(seed)
@@ -322,6 +354,11 @@ def new_flow(data: FlowData, seed: int = 1, config: GeneratorConfig = TINY) -> T
     nn.init.zeros_(model.flow.transformer.proj_out.weight)
     nn.init.zeros_(model.flow.transformer.proj_out.bias)
     return model
+
+
+def flow_fields(model: TinyFlow) -> dict[str, object]:
+    """Return what a checkpoint of a flow says about itself."""
+    return {'flow': {'steered': model.control is not None}}
 
 
 def load_flow(path: Path | str, config: GeneratorConfig = TINY) -> TinyFlow:

@@ -20,6 +20,7 @@ from torch import nn, Tensor
 
 WEIGHTS_FILE = 'weights.safetensors'
 STATE_FILE = 'state.safetensors'
+SCALE = '.scale_of_8_bits'
 
 Loss = Callable[[np.random.Generator], tuple[Tensor, dict[str, Tensor]]]
 """Draws a batch with the generator; returns what to minimise and figures to report."""
@@ -173,10 +174,24 @@ class Loop:
         return True
 
 
-def save_weights(state: dict[str, Tensor], path: Path, config: dict[str, object]) -> None:
-    """Write weights as float16 with their configuration, in one move."""
-    tensors = {n: (v.half() if v.is_floating_point() else v).cpu().contiguous()
-               for n, v in state.items()}
+def save_weights(state: dict[str, Tensor], path: Path, config: dict[str, object],
+                 compact: bool = False) -> None:
+    """
+    Write weights with their configuration, in one move.
+
+    :param compact: 8-bit integers with a scale for each output in the place of float16, for all
+        but small tensors: half the bytes, to begin a new run from.
+    """
+    tensors = {}
+    for name, value in state.items():
+        value = value.detach().cpu()
+        if compact and value.is_floating_point() and value.ndim > 1 and value.numel() >= 4096:
+            scale = value.flatten(1).abs().amax(dim=1).clamp_min(1e-12) / 127
+            shaped = scale.reshape(-1, *[1] * (value.ndim - 1))
+            tensors[name] = (value / shaped).round().to(torch.int8).contiguous()
+            tensors[name + SCALE] = scale.contiguous()
+        else:
+            tensors[name] = (value.half() if value.is_floating_point() else value).contiguous()
     partial = path.with_name(path.name + '.part')
     save_file(tensors, partial, metadata={'config': json.dumps(config)})
     partial.replace(path)
@@ -192,5 +207,12 @@ def load_weights(path: Path | str) -> tuple[dict[str, Tensor], dict[str, object]
         metadata = handle.metadata() or {}
     if 'config' not in metadata:
         raise ValueError(f'{path}: not a checkpoint of a generator')
-    tensors = {n: v.float() if v.is_floating_point() else v for n, v in load_file(path).items()}
+    stored = load_file(path)
+    tensors = {}
+    for name, value in stored.items():
+        if name.endswith(SCALE):
+            continue
+        if name + SCALE in stored:
+            value = value * stored[name + SCALE].reshape(-1, *[1] * (value.ndim - 1))
+        tensors[name] = value.float() if value.is_floating_point() else value
     return tensors, json.loads(metadata['config'])

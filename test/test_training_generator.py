@@ -23,6 +23,7 @@ from gsc_ros.training.generator import base, views  # noqa: E402
 from gsc_ros.training.generator.autoencoder import (  # noqa: E402
     AutoencoderConfig,
     load_autoencoder,
+    Made,
     PictureAutoencoder,
     start_from_blocks,
     train_autoencoder,
@@ -120,6 +121,25 @@ def test_decoder_training_leaves_the_latents_alone(
         again = load_autoencoder(tmp_path / 'weights.safetensors')
         torch.testing.assert_close(
             again.decode(before), trained.decode(before), atol=5e-3, rtol=5e-3)
+
+
+def test_decoder_trains_on_what_a_flow_makes(
+        split: Split, autoencoder: PictureAutoencoder, data: base.FlowData, flow: base.TinyFlow,
+        tmp_path: Path) -> None:
+    """Latents made of views have the views' shape, and a decoder takes them."""
+    weights = tmp_path / 'start.safetensors'
+    save_weights(autoencoder.state_dict(), weights,
+                 {'autoencoder': autoencoder.config.to_dict()})
+    latents = base.made_latents(flow, data, steps=(1, 2), batch=4)
+    assert latents.shape == (8, 24, 6, 8) and np.isfinite(latents).all()
+    figures: list[set[str]] = []
+    images = np.stack([scene(np.random.default_rng(i))[:48, :64] for i in range(8)])
+    train_autoencoder(
+        split, tmp_path, LoopSettings(steps=3, warmup=1, log_steps=1), load_autoencoder(weights),
+        batch=2, crop=64, generated=Made(latents, images),
+        report=lambda loop, values: figures.append(set(values)))
+    assert [any(name.startswith('made') for name in names) for names in figures] == [
+        False, True, True]
 
 
 def test_views_are_what_packets_tell(split: Split) -> None:

@@ -3,7 +3,7 @@
 """
 Train the embedded generator, and export it as a profile.
 
-    gsc train autoencoder --data DIR --output RUN        its decoder
+    gsc train autoencoder --data DIR --output RUN [--start FILE --flow FILE]     its decoder
     gsc train generator --data DIR --autoencoder FILE --output RUN [--start FILE]
     gsc train export-generator FLOW --autoencoder FILE --output PROFILE
 
@@ -26,6 +26,8 @@ from gsc_ros.cli.number import bounded
 from gsc_ros.codec.error import ProfileError
 
 if TYPE_CHECKING:
+    from gsc_ros.training.data import Split
+    from gsc_ros.training.generator.autoencoder import Made, PictureAutoencoder
     from gsc_ros.training.generator.loop import Loop, LoopSettings
 
 
@@ -34,6 +36,12 @@ def add_autoencoder_arguments(parser: argparse.ArgumentParser) -> None:
     _add_run_arguments(parser, rate=5e-4, average=0.99)
     parser.add_argument('--crop', type=bounded(int, 32, 1024), default=128,
                         help='side of a crop at half size, a multiple of 32')
+    parser.add_argument('--flow', type=Path, default=None, metavar='FILE',
+                        help='with --start: train on what this flow makes of packets, too')
+    parser.add_argument('--views', type=bounded(int, 1, 10 ** 6), default=1000,
+                        help='crops that the flow makes latents of')
+    parser.add_argument('--structure-profile', default='tiny', metavar='NAME|DIR',
+                        help='structure profile whose packets guide the flow')
 
 
 def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,11 +104,14 @@ def run_autoencoder(args: argparse.Namespace) -> int:
         from gsc_ros.training.data import load_archives, split_archives
         from gsc_ros.training.generator.autoencoder import load_autoencoder, train_autoencoder
 
+        if args.flow and not args.start:
+            raise ValueError('--flow needs --start: the autoencoder that the flow was trained for')
         split = split_archives(load_archives(args.data, args.downscale))
+        start = load_autoencoder(args.start) if args.start else None
         train_autoencoder(
-            split, args.output, _settings(args),
-            load_autoencoder(args.start) if args.start else None, batch=args.batch,
-            crop=args.crop, weights=_weights(args.weight), resume=args.resume, report=_report)
+            split, args.output, _settings(args), start, batch=args.batch, crop=args.crop,
+            weights=_weights(args.weight), resume=args.resume, report=_report,
+            generated=_made(args, split, start) if args.flow else None)
 
     return _guarded(args, train)
 
@@ -165,6 +176,21 @@ def run_export_generator(args: argparse.Namespace) -> int:
         print(f'{args.output}: {size} bytes of graphs', file=sys.stderr)
 
     return _guarded(args, export)
+
+
+def _made(args: argparse.Namespace, split: Split, autoencoder: PictureAutoencoder) -> Made:
+    """Return what a flow makes of views of the training images."""
+    from gsc_ros.codec.profile import load_profile
+    from gsc_ros.training.generator.autoencoder import Made
+    from gsc_ros.training.generator.base import flow_data, load_flow, made_latents
+    from gsc_ros.training.generator.views import ViewMaker
+    import numpy as np
+
+    profile = load_profile(args.structure_profile)
+    views = ViewMaker(profile, split.training, _weights(args.weight)).make(
+        args.views, np.random.default_rng(args.seed))
+    data = flow_data(views, autoencoder, profile.gains)
+    return Made(made_latents(load_flow(args.flow), data, args.seed), views.images)
 
 
 def _guarded(args: argparse.Namespace, action: Callable[[], None]) -> int:

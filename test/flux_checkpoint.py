@@ -71,12 +71,14 @@ def open_zero_layers(control: FluxControlNetModel) -> None:
             torch.nn.init.normal_(layer.weight, std=0.1)
 
 
-def write_control(path: Path, parts: Parts, structure: str = STRUCTURE) -> None:
+def write_control(
+    path: Path, parts: Parts, structure: str = STRUCTURE, pitch: int = 16,
+) -> None:
     """Write a control branch for a transformer, its zero layers opened."""
     control = make_control(parts.transformer, SMALL.control)
     open_zero_layers(control)
     save_control(path, control.state_dict(), ControlInfo(
-        config=SMALL.control, structure=structure, pitch=16, channels='4', base='small'))
+        config=SMALL.control, structure=structure, pitch=pitch, channels='4', base='small'))
 
 
 def clip_tokenizer(folder: Path) -> CLIPTokenizer:

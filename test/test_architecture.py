@@ -124,6 +124,7 @@ def test_encoding_a_frame_loads_no_torch_and_no_ros() -> None:
     code = (
         'import sys, numpy as np\n'
         'import gsc_ros.codec.caption.opening\n'
+        'import gsc_ros.codec.generator.opening\n'
         'from gsc_ros.codec.frame import EncoderSettings, FrameEncoder\n'
         'from gsc_ros.codec.profile import load_profile\n'
         'encoder = FrameEncoder(load_profile("tiny"))\n'

@@ -29,13 +29,15 @@ from gsc_ros.cli import profile_add
 from gsc_ros.cli.error import CommandError, DataError, UsageError
 from gsc_ros.cli.number import bounded
 from gsc_ros.cli.picture import read_image
-from gsc_ros.codec.error import ProfileError
+from gsc_ros.codec.error import GeneratorError, ProfileError
+from gsc_ros.codec.generator.manifest import read_manifest
 from gsc_ros.codec.generator.opening import find_generator, generator_profiles
 from gsc_ros.codec.profile import (
     builtin_profiles,
     FILES,
     find_profile,
     load_profile,
+    MANIFEST_FILE,
     Profile,
     user_folder,
     user_profiles,
@@ -96,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
               'add': profile_add.add}[arguments.action]
     try:
         shown, text = action(arguments)
-    except (ProfileError, SourceError) as error:
+    except (GeneratorError, ProfileError, SourceError) as error:
         raise DataError(str(error)) from error
     print(json.dumps(shown) if arguments.json else text)
     return 0
@@ -120,11 +122,21 @@ def _list(arguments: argparse.Namespace) -> tuple[dict, str]:
 
 
 def _info(arguments: argparse.Namespace) -> tuple[dict, str]:
+    if arguments.profile in generator_profiles() and arguments.profile not in (
+            *builtin_profiles(), *user_profiles()):
+        return _generator_info(arguments.profile)
     profile = load_profile(arguments.profile)
     shown = describe(profile, find_profile(arguments.profile))
     # Beyond the manifest: the tables fit it.
     shown |= {'gains': [float(row[0]) for row in profile.gains],
               'stream_mode': profile.context.streams}
+    return shown, '\n'.join(f'{key:<18} {_words(value)}' for key, value in shown.items())
+
+
+def _generator_info(name: str) -> tuple[dict, str]:
+    folder = find_generator(name)
+    manifest = read_manifest(folder / MANIFEST_FILE)
+    shown = manifest.fields | {'folder': str(folder), 'hash': manifest.digest}
     return shown, '\n'.join(f'{key:<18} {_words(value)}' for key, value in shown.items())
 
 

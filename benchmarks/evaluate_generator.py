@@ -4,8 +4,8 @@
 Print what a generator makes of the packets that the structure decoder shows at equal bytes.
 
     python benchmarks/evaluate_generator.py INPUT [--generator NAME_OR_DIR] [--profile NAME_OR_DIR]
-        [--detector FILE] [--quantizers N ...] [--steps N ...] [--every N] [--size 1216x352]
-        [--pictures DIR] [--json]
+        [--detector FILE] [--quantizers N ...] [--steps N ...] [--every N] [--count N]
+        [--size 1216x352] [--pictures DIR] [--json]
 
 For each quantizer, one row for the structure decoder and one for each number of steps: bytes of the
 packets, PSNR, MS-SSIM, the agreement of a detector (F1 over all images), the spectrum's distance,
@@ -93,7 +93,7 @@ def evaluate(args: argparse.Namespace, generator: Generator) -> list[Row]:
     detector = Detector(args.detector) if args.detector else None
     width, height = (int(side) for side in args.size.split('x'))
     pictures = [centre(frame.image, width, height)
-                for frame in islice(open_source(args.input), 0, None, args.every)]
+                for frame in islice(open_source(args.input), 0, args.every * args.count, args.every)]
     result = []
     for quantizer in args.quantizers:
         names = ['structure', *(f'generate {steps}' for steps in args.steps)]
@@ -137,6 +137,7 @@ def main() -> int:
     parser.add_argument('--no-structure', action='store_true', help='leave the control out')
     parser.add_argument('--size', default='1216x352', help='largest width x height')
     parser.add_argument('--every', type=int, default=1, help='use every Nth image')
+    parser.add_argument('--count', type=int, default=100_000, help='images at most')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--pictures', type=Path, default=None)
     parser.add_argument('--json', action='store_true')

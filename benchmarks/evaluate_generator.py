@@ -92,8 +92,8 @@ def evaluate(args: argparse.Namespace, generator: Generator) -> list[Row]:
     encoder, decoder = (kind(profile, args.threads) for kind in (FrameEncoder, FrameDecoder))
     detector = Detector(args.detector) if args.detector else None
     width, height = (int(side) for side in args.size.split('x'))
-    pictures = [centre(frame.image, width, height)
-                for frame in islice(open_source(args.input), 0, args.every * args.count, args.every)]
+    frames = islice(open_source(args.input), 0, args.every * args.count, args.every)
+    pictures = [centre(frame.image, width, height) for frame in frames]
     result = []
     for quantizer in args.quantizers:
         names = ['structure', *(f'generate {steps}' for steps in args.steps)]

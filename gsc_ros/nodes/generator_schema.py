@@ -56,7 +56,7 @@ class GeneratorParameters:
         'the scene, and not from noise alone: steadier, but what was once invented stays for '
         'longer.', live=True)
     strength: float = parameter(
-        0.6, 'With start_previous: share of the path from noise to picture that is run; less keeps '
+        0.8, 'With start_previous: share of the path from noise to picture that is run; less keeps '
         'more of the picture before.', minimum=0.05, maximum=1, live=True)
 
     def settings(self) -> GenerationSettings:

@@ -13,6 +13,7 @@ from gsc_ros.evaluation.bound.study import describe, join
 from gsc_ros.evaluation.report.chart import bound_chart, chart, charts
 from gsc_ros.evaluation.report.content import Column, parse, ReportError
 from gsc_ros.evaluation.report.overlay import boxed, colour_of, depth_colours, depth_range, tinted
+from gsc_ros.evaluation.report.series import lines
 from gsc_ros.evaluation.report.spreadsheet import as_csv, as_markdown
 from gsc_ros.evaluation.report.writing import write
 import numpy as np
@@ -31,8 +32,8 @@ COLUMNS = [
 
 def row(method, group, values, **more):
     """Return a row as a run writes it."""
-    return {'method': method, 'title': method, 'series': method.partition('-')[0], 'group': group,
-            'values': values, **more}
+    return {'method': method, 'title': method.replace('-', ', C = '),
+            'series': method.partition('-')[0], 'group': group, 'values': values, **more}
 
 
 def table(**more):
@@ -166,7 +167,7 @@ def test_tables_are_csv_with_all_digits(written):
 def test_the_best_measured_figure_is_marked_and_published_rows_are_named():
     text = as_markdown(parse(results()))
     lines = {line.split('|')[1].strip(): line for line in text.splitlines() if '|' in line}
-    assert '**0.800**' in lines['ours-4']
+    assert '**0.800**' in lines['ours, C = 4']
     assert '**5.50**' in lines['AV1']
     assert '**' not in lines['truth'] + lines['original'] + lines['*paper (published)*']
     assert 'Published: the paper, table 1.' in text
@@ -193,17 +194,31 @@ def test_curves_have_units_and_leave_out_what_has_no_place():
 
 
 def test_an_axis_of_words_is_drawn_as_bars():
-    words = [row(name, 'ours', {'delta1': value}, parameter={'selection': name})
+    words = [row(f'ours, selection {name}', 'ours', {'delta1': value, 'rmse': 3.0},
+                 parameter={'selection': name, 'channels': 4, 'seed': 0})
              for name, value in (('ssim', 0.7), ('ordered', 0.8))]
     content = parse(results(tables={'a': table(axis='selection', rows=words)})).tables[0]
     axes = chart(content, content.column('delta1')).axes[0]
     assert [bar.get_width() for bar in axes.patches] == [0.7, 0.8]
     assert [label.get_text() for label in axes.get_yticklabels()] == ['ssim', 'ordered']
+    # What the parameter does not change is not drawn, and nobody is the best at it.
+    assert chart(content, content.column('rmse')) is None
+    assert {name for _, name in content.best()} == {'delta1'}
+
+
+def test_rows_that_differ_in_more_than_the_axis_are_lines_of_their_own():
+    rows = [row(f'ours, C = {channels}, quantizer {level}', 'ours', {'delta1': level / channels},
+                parameter={'channels': channels, 'quantizer': level, 'seed': 0})
+            for channels in (1, 2, 4) for level in (8, 14)]
+    content = parse(results(tables={'a': table(axis='channels', rows=rows)})).tables[0]
+    found = lines(content, 'delta1')
+    assert [line.name for line in found] == ['quantizer 8', 'quantizer 14']
+    assert [place for place, _ in found[0].points] == [1, 2, 4]
 
 
 def test_an_axis_of_numbers_is_drawn_as_curves_and_so_is_what_it_costs():
     content = parse(results(tables={'a': table(axis='channels')})).tables[0]
-    assert [column.name for column, _ in charts(content)] == ['bytes', 'delta1', 'rmse']
+    assert [column.name for column, _ in charts(content)] == ['bytes', 'delta1']
     axes = chart(content, content.column('delta1')).axes[0]
     assert axes.get_xlabel() == 'channels'
     ours = next(line for line in axes.lines if line.get_label() == 'ours')

@@ -9,24 +9,23 @@ import io
 import math
 from typing import Any
 
-from gsc_ros.evaluation.report.content import Column, COSTS, Row, Table
+from gsc_ros.evaluation.report.content import Column, COSTS, Table
+from gsc_ros.evaluation.report.series import common_name, Line, lines
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 COLOURS = {
     'ours': ('#c62828', '#ef6c00', '#ad1457', '#8d6e63'),
     'peer': ('#1f77b4', '#2e7d32', '#17a2b8', '#5c6bc0', '#9e9d24', '#546e7a'),
     'external': ('#7b1fa2', '#00838f', '#5d4037', '#303f9f'),
     'published': ('#424242', '#757575', '#9e9e9e', '#616161'),
-    'known': ('#455a64', '#78909c'),
     'reference': ('#212121',),
 }
-MARKERS = {'ours': 'o', 'peer': 's', 'external': 'D', 'published': '^', 'known': 'v'}
+MARKERS = {'ours': 'o', 'peer': 's', 'external': 'D', 'published': '^'}
 SIZE = (5.0, 3.6)
 # Drawn in this order, so that ours lie on top.
-_LAYERS = ('published', 'peer', 'external', 'known', 'ours')
+_LAYERS = ('published', 'peer', 'external', 'ours')
 _FONT = {'svg.fonttype': 'none', 'svg.hashsalt': 'gsc', 'font.size': 9.5,
          'axes.spines.top': False, 'axes.spines.right': False, 'axes.edgecolor': '#888888'}
 
@@ -38,19 +37,20 @@ def charts(table: Table) -> list[tuple[Column, Figure]]:
 
 
 def chart(table: Table, column: Column) -> Figure | None:
-    """Return a metric over the table's axis, as curves, or as bars where the axis holds words."""
-    places = [(row, place) for row in table.rows
-              if row.values.get(column.name) is not None
-              and (place := _place(row, table.axis)) is not None]
-    if not places:
+    """
+    Return a metric over the table's axis, as curves, or as bars where the axis holds words.
+
+    None where there is nothing to see: no measured row, or a parameter that changes nothing.
+    """
+    drawn = lines(table, column.name)
+    values = {row.values[column.name] for line in drawn for _, row in line.points}
+    if not drawn or (table.axis not in COSTS and len(values) == 1):
         return None
+    words = any(isinstance(place, str) for line in drawn for place, _ in line.points)
     with rc_context(_FONT):
         figure = Figure(figsize=SIZE, layout='constrained')
         axes = figure.subplots()
-        if any(isinstance(place, str) for _, place in places):
-            _bars(axes, [(row, str(place)) for row, place in places], column)
-        else:
-            _curves(axes, table, column, places)
+        (_bars if words else _curves)(axes, table, column, drawn)
         axes.set_title(f'{column.label} {column.arrow}'.strip(), loc='left', fontsize=10.5)
     return figure
 
@@ -73,11 +73,12 @@ def bound_chart(bound: Mapping[str, Any]) -> Figure:
         if low <= best['bpp'] <= high:
             axes.plot(best['bpp'], best['kept'], '*', color='#212121', markersize=12,
                       label=f'optimum of eq. (8), β / α = {bound["beta"] / bound["alpha"]:g}')
-        for group, series, members in _series(points):
+        for group, colour, members in _series(points):
             members = sorted(members, key=lambda point: point['bpp'])
+            name = common_name([str(point['title']) for point in members])
             axes.plot([point['bpp'] for point in members], [point['kept'] for point in members],
                       '-', marker=MARKERS.get(group, 'o'), markersize=5, linewidth=1.4,
-                      color=series, label=_plain(_name(members)))
+                      color=colour, label=_plain(name))
         _rate_axis(axes, low, high)
         # What invents more than it keeps lies far below: the axis stays with the others.
         floor = min([point['kept'] for point in points if point['kept'] > 0] or [0])
@@ -98,46 +99,48 @@ def rendered(figure: Figure, kind: str = 'svg') -> bytes:
     return out.getvalue()
 
 
-def _curves(axes: Axes, table: Table, column: Column,
-            places: Sequence[tuple[Row, float]]) -> None:
-    rates = [place for row, place in places if row.group != 'reference' and place > 0]
-    for group, colour, members in _by_series(places):
-        if group == 'reference':
-            continue
-        members = sorted(members, key=lambda entry: entry[1])
-        published = group == 'published'
-        axes.plot([place for _, place in members],
-                  [row.values[column.name] for row, _ in members],
-                  linestyle='--' if published else '-', marker=MARKERS[group], color=colour,
-                  markersize=5.5, linewidth=2.0 if group == 'ours' else 1.2,
+def _curves(axes: Axes, table: Table, column: Column, drawn: Sequence[Line]) -> None:
+    for line, colour in zip(drawn, _colours([line.group for line in drawn])):
+        published = line.group == 'published'
+        axes.plot([place for place, _ in line.points],
+                  [row.values[column.name] for _, row in line.points],
+                  linestyle='--' if published else '-', marker=MARKERS[line.group], color=colour,
+                  markersize=5.5, linewidth=2.0 if line.group == 'ours' else 1.2,
                   markerfacecolor='white' if published else colour,
-                  zorder=2 + _LAYERS.index(group),
-                  label=_plain(_name([{'title': row.title, 'series': row.series}
-                                      for row, _ in members])
-                               + (' (published)' if published else '')))
+                  zorder=2 + _LAYERS.index(line.group),
+                  label=_plain(line.name + ' (published)' * published))
     _ceiling(axes, table, column)
-    if table.axis in COSTS and rates:
-        _rate_axis(axes, min(rates) / 1.4, max(rates) * 1.4)
-    elif rates and min(rates) > 0 and max(rates) / min(rates) >= 8:
-        axes.set_xscale('log', base=2)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
+    places = [place for line in drawn for place, _ in line.points if place > 0]
+    if table.axis in COSTS and places:
+        _rate_axis(axes, min(places) / 1.4, max(places) * 1.4)
+    elif places and len(places) > 1 and max(places) / min(places) >= 8:
+        everything = {place for line in drawn for place, _ in line.points}
+        if min(everything) > 0:
+            axes.set_xscale('log', base=2)
+        axes.set_xticks(sorted(everything), [f'{place:g}' for place in sorted(everything)])
+        axes.minorticks_off()
     _legend(axes)
     axes.set_xlabel(_axis_label(table))
     axes.grid(alpha=0.25)
 
 
-def _bars(axes: Axes, places: Sequence[tuple[Row, str]], column: Column) -> None:
-    names = [_plain(row.title) for row, _ in places]
-    values = [row.values[column.name] for row, _ in places]
-    colours = [COLOURS[row.group][0] for row, _ in places]
-    axes.barh(range(len(places)), values, color=colours, alpha=0.85, height=0.62)
-    axes.set_yticks(range(len(places)), names)
+def _bars(axes: Axes, table: Table, column: Column, drawn: Sequence[Line]) -> None:
+    bars = [(f'{place:g}' if isinstance(place, float) else place, line, row, colour)
+            for line, colour in zip(drawn, _colours([line.group for line in drawn]))
+            for place, row in line.points]
+    names = [_plain(f'{place}, {line.name}' if len(drawn) > 1 else place)
+             for place, line, _, _ in bars]
+    axes.barh(range(len(bars)), [row.values[column.name] for _, _, row, _ in bars],
+              color=[colour for *_, colour in bars], alpha=0.85, height=0.62)
+    axes.set_yticks(range(len(bars)), names, fontsize=8.5)
     axes.invert_yaxis()
-    for at, value in enumerate(values):
-        axes.annotate(column.text(value), (value, at), xytext=(4, 0), textcoords='offset points',
-                      va='center', fontsize=8.5)
-    axes.margins(x=0.14)
+    for at, (_, _, row, _) in enumerate(bars):
+        value = row.values[column.name]
+        axes.annotate(column.text(value), (max(value, 0), at), xytext=(4, 0),
+                      textcoords='offset points', va='center', fontsize=8.5)
+    axes.margins(x=0.2)
     axes.grid(alpha=0.25, axis='x')
+    axes.set_ylabel(_axis_label(table))
 
 
 def _ceiling(axes: Axes, table: Table, column: Column) -> None:
@@ -184,55 +187,26 @@ def _axis_label(table: Table) -> str:
     return column.label if column else table.axis.replace('_', ' ')
 
 
-def _place(row: Row, axis: str) -> float | str | None:
-    """Return where a row stands along the axis."""
-    if row.group == 'reference':
-        return 0.0
-    place = row.values.get(axis, row.parameter.get(axis))
-    if place is None or isinstance(place, str):
-        return place
-    return str(place) if isinstance(place, bool | list | tuple) else float(place)
-
-
-def _by_series(places: Sequence[tuple[Row, float]]
-                    ) -> Iterator[tuple[str, str, list[tuple[Row, float]]]]:
-    """Return group, colour and members of each series, ours last."""
-    keyed: dict[tuple[str, str], list[tuple[Row, float]]] = {}
-    for row, place in places:
-        keyed.setdefault((row.group, row.series), []).append((row, place))
-    yield from _coloured(keyed)
-
-
 def _series(points: Sequence[Mapping[str, Any]]
             ) -> Iterator[tuple[str, str, list[Mapping[str, Any]]]]:
+    """Return group, colour and members of each series of a bound's points."""
     keyed: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for point in points:
         key = (point.get('group', 'ours'), point.get('series', point.get('method', '')))
         keyed.setdefault(key, []).append(point)
-    yield from _coloured(keyed)
+    for (group, _), colour, members in zip(keyed, _colours([group for group, _ in keyed]),
+                                           keyed.values()):
+        yield group, colour, members
 
 
-def _coloured(keyed: Mapping[tuple[str, str], list[Any]]) -> Iterator[tuple[str, str, list[Any]]]:
+def _colours(groups: Sequence[str]) -> list[str]:
+    """Return a colour for each line: its group's next."""
     used = dict.fromkeys(COLOURS, 0)
-    for (group, _), members in keyed.items():
-        colours = COLOURS[group]
-        yield group, colours[used[group] % len(colours)], members
+    colours = []
+    for group in groups:
+        colours.append(COLOURS[group][used[group] % len(COLOURS[group])])
         used[group] += 1
-
-
-def _name(members: Sequence[Mapping[str, Any]]) -> str:
-    """Return what the titles of a series have in common: `ours, C = 1` and `... 2` are `ours`."""
-    titles = [str(member['title']) for member in members]
-    if len(titles) == 1:
-        return titles[0]
-    shared = titles[0]
-    for title in titles[1:]:
-        while not title.startswith(shared):
-            shared = shared[:-1]
-    # Not in the middle of a word or a number.
-    shared = shared.rstrip('0123456789.').rstrip(' ,=:(-')
-    shared = shared.removesuffix(', C').removesuffix(' C')
-    return shared or str(members[0]['series'])
+    return colours
 
 
 def _plain(text: str) -> str:

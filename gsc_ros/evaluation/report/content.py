@@ -142,9 +142,9 @@ class Table:
         found = set()
         for column in self.metrics:
             rows = [row for row in measured if row.values.get(column.name) is not None]
-            if rows and column.better:
-                record = (max if column.better == 'higher' else min)(
-                    row.values[column.name] for row in rows)
+            values = {row.values[column.name] for row in rows}
+            if len(values) > 1 and column.better:
+                record = max(values) if column.better == 'higher' else min(values)
                 found |= {(row.method, column.name) for row in rows
                           if row.values[column.name] == record}
         return found

@@ -69,6 +69,8 @@ def _table_section(content: Table, drawings: Sequence[tuple[Column, bytes]],
 
 
 def _rows(content: Table) -> str:
+    if not content.rows:
+        return '<p>Nothing could be measured.</p>'
     columns = content.shown
     head = ''.join(f'<th>{escape(column.title)} {column.arrow}'
                    f'<small>{escape(column.unit) or "&nbsp;"}</small></th>' for column in columns)

@@ -109,7 +109,9 @@ def _table_section(content: Table, drawings: Sequence[tuple[Column, bytes]]) -> 
     return [*parts, Spacer(0, 6), *_abreast(images, _PLOTS_ABREAST)]
 
 
-def _rows(content: Table) -> LongTable:
+def _rows(content: Table) -> Flowable:
+    if not content.rows:
+        return Paragraph('Nothing could be measured.', _TEXT)
     columns = content.shown
     head = [Paragraph('<b>method</b>', _CELL), *(
         Paragraph(f'<b>{escape(column.title)} {column.arrow}</b><br/>'

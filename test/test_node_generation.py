@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+import os
+import sys
 import threading
 import time
 
@@ -46,11 +48,13 @@ class GatedGenerator:
         self.settings: list[GenerationSettings] = []
         self.instead: list[Callable[[Sequence[Condition]], list[np.ndarray]]] = []
         self.closed = 0
+        self.niceness: list[int] = []
 
     def generate(self, conditions: Sequence[Condition],
                  settings: GenerationSettings) -> list[np.ndarray]:
         self.batches.append([int(condition.structure[0, 0, 0]) for condition in conditions])
         self.settings.append(settings)
+        self.niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         self.entered.release()
         assert self.open.acquire(timeout=PATIENCE_S)
         if self.instead:
@@ -255,6 +259,18 @@ def test_a_generator_at_work_is_released_after_the_call(make, monkeypatch):
     bench.let()
     wait_until(lambda: bench.generator.closed)
     assert not bench.shown
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='priorities of threads')
+def test_a_generator_can_stand_back_behind_the_other_threads(make):
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    for niceness, expected in ((0, own), (own + 3, own + 3)):
+        bench = make(GatedGenerator(), niceness=niceness).ready()
+        bench.let()
+        bench.generation.submit('front', 1)
+        wait_until(lambda bench=bench: bench.shown)
+        assert bench.generator.niceness == [expected]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
 
 def test_a_generator_elsewhere_works_on_several_calls_and_no_older_picture_follows(make):

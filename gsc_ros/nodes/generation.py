@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+import os
+import sys
 import threading
 import time
 from typing import Generic, TypeVar
@@ -91,16 +93,19 @@ class Generation(Generic[Item]):
     """Generates pictures of the newest items of several cameras, off the thread that decodes."""
 
     def __init__(self, work: Work[Item], counters: Mapping[str, GenerationCounters],
-                 max_batch: int = 4) -> None:
+                 max_batch: int = 4, niceness: int = 0) -> None:
         """
         Prepare; nothing runs before :meth:`start`.
 
         :param counters: of each camera, counted up here.
         :param max_batch: items in one call of the generator, at most.
+        :param niceness: by how much the generator's threads stand back behind others, 0..19, where
+            the system has priorities of threads.
         """
         self._work = work
         self._counters = counters
         self._max_batch = max_batch
+        self._niceness = niceness
         self._generator: Generator | None = None
         self._concurrency = 1
         self._lock = threading.Lock()
@@ -205,6 +210,7 @@ class Generation(Generic[Item]):
             run = self._run
             self._calls += 1
         try:
+            _stand_back(self._niceness)  # what the generator opens inherits it
             generator = self._opened()
             batch = self._take(run)
             if generator is not None and batch:
@@ -304,6 +310,12 @@ class Generation(Generic[Item]):
                 return
             generator, self._generator = self._generator, None
         generator.close()
+
+
+def _stand_back(niceness: int) -> None:
+    """Set the priority of this thread, on Linux; elsewhere it would be that of the process."""
+    if niceness and sys.platform.startswith('linux'):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 def _check(images: Sequence[np.ndarray], conditions: Sequence[Condition]) -> None:

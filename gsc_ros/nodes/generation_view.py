@@ -32,6 +32,9 @@ from gsc_ros.nodes.receiver_output import Decoded, structure_view, View
 from gsc_ros.nodes.schema import Mode
 import numpy as np
 
+# The structure pictures are shown at once, though two cores are less than all would like: the
+# generator's thread gets a third of what the decoder's gets.
+NICENESS = 5
 # Share of the newest value in the mean flicker that diagnostics show.
 _NEWEST_SHARE = 0.1
 
@@ -86,7 +89,7 @@ class GenerationView:
             Work(open=lambda: _open(settings, structure_hash), condition=self._condition,
                  settings=lambda: node.settings.generator.settings(), show=self._generated,
                  give_up=self._given_up, log=self._log),
-            counters, settings.max_batch)
+            counters, settings.max_batch, niceness=NICENESS if self._at_once else 0)
 
     def start(self) -> None:
         """Open the generator, on its own thread, and take frames."""

@@ -15,6 +15,7 @@ from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
 from gsc_ros.codec.generator.opening import open_generator
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.msg import GscFrame, GscStatus
+from lifecycle_msgs.msg import Transition
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -215,3 +216,14 @@ def test_parameters_of_the_generator_and_the_badge_are_live(probe: Probe, sender
                         ('mode', 'structure')):
         accepted, reason = probe.set_parameter(GENERATE, name, value)
         assert not accepted and name in reason
+
+
+def test_a_receiver_that_generates_can_be_cleaned_up_and_configured_again(
+        probe: Probe, sender: Sender):
+    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
+                       Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        assert probe.change_state(GENERATE, transition)
+    probe.forget()
+    probe.wait_for_report(f'{GENERATE}: generator', 'waiting for a frame')
+    status = of_stamp(probe, f'{GENERATE}/left/status', sender.send('left', 50))
+    assert (status.mode, status.frames_generated) == ('generate', 1)

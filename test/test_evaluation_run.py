@@ -296,6 +296,19 @@ def test_a_lost_picture_is_the_last_that_came(pictures, tmp_path):
     assert values[1.0]['psnr'] == pytest.approx(np.mean(gray))
 
 
+def test_a_generated_picture_costs_its_packet_and_the_caption_alone_less(pictures, tmp_path):
+    given = {'caption': f'text:{CAPTION}', 'channels': 8}
+    outcome = run(pictures, tmp_path / 'out', [
+        {'gsc': given}, {'generate': given | {'steps': 1}},
+        {'text': {'caption': given['caption'], 'steps': 1}}], data={'frames': 1}, gallery=1)
+    structure, generated, text = (row['values'] for row in outcome.tables['part-images']['rows'])
+    assert generated['bytes'] == structure['bytes']
+    assert text['bytes'] == structure['header_bytes'] + structure['text_bytes']
+    files = [cell['file'] for cell in outcome.pictures[0]['cells']]
+    shown = [(tmp_path / 'out' / file).read_bytes() for file in files]
+    assert len(set(shown)) == 3, 'each is a picture of its own'
+
+
 def test_what_is_not_here_is_said_and_the_rest_goes_on(pictures, tmp_path):
     outcome = run(pictures, tmp_path / 'out', [
         {'gsc': {'channels': 1}}, {'generate': {'generator': 'no-such-generator'}}],

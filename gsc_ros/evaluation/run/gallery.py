@@ -11,11 +11,33 @@ from typing import Any
 
 import cv2
 from gsc_ros.evaluation.dataset.dataset import Sample
-from gsc_ros.evaluation.run.method import Reconstructed
+from gsc_ros.evaluation.run.method import MethodSpec, Reconstructed
 from gsc_ros.evaluation.run.task import RunTask
 import numpy as np
 
 FOLDER = 'pictures'
+
+
+# Of each of ours; of another codec one setting is shown, of what has no settings all there is.
+OURS_SHOWN, PEERS_SHOWN = 3, 1
+
+
+def shown_methods(methods: Sequence[MethodSpec]) -> frozenset[int]:
+    """Return the numbers of the methods whose pictures are kept: too many are not looked at."""
+    alike: dict[Any, list[int]] = {}
+    for number, method in enumerate(methods):
+        alike.setdefault((method.kind, method['codec'], method['name']), []).append(number)
+    shown: set[int] = set()
+    for (kind, codec, _), numbers in alike.items():
+        count = PEERS_SHOWN if codec else OURS_SHOWN
+        if kind == 'known' or len(numbers) <= count:
+            shown.update(numbers)
+        elif count == 1:
+            shown.add(numbers[len(numbers) // 2])
+        else:
+            shown.update(numbers[index * (len(numbers) - 1) // (count - 1)]
+                         for index in range(count))
+    return frozenset(shown)
 
 
 class Gallery:

@@ -19,7 +19,7 @@ from gsc_ros.evaluation.dataset.dataset import Dataset, DatasetError, evenly, Sa
 from gsc_ros.evaluation.dataset.opening import open_dataset
 from gsc_ros.evaluation.network.network import NetworkError
 from gsc_ros.evaluation.run.digest import digest_of
-from gsc_ros.evaluation.run.gallery import Gallery
+from gsc_ros.evaluation.run.gallery import Gallery, shown_methods
 from gsc_ros.evaluation.run.method import (
     Method,
     MethodError,
@@ -108,6 +108,7 @@ class _Part:
     def __init__(self, spec: PartSpec, models: Models, device: str) -> None:
         self.spec = spec
         self.dataset = open_data(spec.data)
+        self.shown = shown_methods(spec.methods)
         self.models = models.over(self.dataset.read)
         self.tasks = [open_task(task, self.dataset.classes, device) for task in spec.tasks]
         self.digest = lru_cache(4)(lambda index: digest_of(self.models.sample(index)))
@@ -206,7 +207,8 @@ class Workshop:
             done.entries.append(Entry(number, task.spec.kind, key))
             usable.append(task)
         count = len(part.dataset.names)
-        if usable and index in self._gallery.chosen(count, part.spec.gallery):
+        if (usable and number in part.shown
+                and index in self._gallery.chosen(count, part.spec.gallery)):
             done.cells[number] = self._gallery.cell(
                 part.spec.name, sample, part.spec.methods[number].name, digest_of(
                     {**made, 'tasks': [part.identity(task) for task in usable]}),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 import os
 from pathlib import Path
 import signal
@@ -15,6 +16,7 @@ import time
 
 from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.generator.generator import Condition, DEFAULT_SETTINGS
+from gsc_ros.codec.generator.opening import open_generator
 from gsc_ros.codec.generator.ray_backend import Patience, RayGenerator
 import numpy as np
 import pytest
@@ -126,6 +128,18 @@ def test_an_actor_that_cannot_open_its_generator_says_why(generator):
         RayGenerator(refuse, actors=1, threads=0)
     # The cluster, which is another's, goes on.
     assert generator.generate([CONDITION])
+
+
+def test_the_embedded_generator_makes_the_same_picture_there_as_here(generator):
+    draw = np.random.default_rng(0)
+    condition = Condition(
+        'a street', draw.standard_normal((320, 2, 2), np.float32), tuple(range(320)),
+        draw.integers(0, 256, (64, 64, 3), np.uint8), 0.5, 3)
+    here, there = open_generator('tiny'), RayGenerator(
+        partial(open_generator, 'tiny'), actors=1, threads=0)
+    assert (there.name, there.identity) == (here.name, here.identity)
+    assert (there.generate([condition])[0] == here.generate([condition])[0]).all()
+    there.close()
 
 
 def test_an_actor_that_is_killed_in_the_middle_loses_nothing_and_is_replaced(generator, tmp_path):

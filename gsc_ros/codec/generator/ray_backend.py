@@ -120,7 +120,7 @@ class RayGenerator:
         :param address: as in :func:`open_ray_generator`.
         :param actors: how many; 0 for one on each GPU of the cluster or, without any, as many as
             its cores have room for, `MAX_CPU_ACTORS` at most.
-        :param threads: CPU cores that each actor asks for.
+        :param threads: CPU cores that each actor asks for; 0 to ask for none.
         :param use_gpu: give each actor a GPU where the cluster has some.
         :raises GeneratorError: when Ray is not installed, there is no cluster, or an actor cannot
             open its generator.
@@ -139,7 +139,7 @@ class RayGenerator:
             resources = self._ray.cluster_resources()
             gpus = int(resources.get('GPU', 0)) if use_gpu else 0
             self.concurrency = actors or gpus or max(
-                1, min(MAX_CPU_ACTORS, int(resources.get('CPU', 1)) // threads))
+                1, min(MAX_CPU_ACTORS, int(resources.get('CPU', 1)) // max(1, threads)))
             self._make = partial(self._ray.remote(
                 num_cpus=threads, num_gpus=1 if gpus else 0)(_Worker).remote, opening)
             self._slots = [_Slot() for _ in range(self.concurrency)]
@@ -333,10 +333,9 @@ def _join(ray: ModuleType, address: str, cores: int) -> None:
     if address:
         options['address'] = address
     else:
-        # Nothing outside this machine is to reach it, nor is anything to be told about its use.
+        # Nothing is to be told about its use.
         os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
-        options |= {'address': 'local', 'include_dashboard': False,
-                    '_node_ip_address': '127.0.0.1', 'num_cpus': cores or None}
+        options |= {'address': 'local', 'include_dashboard': False, 'num_cpus': cores or None}
     try:
         ray.init(**options)
     except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:

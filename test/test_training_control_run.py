@@ -56,7 +56,7 @@ def picture_folder(tmp_path_factory) -> Path:
 def control(base: Path, data: Path, output: Path, *words: object) -> int:
     """Run `gsc train control` for a small generator on the CPU."""
     return call('control', '--base', base, '--data', data, '--output', output, '--multi', 2,
-                '--single', 1, '--accumulation', 2, '--precision', 'no', '--samples', 1,
+                '--single', 1, '--accumulation', 2, '--precision', 'no', '--samples', 0,
                 '--log-steps', 1, *words)
 
 
@@ -64,7 +64,8 @@ def test_a_training_leaves_a_control_file_that_the_generator_loads(
         base, pictures, tmp_path, capsys):
     common = ('--channels', 'random', '--hold-out', 1)
     assert control(base, pictures, tmp_path, *common, '--steps', 1) == 0
-    assert control(base, pictures, tmp_path, *common, '--steps', 2, '--resume') == 0
+    assert control(
+        base, pictures, tmp_path, *common, '--steps', 2, '--resume', '--samples', 1) == 0
     said = capsys.readouterr().err
     assert 'cached 9 of 9' in said
     assert 'cached 0 of 0' in said  # the second run found everything
@@ -76,8 +77,7 @@ def test_a_training_leaves_a_control_file_that_the_generator_loads(
     assert (info.channels, info.pitch, info.config.multi, info.config.single) == (
         'random', 32, 2, 1)
     assert info.structure == load_profile(find_profile('tiny')).content_hash.hex()
-    assert sorted(file.name for file in (tmp_path / 'samples').iterdir()) == [
-        '000001-0.png', '000002-0.png']
+    assert [file.name for file in (tmp_path / 'samples').iterdir()] == ['000002-0.png']
 
 
 def test_adapters_and_crops_with_the_structure_picture_can_be_asked_for(base, pictures, tmp_path):

@@ -117,7 +117,7 @@ def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
                        help='how noise levels are drawn')
     group.add_argument('--average', type=float, default=0.999,
                        help='decay of the averaged weights; 0: none')
-    group.add_argument('--precision', choices=('no', 'bf16', 'fp16'), default='bf16',
+    group.add_argument('--precision', choices=('no', 'bf16'), default='bf16',
                        help='mixed precision; frozen weights are kept in it')
     group.add_argument('--checkpointing', action=argparse.BooleanOptionalAction, default=None,
                        help='gradient checkpointing; default: for FLUX')

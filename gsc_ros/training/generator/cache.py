@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import hashlib
 import json
 from pathlib import Path
+from threading import Lock
 
 from gsc_ros.training.data import DataError
 from safetensors import safe_open, SafetensorError
@@ -32,7 +33,7 @@ def content_key(data: bytes) -> str:
 
 
 class TensorCache:
-    """Groups of named tensors by key, in one folder; several processes may write to it."""
+    """Named tensors by key, in one folder that several processes write to and threads read."""
 
     def __init__(self, folder: Path, origin: dict[str, object], writer: int = 0) -> None:
         """
@@ -59,6 +60,7 @@ class TensorCache:
         self._places: dict[tuple[str, str], Path] = {}
         self._read: set[Path] = set()
         self._open: dict[Path, safe_open] = {}
+        self._lock = Lock()
         self._waiting: dict[str, Tensor] = {}
         self._waiting_bytes = 0
         self.refresh()
@@ -120,8 +122,9 @@ class TensorCache:
     def _shard(self, key: str, kind: str) -> safe_open:
         """Return the mapped shard of a tensor."""
         shard = self._places[key, kind]
-        if shard not in self._open:
-            if len(self._open) >= MAX_OPEN:
-                self._open.pop(next(iter(self._open)))
-            self._open[shard] = safe_open(shard, 'pt')
-        return self._open[shard]
+        with self._lock:
+            if shard not in self._open:
+                if len(self._open) >= MAX_OPEN:
+                    self._open.pop(next(iter(self._open)))
+                self._open[shard] = safe_open(shard, 'pt')
+            return self._open[shard]

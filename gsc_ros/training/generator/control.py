@@ -57,7 +57,7 @@ class ControlSettings:
     :param clip: largest norm of a gradient.
     :param times: how noise levels are drawn; ``shift`` moves them towards noise.
     :param guidance: guidance scale that a guidance-distilled transformer is told.
-    :param precision: mixed precision as accelerate names it: ``no``, ``bf16`` or ``fp16``.
+    :param precision: ``bf16`` for mixed precision, ``no`` for float32; FLUX overflows in float16.
     :param checkpointing: compute activations again in the backward pass instead of keeping them.
     :param save_steps: steps between two writes of the state and of the control file; also after
         ``save_minutes``.
@@ -91,6 +91,8 @@ class ControlSettings:
                   self.log_steps)
         if min(counts) < 1 or min(self.minutes, self.rate, self.save_minutes, self.shift) <= 0:
             raise ValueError('steps, accumulation, minutes, rate and shift must be positive')
+        if self.precision not in ('no', 'bf16'):
+            raise ValueError(f'precision {self.precision!r} is neither bf16 nor no')
         if self.warmup < 0 or not 0 <= self.average < 1:
             raise ValueError('warmup must not be negative, and average in 0..1')
 
@@ -137,8 +139,7 @@ class ControlTrainer:
 
     def lower(self, model: ControlledTransformer) -> None:
         """Keep frozen weights in the precision of the computation, trained ones in float32."""
-        kinds = {'bf16': torch.bfloat16, 'fp16': torch.float16}
-        frozen = kinds.get(self.settings.precision, torch.float32)
+        frozen = torch.bfloat16 if self.settings.precision == 'bf16' else torch.float32
         for parameter in model.parameters():
             parameter.data = parameter.data.to(
                 torch.float32 if parameter.requires_grad else frozen)
@@ -247,23 +248,29 @@ class ControlTrainer:
 
     def save(self) -> None:
         """Write the state, to resume from, and the control file with the averaged weights."""
-        average = {n: whole(v) for n, v in self.average.items()}
+        average = {n: self.gathered(v) for n, v in self.average.items()}
         state = {f'average.{n}': v for n, v in average.items()}
-        state |= {f'control.{n}': whole(p) for n, p in self.trained.items()}
         for name, parameter in self.trained.items():
+            state[f'control.{name}'] = self.gathered(parameter)
             for kind, value in self.optimizer.state.get(parameter, {}).items():
-                state[f'optimizer.{kind}.{name}'] = whole(torch.as_tensor(value))
+                state[f'optimizer.{kind}.{name}'] = self.gathered(torch.as_tensor(value))
         if self.accelerator.is_main_process:
             counters = {'step': self.step, 'seconds': self.seconds, 'info': self.info.to_json()}
             partial = self.output / f'{STATE_FILE}.part'
-            save_file({n: v.cpu().contiguous() for n, v in state.items()}, partial,
-                      metadata={'run': json.dumps(counters)})
+            save_file(state, partial, metadata={'run': json.dumps(counters)})
             partial.replace(self.output / STATE_FILE)
             kind = torch.bfloat16 if self.settings.precision == 'bf16' else torch.float32
             tensors = {file_name(n): v.to(kind) for n, v in average.items()}
             tensors |= dict(self.bare.control.named_buffers())
             save_control(self.output / CONTROL_FILE, tensors, self.info)
         self.accelerator.wait_for_everyone()
+
+    def gathered(self, tensor: Tensor) -> Tensor:
+        """Return a tensor in one piece in the first process's memory; a call of all processes."""
+        tensor = whole(tensor)
+        # The others gather one at a time and keep none.
+        main = self.accelerator.is_main_process
+        return tensor.cpu().contiguous() if main else tensor.new_empty(0)
 
     def resume(self) -> bool:
         """

@@ -58,7 +58,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-PRECISIONS = {'no': Precision.FP32, 'bf16': Precision.BF16, 'fp16': Precision.FP16}
+PRECISIONS = {'no': Precision.FP32, 'bf16': Precision.BF16}
 MARKED_BYTES = 1 << 20
 """Of a file of weights, what is looked at to tell it from another one."""
 

@@ -210,6 +210,12 @@ def test_a_gguf_transformer_is_read(tmp_path, source, expected):
     assert 0 < distance(generated(reduced), expected) < 2
     with pytest.raises(GeneratorError, match=r'config\.json'):
         loading.load(replace(source, transformer=path), CPU)
+    deeper = tmp_path / 'deeper'
+    parts = small_parts(config=replace(
+        SMALL, transformer=SMALL.transformer | {'num_single_layers': 5}))
+    parts.transformer.save_config(deeper)
+    with pytest.raises(GeneratorError, match=r'small\.gguf'):
+        loading.load(replace(reduced, transformer_config=deeper), CPU)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(GeneratorError, match=r'small\.gguf'):
         loading.load(reduced, CPU)
@@ -267,6 +273,18 @@ def test_what_is_missing_or_damaged_is_told(tmp_path, checkpoint, source):
         loading.load(copy, CPU)
     with pytest.raises(GeneratorError, match='not a control file'):
         loading.load(replace(copy, control_sha256=''), CPU)
+
+
+def test_the_names_that_published_text_encoders_have_are_read(tmp_path, source):
+    folder = tmp_path / 'text_encoder'
+    shutil.copytree(source.clip, folder)
+    tensors = load_file(folder / 'model.safetensors')
+    save_file({f'text_model.{name}': tensor for name, tensor in tensors.items()},
+              folder / 'model.safetensors', metadata={'format': 'pt'})
+    parts, _, _ = loading.load(replace(source, clip=folder), CPU)
+    found = parts.text.clip.state_dict()
+    assert all(torch.equal(found[name], tensor)
+               for name, tensor in small_parts().text.clip.state_dict().items())
 
 
 def test_a_model_with_weights_missing_is_refused(tmp_path, source):

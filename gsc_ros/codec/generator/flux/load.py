@@ -183,9 +183,14 @@ def _transformer(source: Source) -> FluxTransformer2DModel:
     if source.transformer.suffix == '.gguf':
         options['quantization_config'] = GGUFQuantizationConfig(compute_dtype=kind)
     with _told(source.transformer):
-        return FluxTransformer2DModel.from_single_file(
+        model = FluxTransformer2DModel.from_single_file(
             str(source.transformer), config=str(source.transformer_config),
             local_files_only=True, **options)
+    missing = sorted(name for name, one in model.named_parameters() if one.is_meta)
+    if missing:
+        raise GeneratorError(
+            f'{source.transformer}: {len(missing)} weights are missing, {missing[0]} among them')
+    return model
 
 
 def _placed(

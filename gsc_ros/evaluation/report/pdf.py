@@ -46,6 +46,8 @@ PHOTO_QUALITY = 85
 _PLOTS_ABREAST = 3
 _PANELS_ABREAST = 3
 _CELL_HEIGHT = 140 * mm
+# The first column, at least.
+_NAME = 58 * mm
 # matplotlib brings fonts that have every sign used here; the standard ones of PDF lack some.
 _FONTS = {'DejaVu': 'DejaVuSans.ttf', 'DejaVu-Bold': 'DejaVuSans-Bold.ttf',
           'DejaVu-Italic': 'DejaVuSans-Oblique.ttf'}
@@ -127,8 +129,8 @@ def _rows(content: Table) -> Flowable:
             style.append(('BACKGROUND', (0, index), (-1, index), _OURS))
         if index > 1 and row.group != rows[index - 2].group:
             style.append(('LINEABOVE', (0, index), (-1, index), 1, _MUTED))
-    name = 58 * mm
-    width = min((WIDTH - name) / max(len(columns), 1), 26 * mm)
+    width = min((WIDTH - _NAME) / max(len(columns), 1), 26 * mm)
+    name = min(WIDTH - width * len(columns), 1.7 * _NAME)
     return LongTable([head, *body], colWidths=[name, *[width] * len(columns)], repeatRows=1,
                 hAlign='LEFT', style=TableStyle(style))
 
@@ -174,7 +176,7 @@ def _words(heading: str, pairs: Sequence[Sequence[str]]) -> list[Flowable]:
         return []
     body = [[Paragraph(escape(one), _CELL) for one in pair] for pair in pairs]
     return [CondPageBreak(30 * mm), Paragraph(heading, _HEADING), LongTable(
-        body, colWidths=[58 * mm, WIDTH - 58 * mm], hAlign='LEFT',
+        body, colWidths=[_NAME, WIDTH - _NAME], hAlign='LEFT',
         style=TableStyle([('LINEBELOW', (0, 0), (-1, -1), 0.4, _LINE),
                           ('VALIGN', (0, 0), (-1, -1), 'TOP')]))]
 

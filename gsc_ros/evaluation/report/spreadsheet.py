@@ -48,7 +48,8 @@ def _section(content: Table, bound: Mapping[str, Any] | None) -> str:
         for column in columns:
             text = column.text(row.values.get(column.name))
             cells.append(f'**{text}**' if (row.method, column.name) in best else text)
-        name = f'*{row.title} (published)*' if row.published else row.title
+        title = row.title.replace('|', r'\|')
+        name = f'*{title} (published)*' if row.published else title
         lines.append('| ' + ' | '.join([name, *cells]) + ' |')
     if content.sources:
         lines += ['', f'Published: {"; ".join(content.sources)}.']

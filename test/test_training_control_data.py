@@ -8,9 +8,16 @@ import json
 from pathlib import Path
 
 import cv2
+from gsc_ros.codec.error import CaptionError
 from gsc_ros.training.data import DataError
 from gsc_ros.training.generator.data import CaptionedImage, fit, Geometry, load_image, read_images
-from gsc_ros.training.generator.mix import KITTI_VALIDATION, sample_mix, write_manifest
+from gsc_ros.training.generator.mix import (
+    described,
+    KITTI_VALIDATION,
+    Picked,
+    sample_mix,
+    write_manifest,
+)
 import numpy as np
 import pytest
 
@@ -112,6 +119,39 @@ def test_a_manifest_of_the_mix_names_images_and_captions(tmp_path):
     write_manifest(sample_mix(roots, count=2), roots, tmp_path / 'mix.jsonl')
     images = read_images([tmp_path / 'mix.jsonl'], template='a photo')
     assert images == (CaptionedImage(first, 'one'), CaptionedImage(second, 'a photo'))
+
+
+class Counting:
+    """A captioner that says how often it was asked, and breaks off when it has enough."""
+
+    def __init__(self, most: int) -> None:
+        self.count, self.most = 0, most
+
+    def describe(self, image: np.ndarray) -> str:
+        """Return a caption of its own for every image."""
+        if self.count == self.most:
+            raise CaptionError('enough')
+        self.count += 1
+        return f'{image.shape[1]} wide, {self.count}'
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_captions_are_written_for_images_without_one_and_none_is_written_twice(tmp_path):
+    mix = [Picked('coco', f'{name}.png', caption) for name, caption in (
+        ('a', ''), ('b', 'by people'), ('c', ''))]
+    for image in mix:
+        picture(tmp_path / image.name)
+    roots, log = {'coco': tmp_path}, tmp_path / 'mix.captions.jsonl'
+    with pytest.raises(CaptionError):
+        list(described(mix, roots, log, Counting(1)))
+    captioner = Counting(9)
+    captions = [image.caption for image in described(mix, roots, log, captioner)]
+    assert captions == ['96 wide, 1', 'by people', '96 wide, 1']
+    assert captioner.count == 1
+    assert [i.caption for i in described(mix, roots, log, captioner, anew=True)] == [
+        '96 wide, 1', '96 wide, 2', '96 wide, 1']
 
 
 @pytest.mark.parametrize(('name', 'text', 'message'), [

@@ -20,7 +20,10 @@ from typing import TYPE_CHECKING
 from gsc_ros.cli.error import DataError as CommandDataError
 from gsc_ros.cli.error import UsageError
 from gsc_ros.cli.number import bounded
-from gsc_ros.codec.error import GeneratorError, ProfileError
+from gsc_ros.cli.progress import track
+from gsc_ros.codec.caption.captioner import CaptionerName, CaptionerSettings
+from gsc_ros.codec.caption.opening import open_captioner
+from gsc_ros.codec.error import CaptionError, GeneratorError, ProfileError
 
 if TYPE_CHECKING:
     from gsc_ros.training.generator.control import ControlTrainer
@@ -39,6 +42,14 @@ def add_mix_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--count', type=bounded(int, 1, 10 ** 7), default=5000,
                         help='images of each dataset')
     parser.add_argument('--seed', type=int, default=1, help='which images')
+    parser.add_argument('--captioner', choices=('qwen2.5-vl', 'openai'), default=None,
+                        help='who describes images without a caption; else they stay without')
+    parser.add_argument('--caption-model', default='', metavar='MODEL',
+                        help='directory of the model, or its name at the endpoint')
+    parser.add_argument('--caption-url', default='http://localhost:8000/v1', metavar='URL',
+                        help='where the endpoint has its /chat/completions')
+    parser.add_argument('--caption-anew', action='store_true',
+                        help='describe images with a caption, too')
     parser.add_argument('--output', type=Path, required=True,
                         help='the manifest to write, .jsonl: image, dataset and caption a line')
 
@@ -138,15 +149,21 @@ def run_mix(args: argparse.Namespace) -> int:
     :raises CommandDataError: when one is not as expected.
     """
     from gsc_ros.training.data import DataError
-    from gsc_ros.training.generator.mix import sample_mix, write_manifest
+    from gsc_ros.training.generator.mix import described, sample_mix, write_manifest
 
     roots = {name: getattr(args, name) for name in DATASETS if getattr(args, name)}
     if not roots:
         raise UsageError(f'name at least one of {", ".join("--" + name for name in DATASETS)}')
     try:
         mix = sample_mix(roots, args.count, args.seed)
+        if args.captioner:
+            captioner = open_captioner(CaptionerName(args.captioner), CaptionerSettings(
+                model=args.caption_model, url=args.caption_url))
+            mix = list(track(described(
+                mix, roots, args.output.with_suffix('.captions.jsonl'), captioner,
+                args.caption_anew), 'captions', len(mix)))
         write_manifest(mix, roots, args.output)
-    except (DataError, OSError) as error:
+    except (DataError, CaptionError, OSError) as error:
         raise CommandDataError(str(error)) from error
     named = sum(bool(image.caption) for image in mix)
     print(f'{args.output}: {len(mix)} images of {", ".join(roots)}, {named} of them with a '

@@ -10,13 +10,15 @@ listing, and an image that is added elsewhere in the dataset moves no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 import hashlib
 import json
 from pathlib import Path
 
+from gsc_ros.codec.caption.captioner import Captioner
 from gsc_ros.training.data import DataError
+from gsc_ros.training.generator.data import Geometry, load_image, rows
 
 COUNT = 5000
 # The drives that the depth benchmark of KITTI validates on: what is measured there must not have
@@ -175,6 +177,34 @@ def sample_mix(roots: Mapping[str, Path], count: int = COUNT, seed: int = 1) -> 
             raise DataError(f'{root}: no training images of {dataset}; expected {source.layout}')
         mix += pick(found, dataset, count, seed)
     return mix
+
+
+def described(
+        mix: Iterable[Picked], roots: Mapping[str, Path], log: Path, captioner: Captioner,
+        anew: bool = False) -> Iterator[Picked]:
+    """
+    Yield the mix with captions by a captioner.
+
+    :param log: JSON Lines of ``image`` and ``caption``, to which every caption is added as it is
+        written: a run that was broken off goes on with those that are missing.
+    :param anew: write those captions too that people have written.
+    :raises DataError: when an image or the log cannot be read.
+    :raises CaptionError: when the captioner has no caption.
+    """
+    known = {image: caption for _, image, caption in rows(log)} if log.is_file() else {}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open('a', encoding='utf-8') as file:
+        for image in mix:
+            place = str(roots[image.dataset].resolve() / image.name)
+            if image.caption and not anew:
+                yield image
+                continue
+            if place not in known:
+                known[place] = captioner.describe(load_image(Path(place), Geometry(multiple=1)))
+                entry = {'image': place, 'caption': known[place]}
+                file.write(json.dumps(entry, ensure_ascii=False) + '\n')
+                file.flush()
+            yield replace(image, caption=known[place])
 
 
 def write_manifest(mix: Iterable[Picked], roots: Mapping[str, Path], path: Path) -> None:

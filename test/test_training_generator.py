@@ -13,10 +13,12 @@ import pytest
 pytest.importorskip('diffusers')
 torch = pytest.importorskip('torch')
 
+from gsc_ros.cli.main import main  # noqa: E402
 from gsc_ros.codec.generator import token  # noqa: E402
 from gsc_ros.codec.generator.flux.config import ControlConfig, TINY  # noqa: E402
 from gsc_ros.codec.generator.manifest import read_manifest  # noqa: E402
 from gsc_ros.codec.generator.onnx import open_networks  # noqa: E402
+from gsc_ros.codec.generator.opening import find_generator  # noqa: E402
 from gsc_ros.codec.profile import load_profile  # noqa: E402
 from gsc_ros.training.data import Archive, Split  # noqa: E402
 from gsc_ros.training.generator import base, views  # noqa: E402
@@ -228,6 +230,31 @@ def test_compact_weights_are_near(flow: base.TinyFlow, tmp_path: Path) -> None:
         assert difference <= value.float().abs().max() / 200, name
     with pytest.raises(ValueError, match='not a checkpoint of an autoencoder'):
         load_autoencoder(full)
+
+
+def test_shipped_checkpoints_are_those_of_the_profile() -> None:
+    """What one trains on from is what the shipped graphs were made of."""
+    checkpoints = Path(__file__).parent.parent / 'checkpoints'
+    autoencoder = load_autoencoder(checkpoints / 'generator_autoencoder.safetensors')
+    flow = base.load_flow(checkpoints / 'generator_flow.safetensors')
+    folder = find_generator('tiny')
+    networks = open_networks(folder, read_manifest(folder / 'manifest.json'))
+    image = picture()
+    with torch.no_grad():
+        latent = autoencoder.encode(image).numpy()
+        pooled = flow.text(*flow.text.ids(['a road']))[1].numpy()
+    assert np.abs(networks.encode(image.numpy()) - latent).max() < 0.05
+    found = networks.embed('a road').pooled
+    assert np.abs(found - pooled).max() < 0.05 * np.abs(pooled).max()
+
+
+def test_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Missing files are bad data, arguments that do not fit together bad usage."""
+    common = ['train', 'autoencoder', '--output', str(tmp_path)]
+    assert main([*common, '--data', str(tmp_path / 'none')]) == 1
+    assert 'no such file' in capsys.readouterr().err
+    assert main([*common, '--data', str(tmp_path), '--flow', 'flow']) == 2
+    assert '--flow needs --start' in capsys.readouterr().err
 
 
 def test_graphs_equal_the_modules(

@@ -85,7 +85,7 @@ def in_small(run):
             options = {name: value[:2] if isinstance(value, list) else value
                        for name, value in options.items()}
             if kind == 'peer':
-                options |= {'codec': 'webp', 'downscales': '1 2'}
+                options |= {'codec': 'webp', 'bpp': 0.2, 'downscales': '1 2'}
             if kind not in ('generate', 'text'):
                 methods.append({kind: options})
         part['methods'] = methods

@@ -318,6 +318,11 @@ def test_what_is_not_here_is_said_and_the_rest_goes_on(pictures, tmp_path):
         'generate-generator=no-such-generator']
     assert 'none.onnx' in outcome.missing['part: detection']
     assert outcome.tables['part-detection']['rows'] == []
+    assert 'LPIPS' not in outcome.missing, 'it was not asked for'
+    empty = {'weights': str(tmp_path), 'without': 'vsi dists fid'}
+    asked = run(pictures, tmp_path / 'out', ['original'], [{'images': empty}])
+    assert 'lpips_weights.pt' in asked.missing['LPIPS']
+    assert not any(column['name'] == 'lpips' for column in asked.tables['part-images']['columns'])
 
 
 def test_published_rows_stand_in_the_table_of_their_task_and_are_marked(pictures, tmp_path):

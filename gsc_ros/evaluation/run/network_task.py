@@ -29,6 +29,7 @@ class _NetworkTask:
 
     def __init__(self, spec: TaskSpec, classes: Sequence[str], device: str) -> None:
         self.spec = spec
+        self.missing: dict[str, str] = {}
         self._options = self.options | dict(spec.options)
         self._classes = tuple(classes)
         self._device = device

@@ -38,6 +38,8 @@ class ImageTask:
         weights = WeightFolder(
             None if folder is None else Path(str(folder)), bool(self._options['download']))
         self.metrics = picture.ImageMetrics(weights, str(self._options['without']).split())
+        titles = {column.name: column.title for column in ImageTask.columns}
+        self.missing = {titles[name]: why for name, why in self.metrics.missing.items()}
         wanted = {*self.metrics.names, 'spectrum', *(['fid'] if self.metrics.with_fid else [])}
         self.columns = tuple(column for column in ImageTask.columns if column.name in wanted)
         self._of_original = lru_cache(KEPT)(self._features)
@@ -98,6 +100,7 @@ class BoundTask:
     def __init__(self, spec: TaskSpec, classes: Sequence[str], device: str) -> None:
         del classes, device
         self.spec = spec
+        self.missing: dict[str, str] = {}
         self._options = self.options | dict(spec.options)
         if self._options['measure'] not in MEASURES:
             raise RunError(f'measure {self._options["measure"]!r}: there are {", ".join(MEASURES)}')

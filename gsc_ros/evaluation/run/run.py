@@ -18,6 +18,7 @@ from typing import Any
 from gsc_ros.evaluation.dataset.dataset import Dataset
 from gsc_ros.evaluation.run.cache import RowCache
 from gsc_ros.evaluation.run.method import MethodSpec
+from gsc_ros.evaluation.run.opening import open_task
 from gsc_ros.evaluation.run.process import ALONE, Rank, work
 from gsc_ros.evaluation.run.spec import PartSpec, RunSpec
 from gsc_ros.evaluation.run.table import bounds, Collected, pictures, tables
@@ -132,6 +133,8 @@ def _outcome(spec: RunSpec, datasets: list[Dataset], collection: _Collection,
     limits: dict[str, dict[str, Any]] = {}
     for part, dataset, collected in zip(spec.parts, datasets, collection.parts):
         made |= tables(part, dataset, collected, cache)
+        for task in part.tasks:
+            collection.missing |= open_task(task, dataset.classes).missing
         gallery += pictures(part, collected)
         limits |= bounds(part, dataset, collected, cache)
     total = sum(len(keys) for collected in collection.parts for keys in collected.keys.values())

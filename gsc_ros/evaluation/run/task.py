@@ -63,6 +63,8 @@ class RunTask(Protocol):
 
     spec: TaskSpec
     columns: tuple[Column, ...]
+    #: Metrics that cannot be computed here, and why; the task does without them.
+    missing: dict[str, str]
 
     def note(self, truth: type | None) -> str:
         """Return how the figures come about, for the table of a data set with this truth."""

@@ -209,6 +209,9 @@ def test_adapters_alone_are_trained_and_the_file_merges_to_the_same_branch(sourc
     expected = run.velocity(batch, batch.data, sigma)
     full.bare.control, _ = read_control(tmp_path / 'control.safetensors', base)
     assert torch.allclose(full.velocity(batch, batch.data, sigma), expected, atol=1e-5)
+    base.x_embedder.weight.data = base.x_embedder.weight.data.to(torch.uint8)
+    with pytest.raises(GeneratorError, match='quantised'):
+        read_control(tmp_path / 'control.safetensors', base)
 
 
 def test_a_control_file_of_another_transformer_is_refused(source, tmp_path):

@@ -130,14 +130,13 @@ def read_info(path: Path) -> ControlInfo:
 
 
 def read_control(
-    path: Path, transformer: FluxTransformer2DModel, folder: Path | None = None,
+    path: Path, transformer: FluxTransformer2DModel,
 ) -> tuple[FluxControlNetModel, ControlInfo]:
     """
     Return the branch that a control file describes, on the CPU, adapters merged.
 
-    :param transformer: the one it steers: its sizes count, and for a file of adapters its weights.
-    :param folder: where that transformer's safetensors are. Adapters take the weights of the copied
-        blocks from there when it is given, as they must when the transformer is quantised.
+    :param transformer: the one it steers: its sizes count, and for a file of adapters its weights,
+        which must not be quantised yet.
     :raises GeneratorError: when the file is missing, damaged, or of another transformer.
     """
     info = read_info(path)
@@ -147,8 +146,7 @@ def read_control(
         with safe_open(path, 'pt') as handle:
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}
         if info.lora:
-            copied = first_blocks(transformer, folder, info.config)
-            tensors = merged(tensors, copied, info.lora)
+            tensors = merged(tensors, first_blocks(transformer, info.config), info.lora)
         control.load_state_dict(tensors, assign=True)
     except (KeyError, RuntimeError, ValueError, SafetensorError) as error:
         if isinstance(error, GeneratorError):
@@ -168,20 +166,18 @@ def is_copied(name: str, config: ControlConfig) -> bool:
 
 
 def first_blocks(
-    transformer: FluxTransformer2DModel, folder: Path | None, config: ControlConfig,
+    transformer: FluxTransformer2DModel, config: ControlConfig,
 ) -> dict[str, Tensor]:
-    """Return the tensors that the branch copies, from the transformer or its files."""
-    if folder is None:
-        state = transformer.state_dict()
-        return {name: state[name].detach().cpu() for name in state if is_copied(name, config)}
-    tensors = {}
-    for shard in sorted(folder.glob('*.safetensors')):
-        with safe_open(shard, 'pt') as handle:
-            tensors |= {name: handle.get_tensor(name) for name in handle.keys()
-                        if is_copied(name, config)}
-    if not tensors:
-        raise GeneratorError(f'{folder}: no safetensors of a transformer')
-    return tensors
+    """
+    Return the tensors of a transformer that the branch copies.
+
+    :raises ValueError: when they are quantised: GGUF files are from the start.
+    """
+    copied = {name: tensor.detach().cpu() for name, tensor in transformer.state_dict().items()
+              if is_copied(name, config)}
+    if not all(tensor.is_floating_point() for tensor in copied.values()):
+        raise ValueError('adapters are added to whole weights, and these are quantised')
+    return copied
 
 
 def merged(

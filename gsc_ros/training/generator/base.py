@@ -78,7 +78,7 @@ class Anchor(nn.Module):
     deviation tau that each quantizer leaves (around the mean of all pictures without structure).
     The best linear guess of noise - x is then a fixed function of z, and the network is left with
     what differs from it, scaled to unit variance: the preconditioning of Karras et al. 2022 for
-    rectified flow. Without it, most of a short training goes into learning to copy.
+    rectified flow. Training starts from the structure picture instead of learning to copy it.
 
     ``deviation`` [levels, C], ``mean`` and ``spread`` [C] are of tokens.
     """

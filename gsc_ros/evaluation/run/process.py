@@ -63,9 +63,10 @@ def this_rank() -> Rank:
         return ALONE
     try:
         from accelerate import PartialState
+        import torch
     except ModuleNotFoundError as error:
         raise RunError(f"several ranks need {error.name}: pip install 'gsc_ros[flux]'") from error
-    state = PartialState()
+    state = PartialState(cpu=not torch.cuda.is_available())
     return Rank(state.process_index, state.num_processes, str(state.device),
                 state.wait_for_everyone)
 

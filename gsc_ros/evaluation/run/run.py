@@ -68,13 +68,17 @@ def evaluate(spec: RunSpec, folder: Path, report: Report, rank: Rank = ALONE) ->
     try:
         jobs = jobs_of(spec, datasets)
         if rank.count > 1:
-            _collect(rank.share(jobs), spec, folder, cache, report, rank)
+            own = _collect(rank.share(jobs), spec, folder, cache, report, rank).measured
             rank.wait()
             if rank.number:
                 return None
             cache.read()
+        else:
+            own = 0
         # What the others have made is known now: this only puts it in order.
-        return _outcome(spec, datasets, _collect(jobs, spec, folder, cache, report, rank), cache)
+        collection = _collect(jobs, spec, folder, cache, report, rank)
+        collection.measured += own
+        return _outcome(spec, datasets, collection, cache)
     finally:
         cache.close()
 

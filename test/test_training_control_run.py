@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -23,6 +24,7 @@ pytest.importorskip('peft')
 from accelerate.commands.config import load_config_from_file
 from control_training import write_pictures
 from flux_checkpoint import small_parts, write_checkpoint
+from gsc_ros.codec.generator.flux.config import TINY
 from gsc_ros.codec.generator.flux.control_file import LoraShape, read_info
 from gsc_ros.codec.generator.flux.load import load
 from gsc_ros.codec.generator.source import Precision, Source
@@ -87,6 +89,18 @@ def test_adapters_and_crops_with_the_structure_picture_can_be_asked_for(base, pi
     info = read_info(tmp_path / 'control.safetensors')
     assert info.lora == LoraShape(2, 2.0)
     assert (info.config.picture, info.config.level, info.channels) == (True, True, 'any')
+
+
+def test_a_branch_of_the_embedded_configuration_is_trained_on_crops(pictures, tmp_path):
+    write_checkpoint(tmp_path / 'base', small_parts(config=TINY))
+    for tokenizer in ('tokenizer', 'tokenizer_2'):
+        shutil.rmtree(tmp_path / 'base' / tokenizer)  # it reads bytes
+    assert call('control', '--config', 'tiny', '--base', tmp_path / 'base', '--data', pictures,
+                '--output', tmp_path / 'run', '--crop', 64, '--steps', 1, '--accumulation', 1,
+                '--batch', 2, '--precision', 'no', '--samples', 1) == 0
+    info = read_info(tmp_path / 'run' / 'control.safetensors')
+    assert info.config == TINY.control
+    assert (tmp_path / 'run' / 'samples' / '000001-0.png').is_file()
 
 
 @pytest.mark.parametrize(('words', 'message'), [

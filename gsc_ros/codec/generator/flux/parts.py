@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 
 from diffusers import AutoencoderKL, AutoencoderTiny, FluxTransformer2DModel
 from gsc_ros.codec.generator.flux.config import GeneratorConfig
 from gsc_ros.codec.generator.flux.embed import TextEncoders
 import torch
 from torch import nn, Tensor
+from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
 AUTOENCODERS = {'AutoencoderKL': AutoencoderKL, 'AutoencoderTiny': AutoencoderTiny}
@@ -48,7 +50,8 @@ class Parts:
         :param images: ``[B, 3, H, W]`` in [0, 1], sides multiples of 16.
         :return: ``[B, C, H / 8, W / 8]``.
         """
-        images = images.to(self.autoencoder.dtype) * 2 - 1
+        images = functional.pixel_unshuffle(
+            images.to(self.autoencoder.dtype) * 2 - 1, self._block())
         encoded = self.autoencoder.encode(images)
         # The mean rather than a draw: the same picture has the same latent.
         latents = encoded.latents if hasattr(encoded, 'latents') else encoded.latent_dist.mode()
@@ -60,7 +63,12 @@ class Parts:
         sizes = self.autoencoder.config
         latents = latents.to(self.autoencoder.dtype) / sizes.scaling_factor + (
             sizes.shift_factor or 0)
-        return self.autoencoder.decode(latents).sample / 2 + 0.5
+        pixels = self.autoencoder.decode(latents).sample
+        return functional.pixel_shuffle(pixels, self._block()) / 2 + 0.5
+
+    def _block(self) -> int:
+        """Return the side of the blocks of pixels that the autoencoder takes as channels."""
+        return math.isqrt(self.autoencoder.config.in_channels // 3)
 
 
 def build(config: GeneratorConfig) -> Parts:

@@ -81,7 +81,10 @@ def generator():
     """Return a generator of two actors on a Ray of its own."""
     os.environ['PYTHONPATH'] = os.pathsep.join([HERE, os.environ.get('PYTHONPATH', '')])
     pytest.importorskip('ray')
-    opened = RayGenerator(Slow, actors=2, patience=Patience(open_s=300, free_s=240, again_s=0))
+    # On a thread that ends, as the receiver does: Ray must outlive it.
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(lambda: RayGenerator(
+            Slow, actors=2, patience=Patience(open_s=300, free_s=240, again_s=0))).result()
     yield opened
     opened.close()
 
@@ -124,7 +127,7 @@ def test_what_an_actor_refuses_is_an_error_and_the_actor_lives_on(generator):
 
 
 def test_an_actor_that_cannot_open_its_generator_says_why(generator):
-    with pytest.raises(GeneratorError, match='there is no generator here'):
+    with pytest.raises(GeneratorError, match='^there is no generator here$'):
         RayGenerator(refuse, actors=1, threads=0)
     # The cluster, which is another's, goes on.
     assert generator.generate([CONDITION])
@@ -168,6 +171,15 @@ def test_a_batch_that_every_actor_dies_of_is_dropped(generator):
     with pytest.raises(GeneratorError, match='two actors in turn were lost'):
         generator.generate([replace(CONDITION, text='die')])
     assert list(counts(generator) - before) == [2, 1, 1]
+
+
+def test_a_ray_that_was_started_here_ends_with_the_generator(generator):
+    import ray
+
+    generator.close()
+    assert not ray.is_initialized()
+    with pytest.raises(GeneratorError, match='closed'):
+        generator.generate([CONDITION])
 
 
 def test_without_ray_the_error_says_what_to_install():

@@ -16,6 +16,7 @@ callers as there are actors may call at once, each with what is newest to it. do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 import os
@@ -74,10 +75,11 @@ class _Worker:
     """What runs in a process of an actor."""
 
     def __init__(self, opening: Callable[[], Generator]) -> None:
-        self._generator = opening()
+        self._opening = opening
 
-    def identity(self) -> tuple[str, str]:
-        """Return the generator's name, and what tells its weights from others."""
+    def open(self) -> tuple[str, str]:
+        """Open the generator; return its name, and what tells its weights from others."""
+        self._generator = self._opening()
         return self._generator.name, getattr(self._generator, 'identity', '')
 
     def generate(
@@ -85,6 +87,39 @@ class _Worker:
     ) -> list[np.ndarray]:
         """See `Generator.generate`."""
         return self._generator.generate(conditions, settings)
+
+
+class _Membership:
+    """
+    This process's part in a cluster, on a thread of its own.
+
+    The processes of a local Ray are killed by the system when the thread ends that started them.
+    """
+
+    def __init__(self, ray: ModuleType, address: str, cores: int) -> None:
+        """Join the cluster at an address, or start one; see `_join`."""
+        self._over = threading.Event()
+        joined: Future[None] = Future()
+
+        def stay() -> None:
+            try:
+                _join(ray, address, cores)
+            except Exception as error:  # noqa: BLE001  (whatever it is, the caller gets it)
+                joined.set_exception(error)
+                return
+            joined.set_result(None)
+            self._over.wait()
+            ray.shutdown()
+
+        # A daemon: Ray shuts itself down in a process that ends without closing the generator.
+        self._thread = threading.Thread(target=stay, name='ray', daemon=True)
+        self._thread.start()
+        joined.result()
+
+    def end(self) -> None:
+        """Leave the cluster, or end the one started here."""
+        self._over.set()
+        self._thread.join()
 
 
 @dataclass
@@ -132,9 +167,9 @@ class RayGenerator:
         self._loading: list[_Slot] = []
         self._changed = threading.Condition()
         self._closed = False
-        self._owns_ray = not self._ray.is_initialized()
-        if self._owns_ray:
-            _join(self._ray, address, actors * threads)
+        self._membership = None
+        if not self._ray.is_initialized():
+            self._membership = _Membership(self._ray, address, actors * threads)
         try:
             resources = self._ray.cluster_resources()
             gpus = int(resources.get('GPU', 0)) if use_gpu else 0
@@ -179,7 +214,8 @@ class RayGenerator:
                 self._replace(slot)
                 if attempt:
                     self._drop()
-                    raise GeneratorError(f'two actors in turn were lost: {error}') from error
+                    raise GeneratorError(
+                        f'two actors in turn were lost: {_first_line(error)}') from error
                 with self._changed:
                     self.counter.batches_retried += 1
             else:
@@ -196,8 +232,8 @@ class RayGenerator:
             self._changed.notify_all()
         for slot in getattr(self, '_slots', ()):
             self._kill(slot)
-        if self._owns_ray:
-            self._ray.shutdown()
+        if self._membership is not None:
+            self._membership.end()
 
     def _await_all(self) -> tuple[str, str]:
         """Return what all generators are called; they must be one and the same."""
@@ -209,8 +245,8 @@ class RayGenerator:
         except self._ray.exceptions.RayTaskError as error:
             raise _as_generator_error(error) from error
         except self._ray.exceptions.RayError as error:
-            cause = getattr(error, 'cause', None) or error
-            raise GeneratorError(f'an actor cannot open its generator: {cause}') from error
+            raise GeneratorError(
+                f'an actor died opening its generator: {_first_line(error)}') from error
         if late:
             raise GeneratorError(
                 f'{len(late)} of {len(references)} actors were not ready after '
@@ -224,7 +260,7 @@ class RayGenerator:
         """Give a slot an actor, which begins to load its weights."""
         slot.started_s = time.monotonic()
         slot.actor = self._make()
-        slot.loading = slot.actor.identity.remote()
+        slot.loading = slot.actor.open.remote()
         self._loading.append(slot)
 
     def _take(self) -> _Slot:
@@ -340,11 +376,17 @@ def _join(ray: ModuleType, address: str, cores: int) -> None:
         ray.init(**options)
     except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
         what = f'there is no Ray cluster at {address}' if address else 'Ray does not start'
-        raise GeneratorError(f'{what}: {error}') from error
+        raise GeneratorError(f'{what}: {_first_line(error)}') from error
 
 
 def _as_generator_error(error: Exception) -> GeneratorError:
     """Return what an actor raised, without Ray's account of where."""
     cause = getattr(error, 'cause', None) or error
-    words = str(cause) if isinstance(cause, GeneratorError) else f'{type(cause).__name__}: {cause}'
-    return GeneratorError(words)
+    if isinstance(cause, GeneratorError):
+        return GeneratorError(str(cause))
+    return GeneratorError(f'{type(cause).__name__}: {_first_line(cause)}')
+
+
+def _first_line(error: BaseException) -> str:
+    """Return an error's words without the traceback that Ray adds."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -37,6 +37,7 @@ setup(
     package_data={'gsc_ros': ['py.typed', 'profiles/*/*', 'profiles/generator/*/*',
                               'evaluation/run/*.yaml']},
     install_requires=requirements('base'),
-    extras_require={name: requirements(name) for name in ('caption', 'eval', 'flux', 'ray', 'train')},
+    extras_require={
+        name: requirements(name) for name in ('caption', 'eval', 'flux', 'ray', 'train')},
     entry_points={'console_scripts': ['gsc = gsc_ros.cli.main:main']},
 )

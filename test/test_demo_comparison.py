@@ -37,7 +37,7 @@ def generated_of(frame: FrameRecord, recording: Recording, flicker: float = 0.5)
     return replace(
         frame, received_ns=frame.received_ns + 500_000_000, image=recording.store.add(sharp),
         confidence=recording.store.add(np.full((HEIGHT, WIDTH), 120, np.uint8)), mode='generate',
-        generator='sharpener', generate_ms=480.0, flicker=flicker)
+        generator='sharpener', generate_ms=480.0, flicker=flicker, not_generated=3)
 
 
 @pytest.fixture(name='auto')
@@ -106,7 +106,7 @@ def test_the_figures_of_the_modes_are_over_the_same_frames(auto):
     assert generated.latency_ms.minimum == structure.latency_ms.minimum + 500
     assert (generated.flicker.mean, generated.generate_ms.median) == (0.5, 480)
     assert structure.flicker.mean is None and structure.generate_ms.mean is None
-    assert summary.generator == 'sharpener'
+    assert (summary.generator, summary.frames_not_generated) == ('sharpener', 3)
     assert json.loads(summary.to_json())['modes']['generate']['psnr_db']['mean'] > 15
 
 
@@ -138,7 +138,8 @@ def test_the_page_shows_original_structure_and_generated_beside_each_other(tmp_p
     text = (tmp_path / 'report.html').read_text(encoding='utf-8')
     assert text.count('<img') == 8
     for word in ('<b>original</b>', '<b>structure</b>', '<b>generated</b>', '<b>confidence</b>',
-                 'Structure and generated', 'sharpener', 'sharpener, 480 ms', '+0.50'):
+                 'Structure and generated', 'sharpener', 'sharpener, 480 ms', '+0.50',
+                 'Passed over for newer frames by the generator'):
         assert word in text, word
     assert 'NaN' not in text
 

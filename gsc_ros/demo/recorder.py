@@ -206,7 +206,7 @@ class Recorder(Node):
                 caption=self._caption if status.caption_state in KNOWN_CAPTIONS else '',
                 encode_ms=status.encode_ms, decode_ms=status.decode_ms,
                 generator=status.generator, generate_ms=status.generate_ms,
-                flicker=status.flicker))
+                flicker=status.flicker, not_generated=status.frames_not_generated))
         return finish
 
     def _take_link(self, status: LinkStatus) -> None:

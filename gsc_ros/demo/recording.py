@@ -103,6 +103,7 @@ class FrameRecord:
     Times are in milliseconds of wall time; `latency_ms` runs from the source's stamp until the
     picture was in the recorder's hands. Figures that nobody knows are NaN. `generator` is empty for
     a picture that was not generated; `flicker` is in gray levels, see codec.generator.flicker.
+    `not_generated` counts the frames so far that the generator passed over for newer ones.
     """
 
     stamp_ns: int
@@ -122,6 +123,7 @@ class FrameRecord:
     generator: str = ''
     generate_ms: float = math.nan
     flicker: float = math.nan
+    not_generated: int = 0
 
     @property
     def latency_ms(self) -> float:

@@ -231,6 +231,8 @@ def _tables(summary: Summary, recording: Recording) -> str:
         ('Frames that the sender coded', f'{summary.frames_coded:,}'),
         ('Frames that left over the link', f'{summary.frames_sent:,}'),
         ('Reconstructions that arrived', f'{summary.frames_received:,}'),
+        *((('Passed over for newer frames by the generator', f'{summary.frames_not_generated:,}'),)
+          if summary.modes else ()),
         ('Matched with an original by exact stamp', f'{summary.frames_matched:,}'),
         *((f'Dropped by the bridge: {reason.replace("_", " ")}', f'{count:,}')
           for reason, count in summary.dropped.items() if count),

@@ -71,7 +71,8 @@ class Summary:
 
     `frames_in` are the originals seen on the image topic, `frames_coded` those that the sender
     coded, `frames_sent` those of them that the bridge did not drop, `frames_received` the
-    reconstructions that arrived. `latency_ms` is from the
+    reconstructions that arrived, and `frames_not_generated` those of the others that the generator
+    passed over for newer ones. `latency_ms` is from the
     original's stamp to the arrival of the reconstruction. `compression` is raw RGB bytes over
     packet bytes. `budget_headroom_bits` is what the tightest of all windows had left. `modes` is
     empty unless frames were generated.
@@ -88,6 +89,7 @@ class Summary:
     frames_coded: int
     frames_sent: int
     frames_received: int
+    frames_not_generated: int
     frames_matched: int
     dropped: dict[str, int]
     layers_shed: int
@@ -153,6 +155,8 @@ def summarise(settings: DemoSettings, recording: Recording, frames: Sequence[Sco
         frames_coded=len(recording.coded_bytes),
         frames_sent=len(recording.coded_bytes) - sum(link.dropped.values()),
         frames_received=len(records),
+        frames_not_generated=max(
+            (frame.not_generated for frame in (*recording.frames, *recording.generated)), default=0),
         frames_matched=sum(scored.source is not None for scored in frames),
         dropped=dict(link.dropped), layers_shed=link.layers_shed, seconds=round(seconds, 3),
         fps_in=_ratio(len(stamps), seconds), fps_received=_ratio(len(records), seconds),

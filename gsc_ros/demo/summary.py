@@ -156,7 +156,8 @@ def summarise(settings: DemoSettings, recording: Recording, frames: Sequence[Sco
         frames_sent=len(recording.coded_bytes) - sum(link.dropped.values()),
         frames_received=len(records),
         frames_not_generated=max(
-            (frame.not_generated for frame in (*recording.frames, *recording.generated)), default=0),
+            (frame.not_generated for frame in (*recording.frames, *recording.generated)),
+            default=0),
         frames_matched=sum(scored.source is not None for scored in frames),
         dropped=dict(link.dropped), layers_shed=link.layers_shed, seconds=round(seconds, 3),
         fps_in=_ratio(len(stamps), seconds), fps_received=_ratio(len(records), seconds),

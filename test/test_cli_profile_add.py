@@ -100,6 +100,8 @@ def test_a_taken_name_is_refused_until_it_is_to_be_replaced(capsys, checkpoint):
     assert '--replace' in refused.err
     assert call(capsys, *add(checkpoint, '--replace', '--guidance', '5')).status == 0
     assert read_manifest(find_generator('mine') / 'manifest.json').guidance == 5
+    assert call(capsys, *add(checkpoint, '--replace', '--guidance', '0')).status == 0
+    assert read_manifest(find_generator('mine') / 'manifest.json').guidance == 0
 
 
 def test_without_a_control_branch_the_caption_alone_guides(capsys, checkpoint):

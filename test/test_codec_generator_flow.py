@@ -92,6 +92,13 @@ def test_a_velocity_that_overflows_is_told():
         integrate(lambda z, _: z * np.inf, noise.draw(0, (1, 1, 2)), Schedule().sigmas(2, 1))
 
 
+def test_a_picture_too_large_for_a_steep_schedule_is_told():
+    steep = Schedule(dynamic=True, base_shift=0, max_shift=10, base_tokens=1, max_tokens=2)
+    assert np.isfinite(steep.sigmas(4, 2)).all()
+    with pytest.raises(GeneratorError, match='schedule for 1 to 2'):
+        steep.sigmas(4, 400)
+
+
 @pytest.mark.parametrize('config', [
     {'shift': 1.0}, {'shift': 3.0}, {'shift': 3.0, 'use_dynamic_shifting': True},
     {'use_dynamic_shifting': True, 'base_shift': 0.3, 'max_shift': 1.4}])
@@ -248,6 +255,28 @@ class Still(Flat):
         return lambda z, sigma: np.zeros_like(z)
 
 
+class Overflowing(Still):
+    """Networks whose autoencoder overflows, on its way in or out."""
+
+    def __init__(self, way: str):
+        super().__init__()
+        self._way = way
+
+    def encode(self, images):
+        return super().encode(images) * (np.float32(np.nan) if self._way == 'encode' else 1)
+
+    def decode(self, latents):
+        return super().decode(latents) * (np.float32(np.nan) if self._way == 'decode' else 1)
+
+
+@pytest.mark.parametrize(('way', 'message'), [
+    ('encode', "autoencoder's latent is not finite"),
+    ('decode', "autoencoder's picture is not finite")])
+def test_an_autoencoder_that_overflows_is_told_rather_than_shown_black(way, message):
+    with pytest.raises(GeneratorError, match=message):
+        flat_generator(Overflowing(way), picture=True).generate([condition(32, 32)])
+
+
 def test_the_noise_is_that_of_the_seed_and_a_start_is_mixed_in():
     generator = flat_generator(Still(), scale=1)
     start = np.full((32, 32, 3), 204, np.uint8)
@@ -301,15 +330,16 @@ def test_padding_repeats_edges_and_cropping_undoes_it():
     ({'latent': np.full((320, 2, 2), np.nan, np.float32)}, 'not finite'),
     ({'structure': np.zeros((64, 64), np.uint8)}, 'structure picture is uint8'),
     ({'start': np.zeros((32, 64, 3), np.uint8)}, 'to start from'),
-    ({'level': 1.5}, 'level')])
+    ({'level': 1.5}, 'level'), ({'seed': -1}, 'seed'), ({'seed': 1.5}, 'seed'),
+    ({'text': 'a \ud800'}, 'no Unicode')])
 def test_a_bad_condition_is_told(change, message):
     with pytest.raises(GeneratorError, match=message):
         flat_generator(Flat()).generate([replace(condition(64, 64), **change)])
 
 
 @pytest.mark.parametrize('settings', [
-    {'steps': 0}, {'steps': 1001}, {'strength': 0.0}, {'strength': 1.1}, {'guidance': -1.0},
-    {'guidance': 3.5}])
+    {'steps': 0}, {'steps': 1001}, {'steps': 1.5}, {'strength': 0.0}, {'strength': 1.1},
+    {'guidance': -1.0}, {'guidance': 3.5}])
 def test_a_bad_setting_is_told(settings):
     with pytest.raises(GeneratorError):
         flat_generator(Flat()).generate([condition(64, 64)], GenerationSettings(**settings))
@@ -331,6 +361,10 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path):
     ({'format': 2}, 'newer format'), ({'kind': 'pickle'}, 'kind'), ({'name': ''}, 'name'),
     ({'steps': 0}, 'steps'), ({'steps': True}, 'steps'), ({'scale': 3, 'pitch': 32}, 'multiple'),
     ({'schedule': {'shift': 'far'}}, 'shift'), ({'schedule': {'drift': 1}}, 'drift'),
+    ({'schedule': {'dynamic': True, 'base_tokens': 256, 'max_tokens': 256}}, 'base_tokens'),
+    ({'schedule': {'dynamic': True, 'base_tokens': 1e6, 'max_shift': 2}}, 'base_tokens'),
+    ({'schedule': {'dynamic': True, 'max_shift': 1e6}}, 'dynamic shift'),
+    ({'schedule': {'shift': 0}}, 'shift'),
     ({'files': {'../x': 'ab'}}, 'files'), ({'guidance': 'much'}, 'guidance'),
     ({'level': 1}, 'level'), ({'structure': 5}, 'structure')])
 def test_a_bad_manifest_is_told_with_its_path(tmp_path, change, message):
@@ -358,6 +392,8 @@ def test_generators_are_found_by_name_in_the_users_folder(tmp_path, monkeypatch)
     assert 'mine' in generator_profiles()
     with pytest.raises(GeneratorError, match='no generator'):
         find_generator('yours')
+    with pytest.raises(GeneratorError, match='no generator'):
+        find_generator('x' * 5000)
     with pytest.raises(GeneratorError, match='trained for structure profile ab12'):
         open_generator('mine', structure_hash='cd34')
     with pytest.raises(GeneratorError, match='weights have no'):

@@ -35,6 +35,11 @@ def rewrite_manifest(folder: Path, **changes: object) -> None:
     (folder / MANIFEST_FILE).write_text(json.dumps(fields | changes))
 
 
+def test_a_name_longer_than_any_is_none():
+    with pytest.raises(ProfileError, match='no profile'):
+        load_profile('x' * 5000)
+
+
 def test_the_embedded_profile_is_found_by_name():
     profile = load_profile()
     assert profile.name == 'tiny'

@@ -111,7 +111,9 @@ def add(arguments: argparse.Namespace) -> tuple[dict, str]:
             structure_hash = info.structure
         if arguments.guidance is not None and not distilled:
             raise UsageError('this transformer takes no guidance')
-        guidance = (arguments.guidance or base.guidance) if distilled else None
+        guidance = None
+        if distilled:
+            guidance = base.guidance if arguments.guidance is None else arguments.guidance
         estimate = loading.estimate(source, loading.USUAL_TOKENS)
         manifest = GeneratorManifest(
             name=arguments.name, kind='torch', structure=structure_hash,
@@ -200,7 +202,7 @@ def _source(arguments: argparse.Namespace) -> tuple[Source, Schedule | None]:
         return source, None
     try:
         return source, Schedule.from_config(json.loads(path.read_text(encoding='utf-8')))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, OverflowError, ValueError, TypeError, AttributeError) as error:
         raise GeneratorError(f'{path}: {error}') from error
 
 

@@ -166,12 +166,16 @@ def find_profile(name_or_path: str | Path) -> Path:
     :raises ProfileError: when there is none.
     """
     words = str(name_or_path)
-    if words not in ('', '.', '..') and os.sep not in words:
-        for parent in (_data_folder(), user_folder()):
-            if (parent / words / MANIFEST_FILE).is_file():
-                return parent / words
     folder = Path(name_or_path)
-    if not words or not folder.is_dir():
+    try:
+        if words not in ('', '.', '..') and os.sep not in words:
+            for parent in (_data_folder(), user_folder()):
+                if (parent / words / MANIFEST_FILE).is_file():
+                    return parent / words
+        there = bool(words) and folder.is_dir()
+    except OSError as error:
+        raise ProfileError(f'there is no profile {words[:80]!r}: {error.strerror}') from error
+    if not there:
         raise ProfileError(
             f'there is no profile {words!r}: it is neither a folder nor one of '
             f'{", ".join(dict.fromkeys((*builtin_profiles(), *user_profiles()))) or "(none)"}')

@@ -185,7 +185,13 @@ class FlowGenerator:
         else:
             velocity = tiled(field, condition, rows, columns, split(rows, columns, side))
         z = integrate(velocity, z, sigmas)
-        return self._networks.decode(token.unpack(z, rows, columns))
+        planes = self._networks.decode(token.unpack(z, rows, columns))
+        # As bytes, values that are no numbers would be a black picture.
+        if not np.isfinite(planes).all():
+            raise GeneratorError(
+                f"{self.name}: the autoencoder's picture is not finite; its weights or their "
+                'precision are bad')
+        return planes
 
     def _condition(self, batch: list[Condition], rows: int, columns: int) -> np.ndarray:
         """Return condition tokens float32 ``[B, rows columns, K]``."""
@@ -200,8 +206,13 @@ class FlowGenerator:
     def _encode(self, images: Sequence[np.ndarray], rows: int, columns: int) -> np.ndarray:
         """Return the latents of pictures uint8 ``[H, W, 3]``, reduced and padded to the grid."""
         scale = self._geometry.scale
-        return self._networks.encode(np.stack([
+        latents = self._networks.encode(np.stack([
             reduce(image, rows * TOKEN, columns * TOKEN, scale) for image in images]))
+        if not np.isfinite(latents).all():
+            raise GeneratorError(
+                f"{self.name}: the autoencoder's latent is not finite; its weights or their "
+                'precision are bad')
+        return latents
 
     def _embed(self, text: str) -> Any:
         """Return a caption embedded: anew, or as it was when it was last seen."""

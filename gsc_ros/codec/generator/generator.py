@@ -124,12 +124,20 @@ def check_condition(condition: Condition) -> None:
         raise GeneratorError('the latent is not finite')
     if not 0 <= condition.level <= 1:
         raise GeneratorError(f'level {condition.level} is not in 0..1')
+    if not isinstance(condition.seed, (int, np.integer)) or not (
+            0 <= condition.seed < 1 << 64):
+        raise GeneratorError(f'seed {condition.seed} is not an integer in 0..2^64 - 1')
+    try:
+        condition.text.encode()
+    except UnicodeError as error:
+        raise GeneratorError(f'the caption is no Unicode text: {error.reason}') from error
 
 
 def check_settings(settings: GenerationSettings) -> None:
     """Raise a GeneratorError unless settings are in range."""
-    if settings.steps is not None and not 1 <= settings.steps <= 1000:
-        raise GeneratorError(f'{settings.steps} steps are not in 1..1000')
+    steps = settings.steps
+    if steps is not None and (not isinstance(steps, int) or not 1 <= steps <= 1000):
+        raise GeneratorError(f'{steps} steps are not an integer in 1..1000')
     if settings.guidance is not None and not 0 <= settings.guidance <= 100:
         raise GeneratorError(f'guidance {settings.guidance} is not in 0..100')
     if not 0 < settings.strength <= 1:

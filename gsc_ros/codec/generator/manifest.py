@@ -130,10 +130,13 @@ def _schedule(fields: dict[str, Any]) -> Schedule:
     for key, value in given.items():
         if key not in default:
             raise ValueError(f'schedule has an unknown {key!r}')
+        # What the numbers may be, the schedule knows.
         if isinstance(default[key], bool):
             _flag(given, key)
+        elif isinstance(default[key], int):
+            _integer(given, key, 0, 1 << 30)
         else:
-            _number(value, f'schedule.{key}', 1e-3, 1e6)
+            _number(value, f'schedule.{key}', -1e6, 1e6)
     return Schedule(**given)
 
 

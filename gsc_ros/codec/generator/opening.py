@@ -49,12 +49,17 @@ def find_generator(name_or_path: str | Path) -> Path:
     :raises GeneratorError: when there is none.
     """
     words = str(name_or_path)
-    if words not in ('', '.', '..') and os.sep not in words:
-        for parent in (_data_folder(), user_generator_folder()):
-            if (parent / words / MANIFEST_FILE).is_file():
-                return parent / words
     folder = Path(name_or_path)
-    if not words or not folder.is_dir():
+    try:
+        if words not in ('', '.', '..') and os.sep not in words:
+            for parent in (_data_folder(), user_generator_folder()):
+                if (parent / words / MANIFEST_FILE).is_file():
+                    return parent / words
+        there = bool(words) and folder.is_dir()
+    except OSError as error:
+        raise GeneratorError(
+            f'there is no generator {words[:80]!r}: {error.strerror}') from error
+    if not there:
         raise GeneratorError(
             f'there is no generator {words!r}: it is neither a folder nor one of '
             f'{", ".join(generator_profiles()) or "(none)"}; see `gsc profile add`')

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 import math
 from typing import Any
 
+from gsc_ros.codec.error import GeneratorError
 import numpy as np
+
+# Of the logarithm of a dynamic shift as it is given, FLUX having 0.5 and 1.15, and extrapolated.
+MAX_GIVEN_SHIFT, MAX_FOUND_SHIFT = 10.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,13 @@ class Schedule:
     """
     How sigma falls from 1 to 0.
 
-    :param shift: factor that moves the steps towards the noise, > 0; 1 for even steps.
+    :param shift: factor that moves the steps towards the noise, 0.001..1000; 1 for even steps.
     :param dynamic: take the shift from the number of tokens instead, as FLUX.1-dev does.
-    :param base_shift: logarithm of the dynamic shift at `base_tokens`.
-    :param max_shift: logarithm of the dynamic shift at `max_tokens`.
-    :param base_tokens: number of image tokens.
-    :param max_tokens: number of image tokens.
+    :param base_shift: logarithm of the dynamic shift at `base_tokens`, -10..10.
+    :param max_shift: logarithm of the dynamic shift at `max_tokens`, -10..10.
+    :param base_tokens: number of image tokens, >= 1.
+    :param max_tokens: number of image tokens, more than `base_tokens` where they are used.
+    :raises ValueError: when a value is out of range.
     """
 
     shift: float = 1.0
@@ -36,6 +41,18 @@ class Schedule:
     max_shift: float = 1.15
     base_tokens: int = 256
     max_tokens: int = 4096
+
+    def __post_init__(self) -> None:
+        """Check the values, alone and together."""
+        if not 1e-3 <= self.shift <= 1e3:
+            raise ValueError(f'a shift of {self.shift} is not in 0.001..1000')
+        for given in (self.base_shift, self.max_shift):
+            if not -MAX_GIVEN_SHIFT <= given <= MAX_GIVEN_SHIFT:
+                raise ValueError(f'a dynamic shift of {given} is not in -10..10')
+        if self.dynamic and not 1 <= self.base_tokens < self.max_tokens:
+            raise ValueError(
+                f'base_tokens and max_tokens must rise from 1: {self.base_tokens}, '
+                f'{self.max_tokens}')
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Schedule:
@@ -50,11 +67,20 @@ class Schedule:
             max_tokens=int(config.get('max_image_seq_len', default.max_tokens)))
 
     def factor(self, tokens: int) -> float:
-        """Return the shift for a picture of ``tokens`` tokens."""
+        """
+        Return the shift for a picture of ``tokens`` tokens.
+
+        :raises GeneratorError: when the picture is too far from the sizes of a dynamic shift.
+        """
         if not self.dynamic:
             return self.shift
         slope = (self.max_shift - self.base_shift) / (self.max_tokens - self.base_tokens)
-        return math.exp(self.base_shift + slope * (tokens - self.base_tokens))
+        found = self.base_shift + slope * (tokens - self.base_tokens)
+        if abs(found) > MAX_FOUND_SHIFT:
+            raise GeneratorError(
+                f'a picture of {tokens} tokens has a shift of e^{found:.0f} in a schedule for '
+                f'{self.base_tokens} to {self.max_tokens}')
+        return math.exp(found)
 
     def sigmas(self, steps: int, tokens: int, strength: float = 1.0) -> np.ndarray:
         """
@@ -65,6 +91,7 @@ class Schedule:
         :param strength: share of the path to run, over 0 to 1: the first steps are left out, and
             at least one is run.
         :return: float32 ``[steps run + 1]``, falling, the last one 0.
+        :raises GeneratorError: see :meth:`factor`.
         """
         even = np.linspace(1, 1 / steps, steps)
         factor = self.factor(tokens)

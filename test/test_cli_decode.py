@@ -123,7 +123,7 @@ def test_a_packet_is_never_overwritten_by_its_picture(capsys, tmp_path, packet):
 class Seeded:
     """Adds noise of the condition's seed to the structure picture, and notes what it was given."""
 
-    name = 'seeded'
+    name, steps = 'seeded', 7
 
     def __init__(self):
         self.seen, self.settings, self.closed = [], [], False
@@ -176,7 +176,7 @@ def test_the_seed_makes_the_picture_and_is_the_one_of_the_packet_unless_told(
     pictures = []
     for words, seed in (((), 0), (('--seed', 0), 0), (('--seed', 5), 5), (('--seed', 5), 5)):
         done = generate(capsys, packet, tmp_path / 'back.png', '--generator', 'mine', *words)
-        assert done.json['seed'] == seed
+        assert (done.json['seed'], done.json['steps']) == (seed, 7)
         pictures.append(cv2.imread(str(tmp_path / 'back.png')))
     np.testing.assert_array_equal(pictures[0], pictures[1])
     np.testing.assert_array_equal(pictures[2], pictures[3])
@@ -215,6 +215,15 @@ def test_missing_software_of_a_generator_is_a_usage_error(capsys, tmp_path, pack
     ('--mode', 'auto'), ('--seed', 256), ('--seed', -1), ('--steps', 0), ('--guidance', 'nan')))
 def test_what_a_generator_cannot_be_told_is_a_usage_error(capsys, tmp_path, packet, words):
     assert generate(capsys, packet, tmp_path / 'back.png', *words).status == 2
+
+
+@pytest.mark.parametrize('words', (
+    ('--seed', 3), ('--steps', 4), ('--guidance', 2), ('--generator', 'tiny')))
+def test_what_is_for_a_generator_is_a_usage_error_where_none_works(
+        capsys, tmp_path, packet, words):
+    done = call(capsys, 'decode', packet, '-o', tmp_path / 'back.png', *words)
+    assert (done.status, f'{words[0]} needs --mode generate' in done.err) == (2, True)
+    assert not (tmp_path / 'back.png').exists()
 
 
 def test_the_embedded_generator_makes_the_same_picture_of_a_packet_and_its_seed(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -91,6 +92,22 @@ def test_a_packet_of_the_embedded_profile_is_decoded_by_an_added_generator(
     assert (decoded.json['mode'], decoded.json['generator']) == ('generate', 'mine')
     made = cv2.imread(str(tmp_path / 'made.png'))
     assert made.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_generator_is_shown_by_its_folder_and_where_a_structure_profile_has_its_name(
+        capsys, tmp_path, checkpoint):
+    embedded = find_generator('tiny')
+    for word in ('generator/tiny', embedded):
+        shown = call(capsys, 'profile', 'info', word, '--json').json
+        assert (shown['name'], shown['kind'], shown['folder']) == ('tiny', 'onnx', str(embedded))
+    assert 'kind' not in call(capsys, 'profile', 'info', 'tiny', '--json').json
+    assert call(capsys, *add(checkpoint, '--output', str(tmp_path / 'far'))).status == 0
+    shown = call(capsys, 'profile', 'info', tmp_path / 'far', '--json').json
+    assert (shown['name'], shown['kind']) == ('mine', 'torch')
+    damaged = Path(shutil.copytree(embedded, tmp_path / 'damaged'))
+    (damaged / 'text.onnx').write_bytes(b'')
+    done = call(capsys, 'profile', 'info', damaged)
+    assert (done.status, 'text.onnx is not the file' in done.err) == (1, True)
 
 
 def test_a_taken_name_is_refused_until_it_is_to_be_replaced(capsys, checkpoint):

@@ -29,6 +29,7 @@ class Slow:
 
     name = 'slow'
     identity = 'slow-1'
+    steps = 4
 
     def generate(self, conditions, settings=DEFAULT_SETTINGS):
         """Return the pictures; `wait:FILE` says so in a file, and waits for FILE.go."""
@@ -101,7 +102,8 @@ def test_a_batch_comes_back_in_order_each_picture_in_its_own_size(generator):
     pictures = generator.generate([CONDITION, other])
     assert [picture.shape for picture in pictures] == [(16, 32, 3), (8, 8, 3)]
     assert [picture[4, 4, 0] for picture in pictures] == [7, 9]
-    assert (generator.name, generator.identity, generator.concurrency) == ('slow', 'slow-1', 2)
+    assert (generator.name, generator.identity, generator.steps, generator.concurrency) == (
+        'slow', 'slow-1', 4, 2)
 
 
 def test_as_many_calls_as_there_are_actors_run_at_once(generator, tmp_path):

@@ -31,6 +31,7 @@ from gsc_ros.codec.packet import MAX_PACKET_BYTES, PACKET_SUFFIX
 from gsc_ros.codec.profile import load_profile, Profile
 
 MODES = ('structure', 'generate')
+DEFAULT_GENERATOR = 'tiny'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--mode', choices=MODES, default=MODES[0],
                         help='how to reconstruct (%(default)s)')
     generator = parser.add_argument_group('with --mode generate')
-    generator.add_argument('--generator', default='tiny', metavar='NAME',
-                           help='name or folder of a generator (%(default)s)')
+    generator.add_argument('--generator', metavar='NAME',
+                           help=f'name or folder of a generator ({DEFAULT_GENERATOR})')
     generator.add_argument('--seed', type=bounded(int, 0, 255), metavar='S',
                            help='seed of the noise (the one in the packet)')
     generator.add_argument('--steps', type=bounded(int, 1, 1000), metavar='N',
@@ -60,8 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     :return: 0, or 1 when packets of a folder could not be decoded.
     :raises DataError: when the one packet is bad or its picture cannot be written.
-    :raises UsageError: when software that the generator needs is not installed.
+    :raises UsageError: when software that the generator needs is not installed, or a generator is
+        told something in another mode.
     """
+    _check_options(arguments)
     jobs = plan_jobs(arguments.packet, arguments.output, (PACKET_SUFFIX,), '.png')
     try:
         profile = load_profile(arguments.profile)
@@ -94,7 +97,7 @@ class _Pictures:
         # In the packets of a stream a caption comes once, and is then named by its number.
         self._captions: dict[int | None, str] = {}
         if arguments.mode == 'generate':
-            self._generator = _open(arguments.generator, profile)
+            self._generator = _open(arguments.generator or DEFAULT_GENERATOR, profile)
 
     def __enter__(self) -> _Pictures:
         return self
@@ -119,11 +122,18 @@ class _Pictures:
         start_s = time.perf_counter()
         (image,) = self._generator.generate([condition], self._settings)
         said = {'generator': self._generator.name, 'seed': condition.seed,
-                'steps': self._settings.steps,
+                'steps': self._settings.steps or self._generator.steps,
                 'generate_ms': 1e3 * (time.perf_counter() - start_s)}
         return replace(
             frame, image=image, mode='generate',
             confidence=generated_confidence(frame.image, frame.confidence, image)), said
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Raise a UsageError when what is for a generator is given where none works."""
+    for option in ('generator', 'seed', 'steps', 'guidance'):
+        if arguments.mode != 'generate' and getattr(arguments, option) is not None:
+            raise UsageError(f'--{option} needs --mode generate')
 
 
 def _open(name: str, profile: Profile) -> Generator:

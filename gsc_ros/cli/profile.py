@@ -5,6 +5,7 @@ Show profiles, make one of a published checkpoint, and add a generator.
 
     gsc profile list
     gsc profile info tiny
+    gsc profile info generator/tiny
     gsc profile import mbt2018-mean --checkpoint mbt2018-mean-8.pth.tar --images pictures/
     gsc profile import bmshj2018-hyperprior --zoo --quality 6 --images pictures/
     gsc profile add flux-dev --transformer FLUX.1-dev/ --control control.safetensors
@@ -30,8 +31,9 @@ from gsc_ros.cli.error import CommandError, DataError, UsageError
 from gsc_ros.cli.number import bounded
 from gsc_ros.cli.picture import read_image
 from gsc_ros.codec.error import GeneratorError, ProfileError
-from gsc_ros.codec.generator.manifest import read_manifest
+from gsc_ros.codec.generator.manifest import MAX_MANIFEST_BYTES, read_manifest
 from gsc_ros.codec.generator.opening import find_generator, generator_profiles
+from gsc_ros.codec.generator.source import file_sha256
 from gsc_ros.codec.profile import (
     builtin_profiles,
     FILES,
@@ -57,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest='action', required=True)
     listing = actions.add_parser('list', help='list the profiles that --profile finds by name')
     showing = actions.add_parser('info', help='verify a profile and show what it is')
-    showing.add_argument('profile', metavar='NAME|DIR', help='name or folder of the profile')
+    showing.add_argument(
+        'profile', metavar='NAME|DIR', help='name or folder of the profile; generator/NAME is a '
+        'generator where a structure profile has its name')
     making = actions.add_parser(
         'import', help='make a profile of a published checkpoint of CompressAI')
     making.add_argument(
@@ -122,9 +126,9 @@ def _list(arguments: argparse.Namespace) -> tuple[dict, str]:
 
 
 def _info(arguments: argparse.Namespace) -> tuple[dict, str]:
-    if arguments.profile in generator_profiles() and arguments.profile not in (
-            *builtin_profiles(), *user_profiles()):
-        return _generator_info(arguments.profile)
+    generator = _generator(arguments.profile)
+    if generator is not None:
+        return _generator_info(generator)
     profile = load_profile(arguments.profile)
     shown = describe(profile, find_profile(arguments.profile))
     # Beyond the manifest: the tables fit it.
@@ -133,9 +137,29 @@ def _info(arguments: argparse.Namespace) -> tuple[dict, str]:
     return shown, '\n'.join(f'{key:<18} {_words(value)}' for key, value in shown.items())
 
 
-def _generator_info(name: str) -> tuple[dict, str]:
-    folder = find_generator(name)
+def _generator(name: str) -> Path | None:
+    """Return the folder of the generator that a word stands for; None if it stands for none."""
+    kind, _, rest = name.partition('/')
+    if kind == 'generator' and rest in generator_profiles():
+        return find_generator(rest)
+    if name in (*builtin_profiles(), *user_profiles()):
+        return None
+    if name in generator_profiles():
+        return find_generator(name)
+    try:
+        # Of all profiles only generators have a kind.
+        with (Path(name) / MANIFEST_FILE).open('rb') as file:
+            fields = json.loads(file.read(MAX_MANIFEST_BYTES + 1))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return Path(name) if isinstance(fields, dict) and 'kind' in fields else None
+
+
+def _generator_info(folder: Path) -> tuple[dict, str]:
     manifest = read_manifest(folder / MANIFEST_FILE)
+    for name, digest in manifest.files.items():
+        if file_sha256(folder / name) != digest:
+            raise GeneratorError(f'{folder / name} is not the file its manifest describes')
     shown = manifest.fields | {'folder': str(folder), 'hash': manifest.digest}
     return shown, '\n'.join(f'{key:<18} {_words(value)}' for key, value in shown.items())
 

@@ -127,7 +127,7 @@ class FlowGenerator:
         self._networks = networks
         self._geometry = geometry
         self._schedule = schedule
-        self._steps = steps
+        self.steps = steps
         self._guidance = guidance
         self._texts: OrderedDict[str, Any] = OrderedDict()
 
@@ -168,7 +168,7 @@ class FlowGenerator:
         z = token.pack(np.stack([
             noise.draw(one.seed, (channels, rows * 2, columns * 2)) for one in batch]))
         sigmas = self._schedule.sigmas(
-            settings.steps or self._steps, rows * columns, settings.strength if started else 1.0)
+            settings.steps or self.steps, rows * columns, settings.strength if started else 1.0)
         if started:
             data = token.pack(self._encode([one.start for one in batch], rows, columns))
             z = mix(data, z, float(sigmas[0]))

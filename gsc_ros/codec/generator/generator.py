@@ -80,10 +80,12 @@ class Generator(Protocol):
 
     :ivar name: name of its profile.
     :ivar identity: names the weights, too, for what caches results.
+    :ivar steps: steps that are run unless the settings say how many.
     """
 
     name: str
     identity: str
+    steps: int
 
     def generate(
         self, conditions: Sequence[Condition], settings: GenerationSettings = DEFAULT_SETTINGS,

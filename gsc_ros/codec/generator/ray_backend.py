@@ -77,10 +77,10 @@ class _Worker:
     def __init__(self, opening: Callable[[], Generator]) -> None:
         self._opening = opening
 
-    def open(self) -> tuple[str, str]:
-        """Open the generator; return its name, and what tells its weights from others."""
+    def open(self) -> tuple[str, str, int]:
+        """Open the generator; return its name, what tells its weights from others, its steps."""
         self._generator = self._opening()
-        return self._generator.name, getattr(self._generator, 'identity', '')
+        return self._generator.name, self._generator.identity, self._generator.steps
 
     def generate(
         self, conditions: Sequence[Condition], settings: GenerationSettings,
@@ -180,7 +180,7 @@ class RayGenerator:
             self._slots = [_Slot() for _ in range(self.concurrency)]
             for slot in self._slots:
                 self._start(slot)
-            self.name, self.identity = self._await_all()
+            self.name, self.identity, self.steps = self._await_all()
         except BaseException:
             self.close()
             raise
@@ -235,7 +235,7 @@ class RayGenerator:
         if self._membership is not None:
             self._membership.end()
 
-    def _await_all(self) -> tuple[str, str]:
+    def _await_all(self) -> tuple[str, str, int]:
         """Return what all generators are called; they must be one and the same."""
         references = [slot.loading for slot in self._loading]
         ready, late = self._ray.wait(
@@ -290,7 +290,7 @@ class RayGenerator:
             if not self._ray.wait([slot.loading], timeout=0)[0]:
                 continue
             try:
-                right = self._ray.get(slot.loading) == (self.name, self.identity)
+                right = self._ray.get(slot.loading) == (self.name, self.identity, self.steps)
             except self._ray.exceptions.RayError:
                 right = False
             slot.loading = None

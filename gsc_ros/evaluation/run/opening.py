@@ -10,6 +10,7 @@ from gsc_ros.evaluation.run.known import KNOWN_OPTIONS, KnownDepth, Original
 from gsc_ros.evaluation.run.method import Method, MethodSpec, RunError, Scalar
 from gsc_ros.evaluation.run.model import Models
 from gsc_ros.evaluation.run.network_task import DepthTask, DetectionTask, SegmentationTask
+from gsc_ros.evaluation.run.option import check_option
 from gsc_ros.evaluation.run.ours import KNOWN, OwnMethod
 from gsc_ros.evaluation.run.peer import (
     EXTERNAL_OPTIONS,
@@ -38,16 +39,17 @@ TASKS: dict[str, type[
 
 def check_method(spec: MethodSpec) -> None:
     """
-    Refuse kinds and options that there are not.
+    Refuse kinds and options that there are not, and values that an option does not take.
 
     :raises RunError: naming those that there are.
     """
     if spec.kind not in KINDS:
         raise RunError(f'no method {spec.kind!r}; there are: {", ".join(KINDS)}')
-    for name, _ in spec.options:
+    for name, value in spec.options:
         if name not in KINDS[spec.kind]:
             known = ', '.join(KINDS[spec.kind]) or 'none'
             raise RunError(f'method {spec.kind} has no option {name!r}; there are: {known}')
+        check_option(name, value, KINDS[spec.kind][name])
 
 
 def open_method(spec: MethodSpec, models: Models) -> Method:
@@ -71,17 +73,18 @@ def open_method(spec: MethodSpec, models: Models) -> Method:
 
 def check_task(spec: TaskSpec) -> None:
     """
-    Refuse tasks and options that there are not.
+    Refuse tasks and options that there are not, and values that an option does not take.
 
     :raises RunError: naming those that there are.
     """
     if spec.kind not in TASKS:
         raise RunError(f'no task {spec.kind!r}; there are: {", ".join(TASKS)}')
     known = TASKS[spec.kind].options
-    for name, _ in spec.options:
+    for name, value in spec.options:
         if name not in known:
             raise RunError(f'task {spec.kind} has no option {name!r}; there are: '
                            f'{", ".join(known)}')
+        check_option(name, value, known[name])
 
 
 def open_task(spec: TaskSpec, classes: Sequence[str], device: str = 'auto') -> RunTask:

@@ -33,8 +33,10 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from gsc_ros.evaluation.dataset.opening import LAYOUT_NAMES
 from gsc_ros.evaluation.run.method import expand, MethodSpec, RunError
 from gsc_ros.evaluation.run.opening import check_method, check_task, KINDS
+from gsc_ros.evaluation.run.option import check, one_of, text, whole
 from gsc_ros.evaluation.run.published import PUBLISHED
 from gsc_ros.evaluation.run.task import TaskSpec
 import yaml
@@ -42,6 +44,7 @@ import yaml
 #: Stands for the folder that is given on the command line.
 DATA_WORD = '$DATA'
 RATE_AXIS = 'bpp'
+MAX_PROCESSES = 256
 SPREAD, FIRST = 'spread', 'first'
 
 
@@ -65,10 +68,12 @@ class DataSpec:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
-        if self.pick not in (SPREAD, FIRST):
-            raise RunError(f'pick {self.pick!r}: there are {SPREAD}, {FIRST}')
-        if self.frames is not None and (not isinstance(self.frames, int) or self.frames < 1):
-            raise RunError(f'frames: {self.frames!r} is no number of pictures')
+        check('folder', self.folder, text)
+        check('pick', self.pick, one_of((SPREAD, FIRST)))
+        for name, value, rule in (('layout', self.layout, one_of(LAYOUT_NAMES)),
+                                  ('frames', self.frames, whole(1)), ('topic', self.topic, text)):
+            if value is not None:
+                check(name, value, rule)
 
 
 @dataclass(frozen=True)
@@ -138,15 +143,15 @@ def parse_run(content: Any, data: str | None = None) -> RunSpec:
     content = _with_data(content, data)
     entries = _mapping(content, 'a run', RunSpec, without=('source',))
     parts = tuple(_part(part) for part in _list(entries.get('parts') or [], 'parts'))
+    if not parts:
+        raise RunError('parts: there is none')
     names = [part.name for part in parts]
     if twice := {name for name in names if names.count(name) > 1}:
         raise RunError(f'parts: {twice.pop()!r} is there twice')
     processes = entries.get('processes', 1)
-    if not isinstance(processes, int) or processes < 1:
-        raise RunError(f'processes: {processes!r} is no number of workers')
+    check('processes', processes, whole(1, MAX_PROCESSES))
     return RunSpec(
-        title=str(entries.get('title') or 'Evaluation'), parts=parts,
-        processes=processes,
+        title=_title(entries, 'Evaluation'), parts=parts, processes=processes,
         devices=tuple(str(one) for one in _list(entries.get('devices') or ['auto'], 'devices')),
         source=content)
 
@@ -180,14 +185,20 @@ def _part(value: Any) -> PartSpec:
     if not all(letter.isalnum() or letter in '-_' for letter in name):
         raise RunError(f'part {name!r}: a name has letters, digits, - and _')
     try:
+        if (gallery := entries.get('gallery') or 0) != 0:
+            check('gallery', gallery, whole(0))
+        if (published := entries.get('published')) is not None:
+            check('published', published, one_of(tuple(PUBLISHED)))
+        methods = tuple(_methods(entries['methods']))
+        axis = entries.get('axis') or RATE_AXIS
+        if axis != RATE_AXIS:
+            check('axis', axis, one_of(
+                (RATE_AXIS, *dict.fromkeys(name for one in methods for name in KINDS[one.kind]))))
         return PartSpec(
-            name=name, title=str(entries.get('title') or name),
-            data=_data(entries['data'], 'data'), tasks=tuple(_tasks(entries['tasks'])),
-            methods=tuple(_methods(entries['methods'])),
-            published=_published(entries.get('published')),
-            gallery=int(entries.get('gallery') or 0),
-            axis=str(entries.get('axis') or RATE_AXIS))
-    except (RunError, TypeError, ValueError) as error:
+            name=name, title=_title(entries, name), data=_data(entries['data'], 'data'),
+            tasks=tuple(_tasks(entries['tasks'])), methods=methods, published=published,
+            gallery=gallery, axis=axis)
+    except RunError as error:
         raise RunError(f'part {name}: {error}') from error
 
 
@@ -198,10 +209,11 @@ def _data(value: Any, what: str) -> DataSpec:
     return DataSpec(**entries)
 
 
-def _published(word: Any) -> str | None:
-    if word is not None and word not in PUBLISHED:
-        raise RunError(f'published {word!r}: there are {", ".join(PUBLISHED)}')
-    return word
+def _title(entries: Mapping[str, Any], default: str) -> str:
+    title = entries.get('title') or default
+    if isinstance(title, (list, Mapping)):
+        check('title', title, text)
+    return str(title)
 
 
 def _tasks(value: Any) -> list[TaskSpec]:
@@ -219,7 +231,10 @@ def _methods(value: Any) -> list[MethodSpec]:
     for kind, options in _words(value, 'methods'):
         if kind not in KINDS:
             check_method(MethodSpec.of(kind, {}))
-        for method in expand(kind, options):
+        made = expand(kind, options)
+        if not made:
+            raise RunError(f'{kind}: an option has an empty list of values')
+        for method in made:
             check_method(method)
             if method not in methods:
                 methods.append(method)

@@ -91,7 +91,7 @@ def test_classes_without_an_object_are_left_out():
 def test_a_class_that_is_never_found_counts_as_zero():
     figures = join([truth((SQUARE, 0), (OTHER, 1))], [found((SQUARE, 0, 0.9))], 2)
     assert figures['map50'] == pytest.approx(0.5)
-    assert figures['recall'] == 0.5
+    assert (figures['precision'], figures['recall']) == (0.5, 0.5)
 
 
 def test_detections_of_unknown_classes_are_left_out():
@@ -101,7 +101,7 @@ def test_detections_of_unknown_classes_are_left_out():
 
 def test_nothing_found_is_zero_and_nothing_to_find_is_no_figure():
     figures = join([truth((SQUARE, 0))], [found()], 1)
-    assert (figures['map50'], figures['map50_95'], figures['recall']) == (0, 0, 0)
+    assert all(figures[name] == 0 for name in ('map50', 'map50_95', 'precision', 'recall'))
     assert set(join([truth()], [found((SQUARE, 0, 0.9))], 1).values()) == {None}
     assert set(join([], [], 1).values()) == {None}
 

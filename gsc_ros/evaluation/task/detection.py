@@ -11,8 +11,8 @@ mAP50 is the mean over classes at an intersection over union of 0.5, mAP50-95 th
 Precision and recall depend on the score from which on an object is taken for found. As in the
 figures of Ultralytics, which the paper quotes (section 4.2 (3)), it is the one score, the same for
 all classes, at which the mean F1 over classes is highest, at an overlap of 0.5; both are means
-over the classes of the truth. Ultralytics smooths its curves and interpolates; here they are
-counted on a grid of 1001 scores.
+over the classes of the truth, with 0 for one of which nothing is found at any score. Ultralytics
+smooths its curves and interpolates; here they are counted on a grid of 1001 scores.
 
 Without truth, what the network finds on the original takes its place, see `as_truth`.
 """
@@ -150,8 +150,10 @@ def _best_f1(pictures: Sequence[dict[str, Any] | None], classes: int) -> dict[st
                                 for one, keep in zip(matches, counted)])
         taken = _at_least(scores, grid)
         hits = _at_least(scores[right], grid)
-        # Nothing found is nothing wrong, as in Ultralytics' curves.
-        precisions.append(np.divide(hits, taken, out=np.ones(len(grid)), where=taken > 0))
+        # As in Ultralytics' curves: nothing found is nothing wrong above the best score of a class,
+        # but a class that is never found at all has a precision of 0.
+        precisions.append(np.divide(hits, taken, out=np.full(len(grid), float(scores.size > 0)),
+                                    where=taken > 0))
         recalls.append(hits / actual)
     precision, recall = np.array(precisions), np.array(recalls)
     both = precision + recall

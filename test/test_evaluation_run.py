@@ -20,6 +20,8 @@ from gsc_ros.evaluation.metric import psnr
 from gsc_ros.evaluation.run.cache import RowCache
 from gsc_ros.evaluation.run.caption import CODERS, describe, section_bytes
 from gsc_ros.evaluation.run.method import MethodSpec, RunError
+from gsc_ros.evaluation.run.opening import KINDS, TASKS
+from gsc_ros.evaluation.run.option import check_option
 from gsc_ros.evaluation.run.process import Rank
 from gsc_ros.evaluation.run.run import evaluate, jobs_of
 from gsc_ros.evaluation.run.spec import parse_run, read_run
@@ -53,6 +55,7 @@ def network(tmp_path, monkeypatch):
     (site / 'shades-1.0.dist-info' / 'entry_points.txt').write_text(
         '[gsc_ros.networks]\nshades = shades:Shades\n')
     (site / 'shades.py').write_text("""
+from gsc_ros.evaluation.network.label import read_names
 from gsc_ros.evaluation.network.network import Task
 import numpy as np
 
@@ -63,7 +66,8 @@ class Shades:
     classes = ('dark', 'gray', 'light')
 
     def __init__(self, settings):
-        pass
+        if settings.names is not None:
+            self.classes = read_names(settings.names)
 
     def __call__(self, image):
         return (image.mean(axis=2) // 86).astype(np.int32)
@@ -354,12 +358,111 @@ def test_the_bound_stands_beside_measured_rates(pictures, tmp_path):
     ({'tasks': [{'depth': {'alignment': 'best'}}]}, "alignment 'best'"),
     ({'tasks': {}}, '`tasks` is missing'), ({'data': {'folder': 'x', 'pick': 'any'}}, 'pick'),
     ({'data': {'folder': 'x', 'frames': 0}}, 'frames'), ({'name': 'a/b'}, 'a name has'),
-    ({'published': 'imagenet'}, "published 'imagenet'")])
+    ({'published': 'imagenet'}, "published 'imagenet'"), ({'published': ['kodak']}, 'published'),
+    ({'methods': [{'gsc': {'channels': []}}]}, 'gsc: an option has an empty list'),
+    ({'gallery': -5}, 'gallery -5'), ({'axis': 'foo'}, "axis 'foo': there are bpp"),
+    ({'title': ['a']}, 'expected text'), ({'data': {'folder': 5}}, 'folder 5'),
+    ({'data': {'folder': 'x', 'frames': True}}, 'frames True'),
+    ({'data': {'folder': 'x', 'layout': 5}}, 'layout 5: there are kitti-depth')])
 def test_a_run_that_makes_no_sense_is_refused(pictures, tmp_path, change, message):
     part = {'name': 'part', 'data': {'folder': str(pictures)}, 'tasks': [QUICK],
             'methods': ['original']} | change
     with pytest.raises(RunError, match=message):
         evaluate(parse_run({'parts': [part]}), tmp_path / 'out', lambda *_: None)
+
+
+@pytest.mark.parametrize(('method', 'option', 'value'), [
+    ('gsc', 'channels', 'four'), ('gsc', 'channels', None), ('gsc', 'channels', {'a': 1}),
+    ('gsc', 'channels', 2.7), ('gsc', 'channels', True), ('gsc', 'channels', 321),
+    ('gsc', 'quantizer', 'x'), ('gsc', 'max_bpp', -1), ('gsc', 'loss', 2), ('gsc', 'mtu', 0),
+    ('gsc', 'loss_seed', 'x'), ('gsc', 'caption', 5), ('gsc', 'caption_length', -3),
+    ('generate', 'steps', 0), ('generate', 'guidance', 'x'), ('generate', 'seed', 256),
+    ('generate', 'use_text', 'no'), ('peer', 'bpp', None), ('peer', 'bpp', math.nan),
+    ('peer', 'downscales', '0'), ('peer', 'downscales', ''), ('known', 'factor', 0),
+    ('external', 'folder', 5)])
+def test_values_that_an_option_does_not_take_are_refused_when_a_run_is_read(method, option, value):
+    part = {'name': 'p', 'data': {'folder': 'x'}, 'tasks': ['images'],
+            'methods': ['original', {method: {option: value}}]}
+    with pytest.raises(RunError, match=f'^part p: {option} .*: expected '):
+        parse_run({'parts': [part]})
+
+
+@pytest.mark.parametrize(('task', 'option', 'value'), [
+    ('detection', 'threads', 'x'), ('detection', 'min_score', 2), ('detection', 'score', 'x'),
+    ('depth', 'network', 5), ('images', 'weights', 5), ('images', 'without', ['vsi']),
+    ('images', 'without', 'vsi foo'), ('bound', 'alpha', -1), ('bound', 'beta', 'x')])
+def test_tasks_are_checked_likewise(task, option, value):
+    part = {'name': 'p', 'data': {'folder': 'x'}, 'tasks': [{task: {option: value}}],
+            'methods': ['original']}
+    with pytest.raises(RunError, match=f'^part p: {option} .*: expected '):
+        parse_run({'parts': [part]})
+
+
+def test_every_option_has_a_rule_that_its_default_keeps():
+    for options in (*KINDS.values(), *(task.options for task in TASKS.values())):
+        for name, default in options.items():
+            check_option(name, default, default)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ({'parts': None}, 'parts: there is none'), ({'processes': True}, 'processes True')])
+def test_a_run_of_nothing_or_by_nobody_is_refused(change, message):
+    part = {'name': 'p', 'data': {'folder': 'x'}, 'tasks': ['images'], 'methods': ['original']}
+    with pytest.raises(RunError, match=message):
+        parse_run({'parts': [part]} | change)
+
+
+def test_a_picture_that_cannot_be_judged_is_said_and_the_others_are(pictures, tmp_path):
+    cv2.imwrite(str(pictures / '3.png'), picture(8, 8))
+    cv2.imwrite(str(pictures / '4.png'), np.full((168, 192, 3), 9, np.uint8))
+    outcome = run(pictures, tmp_path / 'out', ['original'], ['bound', QUICK])
+    assert {(one['image'], one['reason'].partition(':')[0]) for one in outcome.failures} == {
+        ('3', 'images'), ('4', 'bound')}
+    assert 'too small' in outcome.failures[0]['reason']
+    assert [outcome.tables[f'part-{name}']['rows'][0]['images']
+            for name in ('bound', 'images')] == [4, 4]
+
+
+def test_a_method_that_fails_on_a_picture_does_not_end_the_run(pictures, tmp_path):
+    # With loss the packets are made before anything is known of the row.
+    outcome = run(pictures, tmp_path / 'out', [
+        'original', {'gsc': {'max_bpp': 0.0001, 'loss': [0.0, 0.5]}}])
+    assert list(rows(outcome)) == ['original']
+    assert len(outcome.failures) == 6
+    assert all('not even one channel' in one['reason'] for one in outcome.failures)
+
+
+def test_other_names_of_classes_are_measured_again(pictures, tmp_path, network):
+    def named(*words):
+        file = tmp_path / '-'.join(words)
+        file.write_text('\n'.join(words))
+        return run(pictures, tmp_path / 'out', ['original'],
+                   [{'segmentation': {'network': network, 'names': str(file)}}]).measured
+
+    assert named('dark', 'gray', 'light') == 3
+    assert named('dark', 'gray', 'light') == 0
+    assert named('light', 'gray', 'dark') == 3
+
+
+def test_pictures_to_look_at_that_a_power_cut_took_are_made_again(pictures, tmp_path):
+    def shown():
+        outcome = run(pictures, tmp_path / 'out', ['original'], gallery=1)
+        return tmp_path / 'out' / outcome.pictures[0]['cells'][0]['file']
+
+    whole = shown().read_bytes()
+    shown().unlink()
+    assert shown().read_bytes() == whole
+    shown().write_bytes(whole[:100])
+    assert shown().read_bytes() == whole
+
+
+def test_rows_of_another_form_are_measured_again(pictures, tmp_path):
+    first = run(pictures, tmp_path / 'out', ['original'])
+    file = tmp_path / 'out' / 'cache' / 'rows-0.jsonl'
+    key = json.loads(file.read_text().splitlines()[0])['key']
+    file.write_text(json.dumps({'key': key, 'row': {'psnr': 1}}) + '\n')
+    again = run(pictures, tmp_path / 'out', ['original'])
+    assert (again.measured, again.tables) == (3, first.tables)
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path):

@@ -35,6 +35,7 @@ from gsc_ros.cli.eval_output import results_of, show
 from gsc_ros.codec.error import CodecError
 from gsc_ros.evaluation.bound.information import BoundError
 from gsc_ros.evaluation.dataset.dataset import DatasetError
+from gsc_ros.evaluation.report.content import ReportError
 from gsc_ros.evaluation.report.writing import write
 from gsc_ros.evaluation.run.method import RunError
 from gsc_ros.evaluation.run.process import this_rank
@@ -81,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         results = results_of(spec, outcome, time.monotonic() - start)
         _write(arguments.output, spec, results)
-    except (RunError, DatasetError, BoundError, CodecError) as error:
+    except (RunError, DatasetError, BoundError, CodecError, ReportError) as error:
         raise DataError(str(error)) from error
     except OSError as error:
         raise DataError(f'{error.filename or arguments.output}: {error.strerror or error}'
@@ -90,9 +91,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(results))
     else:
         show(results, Console(), console)
+    _complain(outcome)
     console.print(f'{outcome.measured} measured, {outcome.known} known from before; open '
                   f'{arguments.output / "report.html"}', markup=False, highlight=False)
-    _complain(outcome)
     return 0
 
 
@@ -133,4 +134,5 @@ def _complain(outcome: Outcome) -> None:
     if any(row['images'] for table in outcome.tables.values() for row in table['rows']):
         return
     reasons = [*outcome.missing.values(), *(one['reason'] for one in outcome.failures)]
-    raise DataError('nothing could be measured: ' + '; '.join(dict.fromkeys(reasons)))
+    raise DataError('nothing could be measured: ' + (
+        '; '.join(dict.fromkeys(reasons)) or 'no picture has anything to count'))

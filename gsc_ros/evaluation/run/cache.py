@@ -19,6 +19,9 @@ from typing import Any
 
 from gsc_ros.evaluation.run.method import RunError
 
+#: What a row has.
+ROW_FIELDS = frozenset(('image', 'bytes', 'bpp', 'sections', 'values'))
+
 
 class RowCache:
     """
@@ -55,8 +58,9 @@ class RowCache:
             for line in path.read_bytes().splitlines():
                 try:
                     entry = json.loads(line)
-                    self._rows[entry['key']] = entry['row']
-                except (ValueError, KeyError, TypeError):  # cut off, or not ours
+                    if ROW_FIELDS <= entry['row'].keys():
+                        self._rows[entry['key']] = entry['row']
+                except (ValueError, KeyError, TypeError, AttributeError):  # cut off, or not ours
                     continue
 
     @property

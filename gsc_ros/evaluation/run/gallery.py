@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import json
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,20 @@ class Gallery:
         note = self._folder / place / f'{method}.json'
         try:
             kept = json.loads(note.read_text(encoding='utf-8'))
-            if kept['key'] == key:
+            if kept['key'] == key and kept['sizes'] == self._sizes(kept['cell']):
                 return kept['cell']
         except (OSError, ValueError, KeyError, TypeError):  # not there, or cut off
             pass
         (self._folder / place).mkdir(parents=True, exist_ok=True)
         cell = self._made(place, method, sample, result(), tasks)
-        note.write_text(json.dumps({'key': key, 'cell': cell}), encoding='utf-8')
+        note.write_text(json.dumps({'key': key, 'sizes': self._sizes(cell), 'cell': cell}),
+                        encoding='utf-8')
         return cell
+
+    def _sizes(self, cell: Mapping[str, Any]) -> list[int]:
+        """Return the lengths of a cell's files: one that a power cut left short is made again."""
+        return [(self._folder / cell[name]).stat().st_size for name in ('file', 'depth', 'labels')
+                if cell[name] is not None]
 
     def _made(self, place: Path, method: str, sample: Sample, result: Reconstructed,
               tasks: Sequence[RunTask]) -> dict[str, Any]:

@@ -59,8 +59,10 @@ class _NetworkTask:
         options = {name: value for name, value in self.spec.options
                    if name not in ('device', 'threads', 'model', 'names')}
         network = '' if self._options['network'] is None else self.network.identity
+        # Names that were given are no part of the weights, and decide what is right.
+        named = {} if self._options['names'] is None else {'names': list(self.network.classes)}
         return {'task': self.spec.kind, **options, 'network': network,
-                'classes': list(self._classes)}
+                'classes': list(self._classes), **named}
 
     def reference(self, sample: Sample) -> Any:
         """Return what the network says of the original."""

@@ -9,7 +9,8 @@ job needs them, and keeps them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from gsc_ros.evaluation.run.method import (
     MethodError,
     MethodUnavailable,
     Reconstructed,
+    RunError,
 )
 from gsc_ros.evaluation.run.model import Models
 from gsc_ros.evaluation.run.opening import open_method, open_task
@@ -38,6 +40,10 @@ from gsc_ros.evaluation.task.weight import WeightError
 # Part of every key: rows of another form are not taken for ours.
 ROW_FORMAT = 1
 _TASK_ERRORS = (DepthError, DetectionError, SegmentationError, WeightError)
+# Any other error is that of the picture, and must not end the work on all the others: too small
+# for a metric, of one colour, too large for the memory of a GPU. Those of OpenCV, ONNX Runtime and
+# torch have no base of their own.
+_NOT_OF_THE_PICTURE = (MethodError, MethodUnavailable, RunError, NetworkError, OSError)
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,8 @@ class Workshop:
             try:
                 method = part.method(number)
                 done.titles[number] = (method.title, method.series, method.group.value)
-                self._judge(part, number, method, sample, done)
+                with _said_as(MethodError):
+                    self._judge(part, number, method, sample, done)
             except MethodUnavailable as error:
                 done.missing[self._spec.parts[job.part].methods[number].name] = str(error)
             except MethodError as error:
@@ -201,6 +208,9 @@ class Workshop:
                 if key not in self._known:
                     done.rows.append((key, _row(task, sample, result())))
                     self._known.add(key)
+            except _Unmeasured as error:
+                done.failures.append((number, f'{task.spec.kind}: {error}'))
+                continue
             except (NetworkError, *_TASK_ERRORS) as error:
                 done.missing[f'{part.spec.name}: {task.spec.kind}'] = str(error)
                 continue
@@ -215,7 +225,24 @@ class Workshop:
                 result, usable)
 
 
+class _Unmeasured(Exception):
+    """A task cannot judge one picture; the others can."""
+
+
+@contextmanager
+def _said_as(kind: type[Exception], besides: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn what is wrong with one picture alone into an error of a kind."""
+    try:
+        yield
+    except (*_NOT_OF_THE_PICTURE, *besides):
+        raise
+    except Exception as error:
+        raise kind(' '.join(str(error).split()) or type(error).__name__) from error
+
+
 def _row(task: RunTask, sample: Sample, result: Reconstructed) -> dict[str, Any]:
     height, width = sample.image.shape[:2]
+    with _said_as(_Unmeasured, _TASK_ERRORS):
+        values = task.measure(sample, result)
     return {'image': sample.name, 'bytes': result.bytes, 'bpp': 8 * result.bytes / (height * width),
-            'sections': result.sections, 'values': task.measure(sample, result)}
+            'sections': result.sections, 'values': values}

@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+import subprocess
 import sys
+import time
 
 from codec_image import picture
 import cv2
@@ -191,6 +193,38 @@ def test_workers_give_what_one_process_gives(pictures, tmp_path, network):
     assert together.measured == alone.measured == 24
 
 
+def test_workers_end_with_a_process_that_is_killed():
+    code = """
+from concurrent.futures import ProcessPoolExecutor
+import multiprocessing, os, time
+from gsc_ros.evaluation.run.process import _begin
+from gsc_ros.evaluation.run.spec import RunSpec
+context = multiprocessing.get_context('spawn')
+pool = ProcessPoolExecutor(1, context, _begin, (
+    RunSpec('', ()), None, frozenset(), ('cpu',), context.Value('i', 0)))
+print(pool.submit(os.getpid).result(), flush=True)
+pool.submit(time.sleep, 100)
+time.sleep(100)
+"""
+    process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True)
+    with process:
+        worker = Path('/proc', process.stdout.readline().strip(), 'stat')
+        assert worker.is_file()
+        process.kill()
+    limit = time.monotonic() + 20
+    while alive(worker):
+        assert time.monotonic() < limit, 'the worker outlives its parent'
+        time.sleep(0.05)
+
+
+def alive(stat):
+    """Return whether a process runs; one that nobody has asked after is a zombie."""
+    try:
+        return stat.read_text().rpartition(') ')[2][0] not in 'ZX'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_without_labels_a_network_is_compared_with_itself(pictures, tmp_path, network):
     outcome = run(pictures, tmp_path / 'out', ['original', {'gsc': {'channels': 8}}],
                   [{'segmentation': {'network': network}}], gallery=1)
@@ -228,7 +262,9 @@ def external(tmp_path, pictures, table):
 
 
 def test_other_codecs_come_from_a_folder_with_their_real_bytes(pictures, tmp_path):
-    folder = external(tmp_path, pictures, 'name,bytes\n0,100\n1.png,140\n2,120\n')
+    # As a spreadsheet writes it, and with the suffix of a camera.
+    folder = external(tmp_path, pictures, '\ufeffname, bytes\n0,100\n1.png, 140\n2,120\n')
+    (folder / '2.png').rename(folder / '2.PNG')
     outcome = run(pictures, tmp_path / 'out', [
         {'external': {'name': 'PerCo313', 'folder': str(folder)}}])
     (row,) = outcome.tables['part-images']['rows']
@@ -251,7 +287,8 @@ def test_pictures_that_do_not_fit_are_said_and_left_out(pictures, tmp_path):
 
 @pytest.mark.parametrize(('table', 'message'), [
     ('', 'must name the columns'), ('name,size\n0,1\n', 'must name the columns'),
-    ('name,bytes\n0,many\n', 'could not convert'), ('name,bytes\n0,0\n', 'no number of bytes'),
+    ('name,bytes\n0,many\n', "line 2: 'many' is no number of bytes"),
+    ('name,bytes\n0,0\n', 'no number of bytes'),
     ('name,bytes\n0,1.5\n', 'no number of bytes'), ('name,bytes\n0,5\n0.png,5\n', 'second time')])
 def test_a_malformed_table_of_bytes_is_refused(pictures, tmp_path, table, message):
     folder = external(tmp_path, pictures, table)

@@ -190,7 +190,7 @@ class ExternalMethod:
 
     def _path(self, sample: Sample) -> Path:
         for name in _names(sample):
-            for suffix in SUFFIXES:
+            for suffix in (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES)):
                 # Not with_suffix: names may have dots.
                 path = self._folder / f'{name}{suffix}'
                 if path.is_file():
@@ -209,16 +209,23 @@ def _names(sample: Sample) -> tuple[str, ...]:
     return sample.name, sample.name.rpartition('/')[2]
 
 
+def _number(word: str | None) -> float:
+    try:
+        return float(word or 'nan')
+    except ValueError:
+        return math.nan
+
+
 def _read_bytes(path: Path) -> dict[str, int]:
     """Return the byte counts by name of the sample, with and without a suffix in the table."""
     sizes: dict[str, int] = {}
     try:
-        with path.open(newline='', encoding='utf-8') as file:
-            reader = csv.DictReader(file)
+        with path.open(newline='', encoding='utf-8-sig') as file:  # spreadsheets write a mark
+            reader = csv.DictReader(file, skipinitialspace=True)
             if not {'name', 'bytes'} <= set(reader.fieldnames or ()):
                 raise RunError(f'{path}: the first line must name the columns `name` and `bytes`')
             for row in reader:
-                size = float(row['bytes'] or 'nan')
+                size = _number(row['bytes'])
                 if not (math.isfinite(size) and size >= 1 and size == int(size)):
                     raise RunError(f'{path}, line {reader.line_num}: {row["bytes"]!r} is no number '
                                    'of bytes')

@@ -19,6 +19,7 @@ import multiprocessing
 import os
 from pathlib import Path
 import signal
+import threading
 from typing import Any
 
 import cv2
@@ -110,8 +111,15 @@ def _begin(spec: RunSpec, folder: Path, known: frozenset[str], devices: Sequence
         counter.value += 1
     # Ctrl-C is for the process that hands out the jobs.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     _workshop = Workshop(spec, folder, known, devices[number % len(devices)], 1)
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent was killed, which would leave it its memory for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _do(job: Job) -> Done:

@@ -294,3 +294,24 @@ def test_a_generator_elsewhere_works_on_several_calls_and_no_older_picture_follo
     bench.generator.open.release()
     bench.generation.submit('left', 3)
     wait_until(lambda: len(bench.shown) == 2)
+
+
+def test_a_call_that_fails_late_brings_no_older_frame_back(make):
+    bench = make(GatedGenerator(concurrency=2)).ready()
+    late = threading.Event()
+
+    def fail(conditions: Sequence[Condition]) -> list[np.ndarray]:
+        assert late.wait(PATIENCE_S)
+        raise GeneratorError('two actors were lost')
+    bench.generator.instead.append(fail)
+    bench.let()
+    bench.generation.submit('front', 1)
+    bench.wait_until_busy()
+    wait_until(lambda: not bench.generator.instead)
+    bench.let()
+    bench.generation.submit('front', 2)
+    wait_until(lambda: bench.shown)
+    late.set()
+    wait_until(lambda: bench.counters['front'].generator_failed == 1)
+    bench.generation.close()
+    assert (bench.made, bench.given_up) == ([('front', 2)], [])

@@ -77,7 +77,8 @@ class Work(Generic[Item]):
     :param condition: makes the condition of a camera's item when its turn has come.
     :param settings: says how to generate, now.
     :param show: takes a picture of a camera's item; never an older one after a newer.
-    :param give_up: takes an item with which the generator has failed.
+    :param give_up: takes an item with which the generator has failed, unless a newer one of the
+        camera has been taken by now.
     :param log: takes a sentence about each failure.
     """
 
@@ -272,30 +273,38 @@ class Generation(Generic[Item]):
             self.generate_ms = generate_ms
         for (camera, place), image in zip(batch.items(), images):
             with self._showing:
-                if self._is_newest(camera, place, run):
+                if self._is_wanted(camera, place, run):
                     self._work.show(
                         camera, place.item, Generated(image, generator.name, generate_ms))
 
-    def _is_newest(self, camera: str, place: _Place[Item], run: int) -> bool:
-        """Count a picture, and return whether it is wanted: calls may overtake each other."""
+    def _is_wanted(self, camera: str, place: _Place[Item], run: int) -> bool:
+        """Count a picture, and return whether it is wanted."""
         with self._lock:
             if run != self._run:
                 return False
-            if place.ticket < self._shown.get(camera, 0):
-                self._counters[camera].not_generated += 1
-                return False
-            self._shown[camera] = place.ticket
-            self._counters[camera].generated += 1
-            return True
+            newest = self._is_newest(camera, place)
+            self._counters[camera].generated += newest
+            self._counters[camera].not_generated += not newest
+            return newest
+
+    def _is_newest(self, camera: str, place: _Place[Item]) -> bool:
+        """Take note of an item, and return whether none follows it: calls may overtake others."""
+        if place.ticket < self._shown.get(camera, 0):
+            return False
+        self._shown[camera] = place.ticket
+        return True
 
     def _give_up(self, batch: dict[str, _Place[Item]], run: int, reason: str) -> None:
         if run != self._run:  # stopped: a failure may be no more than that
             return
         self._fail(reason)
         for camera, place in batch.items():
-            with self._lock:
-                self._counters[camera].generator_failed += 1
-            self._work.give_up(camera, place.item)
+            with self._showing:
+                with self._lock:
+                    self._counters[camera].generator_failed += 1
+                    newest = run == self._run and self._is_newest(camera, place)
+                if newest:
+                    self._work.give_up(camera, place.item)
 
     def _fail(self, reason: str) -> None:
         self._failure = reason

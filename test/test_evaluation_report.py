@@ -100,6 +100,18 @@ def written(run):
     return folder
 
 
+def test_a_row_of_fewer_pictures_is_marked_and_does_not_win():
+    rows = [row('ours-1', 'ours', {'bpp': 0.1, 'delta1': 0.7}, images=2),
+            row('AV1', 'peer', {'bpp': 0.1, 'delta1': 0.6}, images=2),
+            row('other', 'external', {'bpp': 0.1, 'delta1': 0.9}, images=1)]
+    content = parse(results(tables={'kitti': table(rows=rows, images=2)}))
+    assert ('ours-1', 'delta1') in content.tables[0].best()
+    assert 'other' not in {method for method, _ in content.tables[0].best()}
+    text = as_markdown(content)
+    assert 'other (1 of 2 pictures) |' in text
+    assert '(2 of 2' not in text
+
+
 class Page(HTMLParser):
     """Counts elements, and checks that each is closed in its turn."""
 

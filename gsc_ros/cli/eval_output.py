@@ -16,6 +16,7 @@ from typing import Any
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.evaluation import ffmpeg
+from gsc_ros.evaluation.report.content import fewer
 from gsc_ros.evaluation.run.run import Outcome
 from gsc_ros.evaluation.run.spec import RunSpec
 from rich.console import Console
@@ -81,7 +82,8 @@ def show(results: dict[str, Any], out: Console, notes: Console) -> None:
             shown.add_column(column['title'], justify='right')
         for row in table['rows']:
             mark = ' (published)' if row['published'] else ''
-            shown.add_row(row['title'] + mark, *(
+            part = fewer(row['images'], table['images'])
+            shown.add_row(row['title'] + part + mark, *(
                 _cell(row['values'].get(column['name']), column['digits'])
                 for column in table['columns']))
         out.print(shown)

@@ -69,6 +69,7 @@ class Row:
     :param group: of GROUPS.
     :param source: where a published row is from.
     :param values: by column; what is not there was not measured.
+    :param images: the pictures that it is of, and `wanted` those that there are.
     """
 
     method: str
@@ -80,6 +81,19 @@ class Row:
     source: str = ''
     parameter: Mapping[str, Any] = field(default_factory=dict)
     images: int | None = None
+    wanted: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the title as a table shows it: a mean over fewer pictures is marked."""
+        return self.title + fewer(self.images, self.wanted)
+
+
+def fewer(images: int | None, wanted: int | None) -> str:
+    """Return the words that mark a row which is not of all pictures; empty for the others."""
+    if images is None or wanted is None or images >= wanted:
+        return ''
+    return f' ({images} of {wanted} pictures)'
 
 
 @dataclass(frozen=True)
@@ -137,8 +151,14 @@ class Table:
         return sorted(self.rows, key=lambda row: GROUPS.index(row.group))
 
     def best(self) -> set[tuple[str, str]]:
-        """Return method and column of the best measured figures: neither known nor published."""
+        """
+        Return method and column of the best measured figures: neither known nor published.
+
+        A row of fewer pictures than others does not compete: they may be the easy ones.
+        """
         measured = [row for row in self.rows if row.group in MEASURED and not row.published]
+        most = max((row.images or 0 for row in measured), default=0)
+        measured = [row for row in measured if row.images is None or row.images == most]
         found = set()
         for column in self.metrics:
             rows = [row for row in measured if row.values.get(column.name) is not None]
@@ -225,7 +245,7 @@ def parse(results: Mapping[str, Any]) -> Results:
 
 
 def _table(name: str, entry: Mapping[str, Any]) -> Table:
-    rows = [_known(Row, row) for row in entry['rows']]
+    rows = [_known(Row, {**row, 'wanted': entry.get('images')}) for row in entry['rows']]
     for row in rows:
         if row.group not in GROUPS:
             raise ReportError(f'{name}: no group of rows is called {row.group!r}')

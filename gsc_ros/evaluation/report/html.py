@@ -87,7 +87,7 @@ def _rows(content: Table) -> str:
 def _row(row: Row, columns: Sequence[Column], best: Container[tuple[str, str]],
          first: bool) -> str:
     kind = ' '.join([row.group] + ['first'] * first)
-    name = escape(row.title)
+    name = escape(row.name)
     if row.published:
         name += f' <span title="{escape(row.source)}">(published)</span>'
     cells = []

@@ -137,7 +137,7 @@ def _rows(content: Table) -> Flowable:
 
 def _cells(row: Row, columns: Sequence[Column],
            best: Container[tuple[str, str]]) -> list[Paragraph]:
-    name = escape(row.title)
+    name = escape(row.name)
     name = f'<i>{name} (published)</i>' if row.published else name
     cells = [Paragraph(name, _CELL)]
     for column in columns:

@@ -48,7 +48,7 @@ def _section(content: Table, bound: Mapping[str, Any] | None) -> str:
         for column in columns:
             text = column.text(row.values.get(column.name))
             cells.append(f'**{text}**' if (row.method, column.name) in best else text)
-        title = row.title.replace('|', r'\|')
+        title = row.name.replace('|', r'\|')
         name = f'*{title} (published)*' if row.published else title
         lines.append('| ' + ' | '.join([name, *cells]) + ' |')
     if content.sources:

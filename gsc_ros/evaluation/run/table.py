@@ -74,7 +74,8 @@ def tables(part: PartSpec, dataset: Dataset, collected: Collected,
             'task': kind, 'title': part.title, 'data': _data_words(part, dataset, collected),
             'network': _network_words(group), 'reference': _reference(dataset, group),
             'note': ' '.join(task.note(dataset.truth) for task in group), 'axis': part.axis,
-            'columns': [asdict(column) for column in columns], 'rows': rows + published}
+            'images': len(dataset.names), 'columns': [asdict(column) for column in columns],
+            'rows': rows + published}
     return result
 
 
@@ -126,7 +127,7 @@ def _row(part: PartSpec, number: int, tasks: Sequence[RunTask], collected: Colle
         counted = _counted(number, task, collected, cache)
         if not counted:
             continue
-        images = max(images, len(rows))
+        images = min(images or len(rows), len(rows))
         values |= {name: _mean([row[name] for row in rows]) for name in ('bytes', 'bpp')}
         values |= {f'{section}_bytes': _mean([row['sections'].get(section, 0) for row in rows])
                    for section in rows[0]['sections']}

@@ -115,6 +115,14 @@ def test_what_is_found_on_the_original_may_stand_for_the_truth():
     assert join([taken], [original], 2)['map50'] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(('box', 'score', 'message'), [
+    ((np.nan, 0, 10, 10), 0.9, 'not finite'), ((0, 0, np.inf, 10), 0.9, 'not finite'),
+    (SQUARE, np.nan, 'not finite'), (SQUARE, 7, 'from 7 to 7, not within 0 to 1')])
+def test_objects_that_are_no_numbers_do_not_match_everything(box, score, message):
+    with pytest.raises(DetectionError, match=message):
+        join([truth((SQUARE, 0))], [found((box, 0, score))], 1)
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(DetectionError, match='0 lists of objects for 1'):
         join([truth((SQUARE, 0))], [], 1)

@@ -190,13 +190,16 @@ class DetectionTask(_NetworkTask):
     def measure(self, sample: Sample, result: Reconstructed) -> Row | None:
         """Return the objects of one picture, and those that are true; see `RunTask`."""
         found = self.network(result.image)
+        detection.check(found)
         if isinstance(sample.truth, BoxTruth):
             truth, classes = sample.truth, self._classes
             found = Detected(found.boxes, class_map(self.network.classes, classes)[found.classes],
                              found.scores)
         else:
             classes = self.network.classes
-            truth = detection.as_truth(self.reference(sample), 0, float(self._options['score']))
+            reference = self.reference(sample)
+            detection.check(reference)
+            truth = detection.as_truth(reference, 0, float(self._options['score']))
         sure = found.scores >= float(self._options['score'])
         real = ~truth.crowd
         counts = counting.agreement(

@@ -4,8 +4,8 @@
 Other codecs as methods: the classical ones, and any whose reconstructions lie in a folder.
 
 A classical codec gets a budget in bits per pixel. It codes the picture at several downscales, at
-each with the highest quality that keeps the budget, and the best PSNR of these is taken. Its bytes
-are counted as `evaluation.still_peer` says.
+each with the highest quality that keeps the budget, of those that `evaluation.still_peer` tries,
+and the best PSNR of these is taken. Its bytes are counted as is said there.
 """
 
 from __future__ import annotations

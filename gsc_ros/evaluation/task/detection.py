@@ -49,11 +49,13 @@ def join(truths: Sequence[BoxTruth], detections: Sequence[Detected],
         that is none of theirs (negative, say) is left out. With many low scores: about 0.001 on.
     :param classes: how many there are.
     :return: 0..1; None when the truth holds no object.
-    :raises DetectionError: there is not one list of objects for each picture, a class of the truth
-        is out of range, or pycocotools is missing.
+    :raises DetectionError: there is not one list of objects for each picture, one fails `check`, a
+        class of the truth is out of range, or pycocotools is missing.
     """
     if len(truths) != len(detections):
         raise DetectionError(f'{len(detections)} lists of objects for {len(truths)} pictures')
+    for detected in detections:
+        check(detected)
     for truth in truths:
         if truth.classes.size and not 0 <= truth.classes.min() <= truth.classes.max() < classes:
             raise DetectionError(f'picture {truth.image_id} holds a class that is not within '
@@ -66,6 +68,21 @@ def join(truths: Sequence[BoxTruth], detections: Sequence[Detected],
     return {'map50': float(precision[0][:, present].mean()),
             'map50_95': float(precision[:, :, present].mean()),
             **_best_f1(evaluation.evalImgs, classes)}
+
+
+def check(detected: Detected) -> None:
+    """
+    Refuse what no network should say.
+
+    A box that is no number would match every object: no overlap is below any threshold.
+
+    :raises DetectionError: boxes or scores are not finite, or a score is not within 0 to 1.
+    """
+    if not (np.isfinite(detected.boxes).all() and np.isfinite(detected.scores).all()):
+        raise DetectionError('the network finds objects whose boxes or scores are not finite')
+    if detected.scores.size and not 0 <= detected.scores.min() <= detected.scores.max() <= 1:
+        raise DetectionError(f'the network gives scores from {detected.scores.min():g} to '
+                             f'{detected.scores.max():g}, not within 0 to 1')
 
 
 def as_truth(detected: Detected, image_id: int, min_score: float) -> BoxTruth:

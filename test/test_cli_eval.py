@@ -134,6 +134,15 @@ def test_an_ablation_goes_over_values(capsys, pictures, tmp_path):
     assert {row['parameter']['channels'] for row in table['rows']} == {4}
 
 
+def test_lost_pictures_are_those_of_frames_that_follow_each_other(capsys, pictures, tmp_path):
+    words = ('eval', 'images', pictures, '-o', tmp_path / 'out', '--channels', '4', '--loss', 0.5,
+             '--without', 'vsi,lpips,dists,fid', '--frames', 1)
+    outcome = call(capsys, *words, '--json')
+    assert outcome.status == 0, outcome.err
+    assert outcome.json['tables']['pictures-images']['data'].endswith(', the first ones')
+    assert 'pick: first' in call(capsys, *words, '--pick', 'spread').err
+
+
 def test_the_bound_is_studied(capsys, pictures, tmp_path):
     outcome = call(capsys, 'eval', 'bound', pictures, '-o', tmp_path / 'out', '--channels', '4',
                    '--measure', 'gradient', '--json')

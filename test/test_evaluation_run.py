@@ -398,6 +398,8 @@ def test_the_bound_stands_beside_measured_rates(pictures, tmp_path):
     ({'data': {'folder': 'x', 'frames': 0}}, 'frames'), ({'name': 'a/b'}, 'a name has'),
     ({'published': 'imagenet'}, "published 'imagenet'"), ({'published': ['kodak']}, 'published'),
     ({'methods': [{'gsc': {'channels': []}}]}, 'gsc: an option has an empty list'),
+    ({'data': {'folder': 'x', 'frames': 2}, 'methods': [{'gsc': {'loss': [0.0, 0.1]}}]},
+     'loss: .* `pick: first`'),
     ({'gallery': -5}, 'gallery -5'), ({'axis': 'foo'}, "axis 'foo': there are bpp"),
     ({'title': ['a']}, 'expected text'), ({'data': {'folder': 5}}, 'folder 5'),
     ({'data': {'folder': 'x', 'frames': True}}, 'frames True'),
@@ -459,6 +461,16 @@ def test_a_picture_that_cannot_be_judged_is_said_and_the_others_are(pictures, tm
     assert 'too small' in outcome.failures[0]['reason']
     assert [outcome.tables[f'part-{name}']['rows'][0]['images']
             for name in ('bound', 'images')] == [4, 4]
+
+
+@pytest.mark.parametrize('tasks', [['depth', QUICK], [QUICK, 'depth']])
+def test_a_task_that_a_method_does_not_fit_leaves_the_others_to_it(tmp_path, tasks):
+    data = depth_set(tmp_path / 'kitti', [np.full((168, 192), 20, np.float32)])
+    outcome = run(data, tmp_path / 'out', ['original', {'known': {'factor': 0.9}}], tasks)
+    assert list(rows(outcome, 'part-depth')) == ['true depth x 0.9']
+    assert list(rows(outcome)) == ['original']
+    assert sorted(one['reason'] for one in outcome.failures) == [
+        'depth: no depth network was named', 'images: depth that is known is no picture']
 
 
 def test_a_method_that_fails_on_a_picture_does_not_end_the_run(pictures, tmp_path):

@@ -157,6 +157,9 @@ def test_what_cannot_be_compared_is_refused():
         measure(truth, np.ones((40, 61), np.float32), 'metres', 'none')
     with pytest.raises(DepthError, match='finite'):
         measure(truth, np.full((40, 60), np.nan, np.float32), 'metres', 'none')
+    for kind in ('metres', 'disparity'):
+        with pytest.raises(DepthError, match='on the original is not finite'):
+            measure_agreement(np.full((40, 60), np.inf, np.float32), depth_map(), kind)
     with pytest.raises(DepthError, match='alignment'):
         measure(truth, np.ones((40, 60), np.float32), 'disparity', 'none')
 

@@ -88,8 +88,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
                       help='of the data set (recognised); `folder` takes no labels: agreement '
                       'with the originals instead')
     data.add_argument('--topic', metavar='NAME', help='image topic of a bag that has several')
-    data.add_argument('--pick', choices=(SPREAD, FIRST), default=SPREAD,
-                      help='which, of more than --frames (%(default)s)')
+    data.add_argument('--pick', choices=(SPREAD, FIRST),
+                      help=f'which, of more than --frames ({SPREAD}; {FIRST} with --loss)')
     data.add_argument('--gallery', type=bounded(int, 0, 100), default=2, metavar='N',
                       help='pictures to look at (%(default)s)')
 
@@ -191,7 +191,8 @@ def content_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     if arguments.task == 'report':
         return yaml.safe_load(REPORT_FILE.read_text(encoding='utf-8'))
-    data = {'folder': arguments.input, 'pick': arguments.pick}
+    data = {'folder': arguments.input, 'pick': arguments.pick or (
+        FIRST if getattr(arguments, 'loss', 0) else SPREAD)}
     data |= {name: getattr(arguments, name) for name in ('layout', 'topic')
              if getattr(arguments, name)}
     if arguments.task == 'ablation':

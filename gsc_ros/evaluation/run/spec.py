@@ -97,6 +97,13 @@ class PartSpec:
     gallery: int = 0
     axis: str = RATE_AXIS
 
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense together."""
+        if (self.data.frames is not None and self.data.pick != FIRST
+                and any(method['loss'] for method in self.methods)):
+            raise RunError('loss: leaves the picture before, so that those of the run must follow '
+                           f'each other: `pick: {FIRST}`')
+
 
 @dataclass(frozen=True)
 class RunSpec:

@@ -43,7 +43,7 @@ _TASK_ERRORS = (DepthError, DetectionError, SegmentationError, WeightError)
 # Any other error is that of the picture, and must not end the work on all the others: too small
 # for a metric, of one colour, too large for the memory of a GPU. Those of OpenCV, ONNX Runtime and
 # torch have no base of their own.
-_NOT_OF_THE_PICTURE = (MethodError, MethodUnavailable, RunError, NetworkError, OSError)
+_NOT_OF_THE_PICTURE = (MethodUnavailable, RunError, NetworkError, OSError)
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class Workshop:
 
 
 class _Unmeasured(Exception):
-    """A task cannot judge one picture; the others can."""
+    """One task cannot judge what a method made of a picture; the others can."""
 
 
 @contextmanager

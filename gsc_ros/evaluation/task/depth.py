@@ -98,11 +98,11 @@ def measure_agreement(original: _Map, predicted: _Map, kind: DepthKind) -> dict[
     :return: as `measure`.
     :raises DepthError: the sizes differ or a prediction is not finite.
     """
+    if not np.isfinite(original).all():
+        raise DepthError('the depth predicted on the original is not finite')
     if kind == 'metres':
         cap = float(original.max(initial=MIN_DEPTH))
         return measure(DepthTruth(original.astype(np.float32), cap), predicted, kind, 'none')
-    if not np.isfinite(original).all():
-        raise DepthError('the depth predicted on the original is not finite')
     near = original[original > 0]
     if not near.size:
         return None

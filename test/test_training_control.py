@@ -161,6 +161,31 @@ def test_resuming_gives_the_very_weights_of_an_unbroken_run(source, tmp_path, lo
         assert torch.equal(whole.average[name], second.average[name]), name
 
 
+def test_an_update_that_overflows_is_left_out(source, tmp_path, monkeypatch):
+    run = trainer(source, tmp_path)
+    run.update()
+    before = {name: value.detach().clone() for name, value in run.trained.items()}
+    whole = run.loss
+    monkeypatch.setattr(run, 'loss', lambda *words: whole(*words) * torch.inf)
+    run.update()
+    assert all(torch.equal(value, before[name]) for name, value in run.trained.items())
+    monkeypatch.undo()
+    run.update()
+    assert not all(torch.equal(value, before[name]) for name, value in run.trained.items())
+
+
+def test_an_update_takes_the_mean_over_its_batches(source, tmp_path):
+    run = trainer(source, tmp_path, accumulation=4)
+    expected = torch.stack([run.loss(
+        source.batch(number), np.random.default_rng((run.settings.seed, 3, number))).mean()
+        for number in range(4)]).mean()
+    gradient = torch.autograd.grad(expected, list(run.trained.values()), allow_unused=True)
+    norm = torch.stack([part.norm() for part in gradient if part is not None]).norm()
+    figures = run.update()
+    assert float(figures['loss']) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert float(figures['norm']) == pytest.approx(float(norm), rel=1e-4)
+
+
 def test_a_run_of_another_branch_is_not_resumed(source, tmp_path):
     assert not trainer(source, tmp_path).resume()
     run = trainer(source, tmp_path)

@@ -29,6 +29,7 @@ from gsc_ros.codec.generator.flux.control_file import LoraShape, read_info
 from gsc_ros.codec.generator.flux.load import load
 from gsc_ros.codec.generator.source import Precision, Source
 from gsc_ros.codec.profile import find_profile, load_profile
+from gsc_ros.training.generator.guard import MAX_LOST, UpdateGuard
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,6 +111,35 @@ def test_a_branch_of_the_embedded_configuration_is_trained_on_crops(pictures, tm
 def test_a_call_that_makes_no_sense_is_a_usage_error(base, pictures, tmp_path, words, message):
     with pytest.raises(UsageError, match=message):
         control(base, pictures, tmp_path, *words)
+
+
+def test_a_run_is_neither_overwritten_nor_trusted_when_damaged(base, pictures, tmp_path):
+    assert control(base, pictures, tmp_path, '--steps', 1) == 0
+    before = (tmp_path / 'control.safetensors').read_bytes()
+    with pytest.raises(UsageError, match='--resume goes on'):
+        control(base, pictures, tmp_path, '--steps', 1)
+    assert (tmp_path / 'control.safetensors').read_bytes() == before
+    (tmp_path / 'state.safetensors').write_bytes(b'junk')
+    with pytest.raises(DataError, match='state.safetensors: damaged'):
+        control(base, pictures, tmp_path, '--steps', 2, '--resume')
+    (tmp_path / 'cache' / 'cache.json').write_text('[1]')
+    with pytest.raises(DataError, match='cache.json: damaged'):
+        control(base, pictures, tmp_path, '--steps', 2, '--resume')
+
+
+def test_a_generator_whose_weights_are_no_numbers_is_not_trained_for_days(pictures, tmp_path):
+    parts = small_parts()
+    torch.nn.init.constant_(parts.transformer.proj_out.weight, float('nan'))
+    write_checkpoint(tmp_path / 'base', parts)
+    with pytest.raises(DataError, match='not finite in the last 2 updates'):
+        control(tmp_path / 'base', pictures, tmp_path / 'run', '--steps', 2)
+    assert not (tmp_path / 'run' / 'control.safetensors').exists()
+    guard = UpdateGuard()
+    for finite in (True, *[False] * (MAX_LOST - 1), True):  # some may overflow
+        guard.note(finite)
+    with pytest.raises(ValueError, match=f'last {MAX_LOST} updates'):
+        for _ in range(MAX_LOST):
+            guard.note(False)
 
 
 def test_what_is_missing_is_told(base, pictures, tmp_path):

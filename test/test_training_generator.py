@@ -20,7 +20,7 @@ from gsc_ros.codec.generator.manifest import read_manifest  # noqa: E402
 from gsc_ros.codec.generator.onnx import open_networks  # noqa: E402
 from gsc_ros.codec.generator.opening import find_generator  # noqa: E402
 from gsc_ros.codec.profile import load_profile  # noqa: E402
-from gsc_ros.training.data import Archive, Split  # noqa: E402
+from gsc_ros.training.data import Archive, DataError, Split  # noqa: E402
 from gsc_ros.training.generator import base, views  # noqa: E402
 from gsc_ros.training.generator.autoencoder import (  # noqa: E402
     AutoencoderConfig,
@@ -31,7 +31,7 @@ from gsc_ros.training.generator.autoencoder import (  # noqa: E402
     train_autoencoder,
 )
 from gsc_ros.training.generator.export import export_generator  # noqa: E402
-from gsc_ros.training.generator.loop import LoopSettings, save_weights  # noqa: E402
+from gsc_ros.training.generator.loop import Loop, LoopSettings, save_weights  # noqa: E402
 
 SMALL = replace(
     TINY, text_tokens=16, control=ControlConfig(1, 1, picture=True, level=True),
@@ -198,7 +198,7 @@ def test_resumed_flow_goes_on_like_an_unbroken_one(data: base.FlowData, tmp_path
         model = base.new_flow(data, config=SMALL).train()
         # The rate must not know how long the run is.
         loop = base.Loop(model, LoopSettings(steps=10 ** 6, warmup=1), folder, {'flow': {}})
-        loop.resume()
+        loop.begin(resume=True)
 
         def loss(generator: np.random.Generator) -> tuple[torch.Tensor, dict]:
             index = generator.integers(0, 8, 2)
@@ -246,6 +246,29 @@ def test_shipped_checkpoints_are_those_of_the_profile() -> None:
     assert np.abs(networks.encode(image.numpy()) - latent).max() < 0.05
     found = networks.embed('a road').pooled
     assert np.abs(found - pooled).max() < 0.05 * np.abs(pooled).max()
+
+
+@pytest.mark.parametrize('content', [b'', b'junk' * 9])
+def test_what_is_no_checkpoint_is_bad_data(
+        content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Its name is said, in one line."""
+    junk = tmp_path / 'junk.safetensors'
+    junk.write_bytes(content)
+    assert main(['train', 'export-generator', str(junk), '--autoencoder', str(junk), '--output',
+                 str(tmp_path / 'out')]) == 1
+    said = capsys.readouterr().err
+    assert 'junk.safetensors: damaged' in said and said.count('\n') == 1
+
+
+def test_a_run_is_not_overwritten(autoencoder: PictureAutoencoder, tmp_path: Path) -> None:
+    """Unless it is to be gone on with; a damaged state is told."""
+    loop = Loop(autoencoder, LoopSettings(), tmp_path, {})
+    loop.begin(resume=False)
+    (tmp_path / 'state.safetensors').write_bytes(b'junk')
+    with pytest.raises(ValueError, match='--resume goes on'):
+        loop.begin(resume=False)
+    with pytest.raises(DataError, match='state.safetensors: damaged'):
+        loop.begin(resume=True)
 
 
 def test_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -184,6 +184,7 @@ def run_control(args: argparse.Namespace) -> int:
         raise UsageError(f"needs {error.name}, which is not installed; try: "
                          "pip install 'gsc_ros[train,flux]'") from error
     from gsc_ros.training.data import DataError
+    from safetensors import SafetensorError
     import torch
 
     if args.threads:
@@ -192,7 +193,7 @@ def run_control(args: argparse.Namespace) -> int:
         branch, data, run = plans(args)
         with ControlProgress(run.settings.steps) as progress:
             trainer = session.train(branch, data, run, progress)
-    except (DataError, GeneratorError, ProfileError, OSError) as error:
+    except (DataError, GeneratorError, ProfileError, OSError, SafetensorError) as error:
         raise CommandDataError(str(error)) from error
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -201,13 +201,14 @@ def _guarded(args: argparse.Namespace, action: Callable[[], None]) -> int:
         raise UsageError(f"needs {error.name}, which is not installed; try: "
                          "pip install 'gsc_ros[train,flux]'") from error
     from gsc_ros.training.data import DataError
+    from safetensors import SafetensorError
     import torch
 
     if getattr(args, 'threads', 0):
         torch.set_num_threads(args.threads)
     try:
         action()
-    except (DataError, ProfileError, OSError) as error:
+    except (DataError, ProfileError, OSError, SafetensorError) as error:
         raise CommandDataError(str(error)) from error
     except ValueError as error:
         raise UsageError(str(error)) from error

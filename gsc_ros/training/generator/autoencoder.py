@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from diffusers import AutoencoderTiny
-from gsc_ros.training.data import Augmentation, CropSampler, Split
+from gsc_ros.training.data import Augmentation, CropSampler, DataError, Split
+from gsc_ros.training.generator.guard import reading
 from gsc_ros.training.generator.loop import load_weights, Loop, LoopSettings
 from gsc_ros.training.trainer import ms_ssim
 import numpy as np
@@ -230,8 +231,7 @@ def train_autoencoder(
     model.requires_grad_(False)
     model.tiny.decoder.requires_grad_(True)
     loop = Loop(model, settings, output, {'autoencoder': model.config.to_dict()})
-    if resume:
-        loop.resume()
+    loop.begin(resume)
     device = loop.accelerator.device
 
     def of_flow(generator: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -263,11 +263,12 @@ def load_autoencoder(path: Path | str) -> PictureAutoencoder:
     """
     Build the autoencoder that a checkpoint describes, in float32.
 
-    :raises ValueError: when the file is no checkpoint of an autoencoder.
+    :raises DataError: when the file is no checkpoint of an autoencoder.
     """
     tensors, config = load_weights(path)
     if 'autoencoder' not in config:
-        raise ValueError(f'{path}: not a checkpoint of an autoencoder')
-    model = PictureAutoencoder(AutoencoderConfig(**config['autoencoder']))
-    model.load_state_dict(tensors)
+        raise DataError(f'{path}: not a checkpoint of an autoencoder')
+    with reading(path):
+        model = PictureAutoencoder(AutoencoderConfig(**config['autoencoder']))
+        model.load_state_dict(tensors)
     return model.eval().requires_grad_(False)

@@ -20,8 +20,10 @@ from gsc_ros.codec.generator import token
 from gsc_ros.codec.generator.flux.config import CLIP_TOKENS, GeneratorConfig, TINY
 from gsc_ros.codec.generator.flux.control import ControlledTransformer, make_control
 from gsc_ros.codec.generator.sampler import integrate
+from gsc_ros.training.data import DataError
 from gsc_ros.training.generator.autoencoder import PictureAutoencoder
 from gsc_ros.training.generator.flow import draw_sigmas, flow_loss, on_path
+from gsc_ros.training.generator.guard import reading
 from gsc_ros.training.generator.loop import load_weights, Loop, LoopSettings
 from gsc_ros.training.generator.views import latents_of, Views
 import numpy as np
@@ -272,8 +274,7 @@ def train_flow(
     """
     torch.manual_seed(loop_settings.seed)
     loop = Loop(model, loop_settings, output, flow_fields(model))
-    if resume:
-        loop.resume()
+    loop.begin(resume)
     last: dict[str, Tensor] = {}
 
     def loss(generator: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -365,11 +366,12 @@ def load_flow(path: Path | str, config: GeneratorConfig = TINY) -> TinyFlow:
     """
     Build the flow that a checkpoint describes, in float32.
 
-    :raises ValueError: when the file is no checkpoint of a flow.
+    :raises DataError: when the file is no checkpoint of a flow.
     """
     tensors, fields = load_weights(path)
     if 'flow' not in fields:
-        raise ValueError(f'{path}: not a checkpoint of a flow')
-    model = TinyFlow(config, steer=bool(fields['flow']['steered']))
-    model.load_state_dict(tensors)
+        raise DataError(f'{path}: not a checkpoint of a flow')
+    with reading(path):
+        model = TinyFlow(config, steer=bool(fields['flow']['steered']))
+        model.load_state_dict(tensors)
     return model.eval()

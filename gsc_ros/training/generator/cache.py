@@ -47,7 +47,10 @@ class TensorCache:
         folder.mkdir(parents=True, exist_ok=True)
         manifest = folder / MANIFEST
         if manifest.exists():
-            found = json.loads(manifest.read_text(encoding='utf-8'))
+            try:
+                found = dict(json.loads(manifest.read_text(encoding='utf-8')))
+            except (ValueError, TypeError) as error:
+                raise DataError(f'{manifest}: damaged ({error}); delete the cache') from error
             differing = sorted(name for name in {*found, *origin}
                                if found.get(name) != origin.get(name))
             if differing:

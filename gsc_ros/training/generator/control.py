@@ -29,6 +29,7 @@ from gsc_ros.codec.generator.flux.control_file import ControlInfo, read_control,
 from gsc_ros.codec.generator.token import image_ids, text_ids
 from gsc_ros.training.generator.batch import Batch, BatchSource
 from gsc_ros.training.generator.flow import draw_sigmas, flow_loss, on_path, Times
+from gsc_ros.training.generator.guard import reading, UpdateGuard
 from gsc_ros.training.generator.lora import add_adapters, file_name
 import numpy as np
 from safetensors import safe_open
@@ -135,6 +136,7 @@ class ControlTrainer:
         self.source, self.validation = source, validation
         self.step, self.seconds = 0, 0.0
         self._reader = ThreadPoolExecutor(1)
+        self._guard = UpdateGuard()
         self._next: tuple[int, Future[Batch]] | None = None
 
     def lower(self, model: ControlledTransformer) -> None:
@@ -207,9 +209,12 @@ class ControlTrainer:
             total += loss.detach()
         norm = whole(self.accelerator.clip_grad_norm_(
             list(self.trained.values()), self.settings.clip))
-        # One overflowing batch must not spoil days of work.
-        if torch.isfinite(norm):
+        # One overflowing batch must not spoil days of work. The scaler of float16 looks after that
+        # itself, and must see it.
+        finite = bool(torch.isfinite(norm))
+        if finite or self.accelerator.scaler is not None:
             self.optimizer.step()
+        self._guard.note(finite)
         self.step += 1
         self.follow()
         return {'loss': total, 'norm': norm, 'rate': rate}
@@ -276,11 +281,17 @@ class ControlTrainer:
         """
         Take up the run that ``output`` holds; return False when it holds none.
 
+        :raises DataError: when its state is damaged.
         :raises ValueError: when that is a run of something else.
         """
         path = self.output / STATE_FILE
         if not path.exists():
             return False
+        with reading(path):
+            self._resume(path)
+        return True
+
+    def _resume(self, path: Path) -> None:
         with safe_open(path, 'pt') as handle:
             run = json.loads(handle.metadata()['run'])
         if run['info'] != self.info.to_json():
@@ -298,7 +309,6 @@ class ControlTrainer:
                         kind: value if kind == 'step' else shared(value, parameter)
                         for kind, value in slots.items()}
         self.step, self.seconds = run['step'], run['seconds']
-        return True
 
     def start_from(self, path: Path) -> None:
         """
@@ -326,6 +336,7 @@ class ControlTrainer:
 
         :param report: hears of every ``log_steps``-th step.
         :param sample: makes pictures; called with the averaged weights in place, in every process.
+        :raises DataError: when the gradient is not finite, and stays so.
         """
         self.accelerator.init_trackers('control', trackable(self.settings, self.info))
         saved, last = self.seconds, math.nan
@@ -344,6 +355,7 @@ class ControlTrainer:
             if sample and self.step % self.settings.sample_steps == 0:
                 with self.averaged():
                     sample(self)
+        self._guard.check()
         self.check_and_save()
         if sample and self.step % self.settings.sample_steps:
             with self.averaged():

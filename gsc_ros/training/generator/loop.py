@@ -12,6 +12,8 @@ from pathlib import Path
 import time
 
 from accelerate import Accelerator
+from gsc_ros.training.data import DataError
+from gsc_ros.training.generator.guard import check_fresh, reading, UpdateGuard
 import numpy as np
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -85,6 +87,7 @@ class Loop:
             weight_decay=settings.weight_decay))
         self.average = {n: p.detach().clone() for n, p in self.parameters.items()}
         self.step, self.seconds = 0, 0.0
+        self._guard = UpdateGuard()
 
     def progress(self) -> float:
         """Return how much of the run is behind us, in [0, 1]."""
@@ -103,9 +106,12 @@ class Loop:
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(value)
         norm = self.accelerator.clip_grad_norm_(self.parameters.values(), self.settings.clip)
-        # One overflowing batch must not spoil a run.
-        if torch.isfinite(norm):
+        # One overflowing batch must not spoil a run. The scaler of float16 looks after that itself,
+        # and must see it.
+        finite = bool(torch.isfinite(norm))
+        if finite or self.accelerator.scaler is not None:
             self.optimizer.step()
+        self._guard.note(finite)
         self.step += 1
         decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -115,7 +121,11 @@ class Loop:
 
     def run(self, loss: Loss,
             report: Callable[[Loop, dict[str, float]], None] | None = None) -> int:
-        """Train to the end and return the number of updates; ``report`` hears every few steps."""
+        """
+        Train to the end and return the number of updates; ``report`` hears every few steps.
+
+        :raises DataError: when the gradient is not finite, and stays so.
+        """
         self.accelerator.init_trackers('generator')
         saved = time.monotonic()
         while self.progress() < 1:
@@ -130,6 +140,7 @@ class Loop:
             if time.monotonic() - saved > self.settings.save_minutes * 60:
                 self.save()
                 saved = time.monotonic()
+        self._guard.check()
         self.save()
         self.accelerator.end_training()
         return self.step
@@ -151,11 +162,21 @@ class Loop:
         save_file(tensors, partial, metadata={'counters': json.dumps(counters)})
         partial.replace(self.output / STATE_FILE)
 
-    def resume(self) -> bool:
-        """Go on from the state in the output directory; False when there is none."""
+    def begin(self, resume: bool) -> None:
+        """
+        Begin a run, or go on from the state in the output directory if there is one.
+
+        :raises DataError: when that state is damaged, or of another model.
+        :raises ValueError: when a new run would overwrite it.
+        """
         path = self.output / STATE_FILE
-        if not path.exists():
-            return False
+        if not resume:
+            check_fresh(path)
+        elif path.exists():
+            with reading(path):
+                self._resume(path)
+
+    def _resume(self, path: Path) -> None:
         with safe_open(path, 'pt') as handle:
             counters = json.loads(handle.metadata()['counters'])
         tensors = load_file(path)
@@ -171,7 +192,6 @@ class Loop:
         whole = self.optimizer.state_dict()
         self.optimizer.load_state_dict({**whole, 'state': state})
         self.step, self.seconds = counters['step'], counters['seconds']
-        return True
 
 
 def save_weights(state: dict[str, Tensor], path: Path, config: dict[str, object],
@@ -201,13 +221,15 @@ def load_weights(path: Path | str) -> tuple[dict[str, Tensor], dict[str, object]
     """
     Return the weights (float32) and the configuration of :func:`save_weights`.
 
-    :raises ValueError: when the file has no configuration.
+    :raises DataError: when the file is damaged, or has no configuration.
     """
-    with safe_open(path, 'pt') as handle:
-        metadata = handle.metadata() or {}
-    if 'config' not in metadata:
-        raise ValueError(f'{path}: not a checkpoint of a generator')
-    stored = load_file(path)
+    with reading(path):
+        with safe_open(path, 'pt') as handle:
+            metadata = handle.metadata() or {}
+        stored = load_file(path)
+        config = json.loads(metadata.get('config', 'null'))
+    if not isinstance(config, dict):
+        raise DataError(f'{path}: not a checkpoint of a generator')
     tensors = {}
     for name, value in stored.items():
         if name.endswith(SCALE):
@@ -215,4 +237,4 @@ def load_weights(path: Path | str) -> tuple[dict[str, Tensor], dict[str, object]
         if name + SCALE in stored:
             value = value * stored[name + SCALE].reshape(-1, *[1] * (value.ndim - 1))
         tensors[name] = value.float() if value.is_floating_point() else value
-    return tensors, json.loads(metadata['config'])
+    return tensors, config

@@ -38,7 +38,12 @@ from gsc_ros.training.generator.batch import (
     validation_settings,
 )
 from gsc_ros.training.generator.cache import TensorCache
-from gsc_ros.training.generator.control import ControlSettings, ControlTrainer, make_accelerator
+from gsc_ros.training.generator.control import (
+    ControlSettings,
+    ControlTrainer,
+    make_accelerator,
+    STATE_FILE,
+)
 from gsc_ros.training.generator.data import (
     CaptionedImage,
     Geometry,
@@ -46,6 +51,7 @@ from gsc_ros.training.generator.data import (
     MAX_CAPTION,
     read_images,
 )
+from gsc_ros.training.generator.guard import check_fresh
 from gsc_ros.training.generator.sample import (
     Embed,
     make_sample,
@@ -175,11 +181,14 @@ def train(branch: BranchPlan, data: DataPlan, run: RunPlan, progress: Progress) 
     """
     Train to the end and return the trainer.
 
-    :raises DataError: when images or captions are not as they should be.
+    :raises DataError: when images, captions or a state are not as they should be, or the gradient
+        is not finite and stays so.
     :raises GeneratorError: when the frozen generator is missing or damaged.
     :raises ProfileError: when the structure profile is.
-    :raises ValueError: when the plans do not fit together.
+    :raises ValueError: when the plans do not fit together, or would overwrite a run.
     """
+    if not run.resume:
+        check_fresh(run.output / STATE_FILE)
     control, profile = branch.control(), load_profile(find_profile(branch.profile))
     check_grid(profile, branch.generator.scale)
     accelerator = make_accelerator(run.settings.precision, run.output)

@@ -148,8 +148,10 @@ def open_networks(
         place = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     except (ValueError, RuntimeError) as error:
         raise GeneratorError(f'{folder}: {error}') from error
-    if place.type == 'cuda' and not torch.cuda.is_available():
-        raise GeneratorError(f'there is no {place} here')
+    try:
+        torch.empty(0, device=place)
+    except (AssertionError, RuntimeError) as error:
+        raise GeneratorError(f'there is no {place} here: {str(error)[:100]}') from error
     if place.type == 'cpu':
         torch.set_num_threads(threads)
     side = manifest.geometry.tile ** 2

@@ -463,6 +463,15 @@ def test_a_picture_that_cannot_be_judged_is_said_and_the_others_are(pictures, tm
             for name in ('bound', 'images')] == [4, 4]
 
 
+def test_detection_without_pycocotools_is_missing_before_anything_is_measured(
+        pictures, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pycocotools', None)
+    outcome = run(pictures, tmp_path / 'out', ['original'], [
+        {'detection': {'network': 'fastestdet', 'model': 'none.onnx'}}, QUICK])
+    assert 'needs pycocotools' in outcome.missing['part: detection']
+    assert list(rows(outcome)) == ['original']
+
+
 @pytest.mark.parametrize('tasks', [['depth', QUICK], [QUICK, 'depth']])
 def test_a_task_that_a_method_does_not_fit_leaves_the_others_to_it(tmp_path, tasks):
     data = depth_set(tmp_path / 'kitti', [np.full((168, 192), 20, np.float32)])

@@ -133,6 +133,6 @@ def _complain(outcome: Outcome) -> None:
     """Fail when there is nothing to show for the work."""
     if any(row['images'] for table in outcome.tables.values() for row in table['rows']):
         return
-    reasons = [*outcome.missing.values(), *(one['reason'] for one in outcome.failures)]
+    reasons = [*(one['reason'] for one in outcome.failures), *outcome.missing.values()]
     raise DataError('nothing could be measured: ' + (
         '; '.join(dict.fromkeys(reasons)) or 'no picture has anything to count'))

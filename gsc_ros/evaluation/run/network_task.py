@@ -12,7 +12,13 @@ from typing import Any
 from gsc_ros.evaluation import detection as counting
 from gsc_ros.evaluation.dataset.dataset import BoxTruth, DepthTruth, LabelTruth, Sample
 from gsc_ros.evaluation.network.label import class_map
-from gsc_ros.evaluation.network.network import AnyNetwork, Detected, NetworkSettings, Task
+from gsc_ros.evaluation.network.network import (
+    AnyNetwork,
+    Detected,
+    NetworkError,
+    NetworkSettings,
+    Task,
+)
 from gsc_ros.evaluation.network.opening import open_network
 from gsc_ros.evaluation.run.method import MethodError, Reconstructed, RunError, Scalar
 from gsc_ros.evaluation.run.task import Column, KEPT, Row, TaskSpec
@@ -186,6 +192,12 @@ class DetectionTask(_NetworkTask):
 
     def _min_score(self) -> float | None:
         return float(self._options['min_score'])
+
+    def identity(self) -> dict[str, Any]:
+        """Return the network's weights and the options; see `RunTask`."""
+        if (reason := detection.missing()) is not None:
+            raise NetworkError(reason)
+        return super().identity()
 
     def measure(self, sample: Sample, result: Reconstructed) -> Row | None:
         """Return the objects of one picture, and those that are true; see `RunTask`."""

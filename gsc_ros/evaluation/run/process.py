@@ -15,6 +15,7 @@ from concurrent.futures import as_completed, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 import multiprocessing
 import os
 from pathlib import Path
@@ -27,6 +28,8 @@ from gsc_ros.evaluation.run.method import RunError
 from gsc_ros.evaluation.run.spec import RunSpec
 from gsc_ros.evaluation.run.work import Done, Job, Workshop
 
+#: How long a rank waits for the others.
+RANK_PATIENCE = timedelta(days=7)
 _workshop: Workshop | None = None
 
 
@@ -67,7 +70,8 @@ def this_rank() -> Rank:
         import torch
     except ModuleNotFoundError as error:
         raise RunError(f"several ranks need {error.name}: pip install 'gsc_ros[flux]'") from error
-    state = PartialState(cpu=not torch.cuda.is_available())
+    # Ranks end at different times, by hours in a long run, and wait for each other just once.
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=RANK_PATIENCE)
     return Rank(state.process_index, state.num_processes, str(state.device),
                 state.wait_for_everyone)
 

@@ -3,8 +3,8 @@
 """
 Precision, recall, mAP50 and mAP50-95 of detected objects.
 
-Matching and average precision are pycocotools': 101 points of recall, at most 100 objects a
-picture, all sizes together, objects inside a crowd's box counted neither as right nor as wrong.
+Matching and average precision are pycocotools': 101 points of recall, at most 100 objects of a
+class in a picture, all sizes together, objects inside a crowd's box neither right nor wrong.
 mAP50 is the mean over classes at an intersection over union of 0.5, mAP50-95 that over 0.5, 0.55
 ... 0.95 as well. Classes without an object in the truth have no average precision and are left out.
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+import importlib.util
 import io
 from typing import Any
 
@@ -70,6 +71,13 @@ def join(truths: Sequence[BoxTruth], detections: Sequence[Detected],
             **_best_f1(evaluation.evalImgs, classes)}
 
 
+def missing() -> str | None:
+    """Return what `join` lacks here; None when it has all."""
+    if importlib.util.find_spec('pycocotools') is None:
+        return "average precision needs pycocotools: pip install 'gsc_ros[eval]'"
+    return None
+
+
 def check(detected: Detected) -> None:
     """
     Refuse what no network should say.
@@ -101,12 +109,10 @@ def as_truth(detected: Detected, image_id: int, min_score: float) -> BoxTruth:
 
 def _evaluated(truths: Sequence[BoxTruth], detections: Sequence[Detected], classes: int) -> Any:
     """Return pycocotools' COCOeval, accumulated; what it prints is dropped."""
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ModuleNotFoundError as error:
-        raise DetectionError(f"average precision needs {error.name}: pip install 'gsc_ros[eval]'"
-                             ) from error
+    if (reason := missing()) is not None:
+        raise DetectionError(reason)
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
     # Numbers of our own: image_id may be missing or not unique over several data sets. COCOeval
     # takes the number 0 for `no match`, so objects count from 1.
     images = [{'id': index} for index in range(len(truths))]

@@ -17,7 +17,8 @@ since Godard et al. 2017. A picture is one vote: figures of a data set are means
 
 Networks such as Depth Anything give inverse depth up to a scale and a shift. Before metres can be
 compared, both are found from the truth of the same picture, by one of the ways of ALIGNMENTS; the
-figures say nothing of absolute scale then.
+figures say nothing of absolute scale then. A scale found by least squares may be negative, as in
+the code of Ranftl et al.: a map that has near and far the wrong way round is set right by it.
 """
 
 from __future__ import annotations

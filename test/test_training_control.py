@@ -174,6 +174,25 @@ def test_an_update_that_overflows_is_left_out(source, tmp_path, monkeypatch):
     assert not all(torch.equal(value, before[name]) for name, value in run.trained.items())
 
 
+def test_checkpointing_recomputes_the_activations_and_changes_no_gradient(source, tmp_path):
+    kept: list[int] = []
+    norms = []
+    for checkpointing in (False, True):
+        run = trainer(source, tmp_path / str(checkpointing), checkpointing=checkpointing)
+        sizes: dict[int, int] = {}
+
+        def keep(tensor, sizes=sizes):
+            sizes[tensor.data_ptr()] = tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            run.loss(source.batch(0), np.random.default_rng(0))
+        kept.append(sum(sizes.values()))
+        norms.append(float(run.update()['norm']))
+    assert kept[1] < 0.7 * kept[0]
+    assert norms[1] == pytest.approx(norms[0], rel=1e-5)
+
+
 def test_an_update_takes_the_mean_over_its_batches(source, tmp_path):
     run = trainer(source, tmp_path, accumulation=4)
     expected = torch.stack([run.loss(

@@ -87,6 +87,18 @@ def test_another_layout_is_told_with_the_one_expected(roots, tmp_path):
     (roots['inaturalist'] / 'train2017.json').write_text('{"pictures": []}')
     with pytest.raises(DataError, match='inaturalist'):
         sample_mix({'inaturalist': roots['inaturalist']}, count=1)
+    for name in ('gone.jpg', '../coco/train2017/000000000000.jpg'):
+        (roots['inaturalist'] / 'train2017.json').write_text(
+            json.dumps({'images': [{'file_name': name}]}))
+        with pytest.raises(DataError, match=f'there is no {name}'):
+            sample_mix({'inaturalist': roots['inaturalist']}, count=1)
+    (roots['coco'] / 'annotations' / 'captions_train2017.json').write_text(
+        '{"annotations": [{"image_id": "a", "caption": "b"}]}')
+    with pytest.raises(DataError, match='not that of coco'):
+        sample_mix({'coco': roots['coco']}, count=1)
+    (roots['flickr30k'] / 'train.txt').write_bytes(b'\xff')
+    with pytest.raises(DataError, match='not that of flickr30k'):
+        sample_mix({'flickr30k': roots['flickr30k']}, count=1)
     (roots['inaturalist'] / 'train2017.json').write_text('{')
     with pytest.raises(DataError, match='not JSON'):
         sample_mix({'inaturalist': roots['inaturalist']}, count=1)

@@ -170,12 +170,19 @@ def sample_mix(roots: Mapping[str, Path], count: int = COUNT, seed: int = 1) -> 
         source = SOURCES[dataset]
         try:
             found = source.find(root)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(f'{root}: an annotation file is not that of {dataset}: no '
-                            f'{error}') from error
+        except DataError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise DataError(f'{root}: an annotation file is not that of {dataset}: '
+                            f'{type(error).__name__} {error}') from error
         if not found.names:
             raise DataError(f'{root}: no training images of {dataset}; expected {source.layout}')
-        mix += pick(found, dataset, count, seed)
+        picked = pick(found, dataset, count, seed)
+        for image in picked:
+            # An annotation file may name what is not there, or is not the dataset's.
+            if '..' in Path(image.name).parts or not (root / image.name).is_file():
+                raise DataError(f'{root}: there is no {image.name}, which the dataset names')
+        mix += picked
     return mix
 
 

@@ -235,6 +235,31 @@ def test_models_of_fewer_bits_are_offloaded_whole(source, expected, precision):
         loading.load(replace(reduced, offload=Offload.SEQUENTIAL), CPU)
 
 
+def test_compiled_blocks_make_the_same_picture(tmp_path, monkeypatch, source, expected):
+    compiled = []
+    whole = torch.nn.Module.compile
+
+    def traced(self, **options):
+        compiled.append(self)
+        # What is traced is run as it is: a compiler would take minutes, and need not be here.
+        whole(self, **options | {'backend': 'eager'})
+    monkeypatch.setattr(torch.nn.Module, 'compile', traced)
+    folder = profile(tmp_path / 'compiled', replace(source, compile=True))
+    try:
+        (made,) = open_generator(folder, device='cpu').generate([condition()])
+    finally:
+        torch.compiler.reset()
+    count = sum(SMALL.transformer[key] for key in ('num_layers', 'num_single_layers'))
+    assert len(compiled) == count + SMALL.control.multi + SMALL.control.single
+    assert distance(made, expected) < 0.1
+
+
+def test_an_absent_device_is_told(tmp_path, source):
+    for device in ('mps', 'cuda:99'):
+        with pytest.raises(GeneratorError, match=f'there is no {device}'):
+            open_generator(profile(tmp_path / 'far', source), device=device)
+
+
 def test_tiles_of_the_autoencoder_make_nearly_the_same_picture(tmp_path, source):
     given = condition(height=96, width=640)
     whole = generated(source, given)

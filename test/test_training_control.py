@@ -29,7 +29,7 @@ from control_training import (  # noqa: E402
 )
 from gsc_ros.codec.error import GeneratorError  # noqa: E402
 from gsc_ros.codec.generator import flow as generator_flow  # noqa: E402
-from gsc_ros.codec.generator.flux.config import ControlConfig  # noqa: E402
+from gsc_ros.codec.generator.flux.config import ControlConfig, FLUX_DEV  # noqa: E402
 from gsc_ros.codec.generator.flux.control_file import (  # noqa: E402
     LoraShape,
     read_control,
@@ -44,7 +44,7 @@ from gsc_ros.training.generator.batch import (  # noqa: E402
     CropSource,
 )
 from gsc_ros.training.generator.cache import TensorCache  # noqa: E402
-from gsc_ros.training.generator.control import ControlTrainer  # noqa: E402
+from gsc_ros.training.generator.control import ControlSettings, ControlTrainer  # noqa: E402
 from gsc_ros.training.generator.data import load_image, read_images  # noqa: E402
 from gsc_ros.training.generator.flow import (  # noqa: E402
     draw_sigmas,
@@ -172,6 +172,18 @@ def test_an_update_that_overflows_is_left_out(source, tmp_path, monkeypatch):
     monkeypatch.undo()
     run.update()
     assert not all(torch.equal(value, before[name]) for name, value in run.trained.items())
+
+
+def test_a_distilled_transformer_is_told_the_guidance_it_will_have(source, tmp_path):
+    assert ControlSettings().guidance == FLUX_DEV.guidance
+    batch, found = source.batch(0), []
+    for guidance in (0.0, 3.5):
+        run = trainer(source, tmp_path / str(guidance), transformer(guidance_embeds=True),
+                      guidance=guidance)
+        with torch.no_grad():
+            sigma = torch.full((len(batch.data),), 0.5)
+            found.append(run.velocity(batch, batch.data, sigma))
+    assert not torch.allclose(found[0], found[1], atol=1e-4)
 
 
 def test_checkpointing_recomputes_the_activations_and_changes_no_gradient(source, tmp_path):

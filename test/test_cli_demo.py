@@ -46,12 +46,14 @@ def test_the_shared_drive_is_replayed_if_it_is_there_else_terrain(
 def test_what_is_asked_for_is_passed_on(capsys, asked):
     call(capsys, 'demo', '--link-bps', 2400, '--loss', 0.1, '--delay-ms', 250, '--fps', 2.5,
          '--seconds', 8, '--frames', 9, '--camera', 'left', '--channels', 12, '--quantizer', 3,
-         '--mode', 'auto', '--generator', 'mine', '--steps', 2)
+         '--mode', 'auto', '--generator', 'mine', '--steps', 2,
+         '--caption', 'a road')
     (settings,) = asked
     assert (settings.link_bps, settings.loss, settings.delay_ms) == (2400, 0.1, 250.0)
     assert (settings.fps, settings.seconds, settings.frames) == (2.5, 8.0, 9)
     assert (settings.camera, settings.channels, settings.quantizer) == ('left', 12, 3)
     assert (settings.mode, settings.generator, settings.steps) == ('auto', 'mine', 2)
+    assert settings.caption == 'a road'
 
 
 def test_a_run_that_fails_is_one_line_and_status_1(capsys, asked):
@@ -61,7 +63,8 @@ def test_a_run_that_fails_is_one_line_and_status_1(capsys, asked):
 
 @pytest.mark.parametrize('words', (
     ('--link-bps', '0'), ('--loss', '1.5'), ('--loss', 'nan'), ('--delay-ms', '-1'),
-    ('--fps', '0'), ('--seconds', '0'), ('--frames', '0'), ('--camera', 'a/b'),
+    ('--fps', '0'), ('--caption', 'a' * 10 ** 5),
+    ('--seconds', '0'), ('--frames', '0'), ('--camera', 'a/b'),
     ('--camera', ''), ('--channels', '321'), ('--mode', 'dream'), ('--domain-id', '233')))
 def test_arguments_out_of_range_are_usage_errors(capsys, asked, words):
     done = call(capsys, 'demo', *words)

@@ -16,6 +16,8 @@ import sys
 
 from gsc_ros.cli.error import DataError
 from gsc_ros.cli.number import bounded
+from gsc_ros.codec import text
+from gsc_ros.codec.error import CodecError
 from gsc_ros.demo.display import Display
 from gsc_ros.demo.error import DemoError
 from gsc_ros.demo.run import run_demo
@@ -64,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help='name or folder of the generator (%(default)s)')
     codec.add_argument('--steps', type=bounded(int, 1, 1000), metavar='N',
                        help="steps of its sampler (the generator's default)")
+    codec.add_argument('--caption', type=_caption, default='', metavar='TEXT',
+                       help='caption to send, which guides the generator (none)')
     codec.add_argument('--channels', type=bounded(int, 1, 320), metavar='N',
                        help="most channels per frame (the sender's default)")
     codec.add_argument('--quantizer', type=bounded(int, 0, 15), metavar='Q',
@@ -103,6 +107,15 @@ def _camera(word: str) -> str:
     if not CAMERA_NAME.fullmatch(word):
         raise argparse.ArgumentTypeError(f'{word!r} cannot be part of a topic name')
     return word
+
+
+def _caption(words: str) -> str:
+    """Return a caption that a packet can carry, for argparse."""
+    try:
+        text.compress(words)
+    except CodecError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return words
 
 
 def _closing_words(summary: Summary, settings: DemoSettings) -> str:

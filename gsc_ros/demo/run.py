@@ -133,7 +133,8 @@ def _parameters(settings: DemoSettings, outputs: Outputs,
                 replay: _Replay) -> dict[str, dict[str, ParameterValue]]:
     """Return the parameters of the nodes behind the camera, in the order in which they start."""
     cameras: dict[str, ParameterValue] = {'cameras': [settings.camera]}
-    sender = {**cameras, 'profile': settings.profile, 'max_fps': replay.pace.fps}
+    sender = {**cameras, 'profile': settings.profile, 'max_fps': replay.pace.fps,
+              'caption': settings.caption}
     coding = {name: getattr(settings, name) for name in ('channels', 'quantizer', 'max_bytes')}
     chosen = {name: value for name, value in coding.items() if value is not None}
     sender.update(chosen or {'max_bytes': replay.pace.packet_bytes})

@@ -28,6 +28,7 @@ class DemoSettings:
     :param mode: how the receiver reconstructs: structure, generate or auto.
     :param generator: name or folder of the generator, for the modes that use one.
     :param steps: steps of its sampler; None for its default.
+    :param caption: sent with the frames, for the generator; empty for none.
     :param profile: name or folder of the profile.
     :param channels: most latent channels per frame; None for the sender's default.
     :param quantizer: quantizer step; None for the profile's default.
@@ -51,13 +52,13 @@ class DemoSettings:
     mode: str = 'structure'
     generator: str = 'tiny'
     steps: int | None = None
+    caption: str = ''
     profile: str = 'tiny'
     channels: int | None = None
     quantizer: int | None = None
     max_bytes: int | None = None
     domain_id: int | None = None
     command: str = ''
-
 
     @property
     def generates(self) -> bool:

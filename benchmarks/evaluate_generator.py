@@ -7,11 +7,11 @@ Print what a generator makes of the packets that the structure decoder shows at 
         [--detector FILE] [--quantizers N ...] [--steps N ...] [--every N] [--count N]
         [--size 1216x352] [--pictures DIR] [--json]
 
-For each quantizer, one row for the structure decoder and one for each number of steps: bytes of the
-packets, PSNR, MS-SSIM, the agreement of a detector (F1 over all images), the spectrum's distance,
-flicker (with --every 1) and time per image. The spectrum's distance is that of
-``gsc_ros/evaluation/spectrum.py``; ``energy`` is the difference with its sign: below 0 a picture is
-too smooth.
+For each quantizer, one row for the structure decoder, one for its picture after an unsharp mask,
+which invents nothing, and one for each number of steps: bytes of the packets, PSNR, MS-SSIM, the
+agreement of a detector (F1 over all images), the spectrum's distance, flicker (with --every 1) and
+time per image. The spectrum's distance is that of ``gsc_ros/evaluation/spectrum.py``; ``energy`` is
+the difference with its sign: below 0 a picture is too smooth.
 """
 
 from __future__ import annotations
@@ -56,6 +56,13 @@ class Row:
     milliseconds: float
 
 
+def sharpened(image: np.ndarray) -> np.ndarray:
+    """Return a picture uint8 with an unsharp mask of gain 1 and 3 pixels."""
+    wide = image.astype(np.float32)
+    made = 2 * wide - cv2.GaussianBlur(wide, (0, 0), 3)
+    return np.clip(np.rint(made), 0, 255).astype(np.uint8)
+
+
 class Measurement:
     """Sums up one decoder at one quantizer."""
 
@@ -96,7 +103,7 @@ def evaluate(args: argparse.Namespace, generator: Generator) -> list[Row]:
     pictures = [centre(frame.image, width, height) for frame in frames]
     result = []
     for quantizer in args.quantizers:
-        names = ['structure', *(f'generate {steps}' for steps in args.steps)]
+        names = ['structure', 'unsharp', *(f'generate {steps}' for steps in args.steps)]
         measured = {name: Measurement(detector, args.every == 1) for name in names}
         for image in pictures:
             packet = encoder.encode(image, EncoderSettings(
@@ -104,9 +111,13 @@ def evaluate(args: argparse.Namespace, generator: Generator) -> list[Row]:
             frame = decoder.decode(packet.payload)
             measured['structure'].add(
                 image, frame, len(packet.payload), frame.image, frame.decode_ms / 1e3)
-            column = [image, frame.image]
+            began = time.perf_counter()
+            sharp = sharpened(frame.image)
+            measured['unsharp'].add(
+                image, frame, len(packet.payload), sharp, time.perf_counter() - began)
+            column = [image, frame.image, sharp]
             condition = decoder.condition(frame, frame.caption)
-            for name, steps in zip(names[1:], args.steps):
+            for name, steps in zip(names[2:], args.steps):
                 began = time.perf_counter()
                 (made,) = generator.generate([condition], GenerationSettings(
                     steps=steps, use_text=not args.no_text, use_structure=not args.no_structure))

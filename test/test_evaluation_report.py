@@ -205,6 +205,21 @@ def test_curves_have_units_and_leave_out_what_has_no_place():
     assert drawn['rmse'][1].axes[0].get_title(loc='left') == 'RMSE, m ↓'
 
 
+def test_a_long_legend_lies_inside_the_figure_and_beside_the_axes():
+    names = [f'a codec of many parameters, number {number}, selection ordered'
+             for number in range(11)]
+    content = parse(results(tables={'kitti': table(rows=[
+        row(name, 'ours', {'bpp': 0.001 * (1 + at), 'delta1': 0.5 + 0.01 * at})
+        for at, name in enumerate(names)])})).tables[0]
+    figure = chart(content, content.column('delta1'))
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    page = figure.bbox
+    assert page.x0 <= legend.x0 and legend.x1 <= page.x1 and page.y0 <= legend.y0
+    assert legend.y1 <= figure.axes[0].get_tightbbox().y0
+    assert figure.axes[0].get_window_extent().height > 200
+
+
 def test_an_axis_of_words_is_drawn_as_bars():
     words = [row(f'ours, selection {name}', 'ours', {'delta1': value, 'rmse': 3.0},
                  parameter={'selection': name, 'channels': 4, 'seed': 0})

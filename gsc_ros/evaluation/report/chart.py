@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 import io
 import math
+import textwrap
 from typing import Any
 
 from gsc_ros.evaluation.report.content import Column, COSTS, Table
@@ -16,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLOURS = {
-    'ours': ('#c62828', '#ef6c00', '#ad1457', '#8d6e63'),
+    'ours': ('#c62828', '#ef6c00', '#ad1457', '#8d6e63', '#f9a825', '#ff7043'),
     'peer': ('#1f77b4', '#2e7d32', '#17a2b8', '#5c6bc0', '#9e9d24', '#546e7a'),
     'external': ('#7b1fa2', '#00838f', '#5d4037', '#303f9f'),
     'published': ('#424242', '#757575', '#9e9e9e', '#616161'),
@@ -24,6 +25,10 @@ COLOURS = {
 }
 MARKERS = {'ours': 'o', 'peer': 's', 'external': 'D', 'published': '^'}
 SIZE = (5.0, 3.6)
+LEGEND_COLUMNS = 2
+LEGEND_CHARACTERS = 34
+LEGEND_LINE = 0.17
+"""Height of a line of a legend, inches."""
 # Drawn in this order, so that ours lie on top.
 _LAYERS = ('published', 'peer', 'external', 'ours')
 _FONT = {'svg.fonttype': 'none', 'svg.hashsalt': 'gsc', 'font.size': 9.5,
@@ -160,8 +165,13 @@ def _ceiling(axes: Axes, table: Table, column: Column) -> None:
 def _legend(axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) > 6:
-        axes.legend(fontsize=7.5, frameon=False, loc='upper center', ncols=3,
-                    bbox_to_anchor=(0.5, -0.16), columnspacing=1.2, handlelength=1.8)
+        # Below the axes, which keep their size: the figure grows.
+        names = [textwrap.fill(label, LEGEND_CHARACTERS) for label in labels]
+        height = sum(1 + name.count('\n') for name in names) / LEGEND_COLUMNS + 1
+        figure = axes.get_figure()
+        figure.set_size_inches(SIZE[0], SIZE[1] + LEGEND_LINE * height)
+        figure.legend(handles, names, fontsize=7.5, frameon=False, loc='outside lower center',
+                      ncols=LEGEND_COLUMNS, columnspacing=1.2, handlelength=1.8)
     elif labels:
         axes.legend(fontsize=8, frameon=False)
 

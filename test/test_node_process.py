@@ -61,8 +61,9 @@ class Clumsy(ManagedNode):
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """Give the signals back that a process ignores while it ends."""
+    """Give the signals back that a process ignores while it ends, or since a shell began it."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -8,6 +8,7 @@ import argparse
 from dataclasses import replace
 import math
 
+from gsc_ros.cli.captioner import add_captioner_arguments, add_prompt_argument
 from gsc_ros.cli.error import DataError
 from gsc_ros.codec.caption.captioner import Captioner, CaptionerName, CaptionerSettings
 from gsc_ros.codec.caption.opening import open_captioner
@@ -16,24 +17,16 @@ from gsc_ros.codec.error import CaptionError
 from gsc_ros.codec.frame import EncoderSettings
 import numpy as np
 
-DEFAULTS = CaptionerSettings()
-
 
 def add_caption_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--caption` and what it needs."""
     parser.add_argument('--caption', default='none', metavar='TEXT|auto|none',
                         help='text to send along, or `auto` to let a captioner write it '
                         '(%(default)s)')
-    parser.add_argument('--captioner', default=CaptionerName.QWEN.value,
-                        choices=[name.value for name in CaptionerName if name.looks],
-                        help='who writes with --caption auto: a model in this process, or an '
-                        'OpenAI-compatible endpoint (%(default)s)')
-    parser.add_argument('--caption-model', default='', metavar='MODEL',
-                        help='directory of the model, or its name at the endpoint')
-    parser.add_argument('--caption-url', default=DEFAULTS.url, metavar='URL',
-                        help='where the endpoint has its /chat/completions (%(default)s)')
-    parser.add_argument('--caption-prompt', default=DEFAULTS.prompt, metavar='TEXT',
-                        help='what the model is told')
+    add_captioner_arguments(
+        parser, 'who writes with --caption auto: a model in this process, or an '
+        'OpenAI-compatible endpoint (%(default)s)')
+    add_prompt_argument(parser)
 
 
 class Captions:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gsc_ros.cli.captioner import add_captioner_arguments, add_prompt_argument, DEFAULTS
 from gsc_ros.cli.error import DataError
 from gsc_ros.cli.number import bounded
 from gsc_ros.cli.progress import track
@@ -17,8 +18,6 @@ from gsc_ros.evaluation.dataset.dataset import DatasetError
 from gsc_ros.evaluation.dataset.opening import LAYOUT_NAMES
 from gsc_ros.evaluation.run.spec import DataSpec, FIRST, SPREAD
 from gsc_ros.evaluation.run.work import open_data
-
-DEFAULTS = CaptionerSettings()
 
 
 def add_caption_parser(parser: argparse.ArgumentParser) -> None:
@@ -33,16 +32,9 @@ def add_caption_parser(parser: argparse.ArgumentParser) -> None:
                         help='pictures at most (all)')
     parser.add_argument('--pick', choices=(SPREAD, FIRST), default=SPREAD,
                         help='which, of more than --frames (%(default)s)')
-    parser.add_argument('--captioner', default=CaptionerName.QWEN.value,
-                        choices=[name.value for name in CaptionerName if name.looks],
-                        help='a model in this process, or an OpenAI-compatible endpoint '
-                        '(%(default)s)')
-    parser.add_argument('--caption-model', default='', metavar='MODEL',
-                        help='directory of the model, or its name at the endpoint')
-    parser.add_argument('--caption-url', default=DEFAULTS.url, metavar='URL',
-                        help='where the endpoint has its /chat/completions (%(default)s)')
-    parser.add_argument('--caption-prompt', default=DEFAULTS.prompt, metavar='TEXT',
-                        help='what the model is told')
+    add_captioner_arguments(
+        parser, 'a model in this process, or an OpenAI-compatible endpoint (%(default)s)')
+    add_prompt_argument(parser)
     parser.add_argument('--max-characters', type=bounded(int, 1, 4000), metavar='N',
                         default=DEFAULTS.max_characters, help='of a caption (%(default)s)')
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
+from gsc_ros.cli.captioner import add_captioner_arguments
 from gsc_ros.cli.error import DataError as CommandDataError
 from gsc_ros.cli.error import UsageError
 from gsc_ros.cli.number import bounded
@@ -42,12 +43,8 @@ def add_mix_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--count', type=bounded(int, 1, 10 ** 7), default=5000,
                         help='images of each dataset')
     parser.add_argument('--seed', type=int, default=1, help='which images')
-    parser.add_argument('--captioner', choices=('qwen2.5-vl', 'openai'), default=None,
-                        help='who describes images without a caption; else they stay without')
-    parser.add_argument('--caption-model', default='', metavar='MODEL',
-                        help='directory of the model, or its name at the endpoint')
-    parser.add_argument('--caption-url', default='http://localhost:8000/v1', metavar='URL',
-                        help='where the endpoint has its /chat/completions')
+    add_captioner_arguments(
+        parser, 'who describes images without a caption; else they stay without', default=None)
     parser.add_argument('--caption-anew', action='store_true',
                         help='describe images with a caption, too')
     parser.add_argument('--output', type=Path, required=True,

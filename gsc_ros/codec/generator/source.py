@@ -20,18 +20,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import Enum
-import hashlib
 from importlib.util import find_spec
 import json
 from pathlib import Path
 from typing import Any
 
+from gsc_ros.codec.digest import sha256_of_file
 from gsc_ros.codec.error import GeneratorError
 
 # Packages of the extra [flux] without which no torch generator runs.
 SOFTWARE = ('torch', 'diffusers', 'transformers', 'accelerate', 'safetensors')
 SINGLE_FILES = ('.gguf', '.safetensors')
-_CHUNK = 1 << 22
 
 
 class Precision(Enum):
@@ -217,14 +216,10 @@ def check_weights(folder: Path, what: str) -> None:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
     try:
-        with path.open('rb') as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+        return sha256_of_file(path)
     except OSError as error:
         raise GeneratorError(f'cannot read {path}: {error.strerror}') from error
-    return digest.hexdigest()
 
 
 def _check_file(path: Path, what: str) -> None:

@@ -10,9 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gsc_ros.codec.digest import sha256_of_file
 import numpy as np
-
-_BLOCK = 1 << 20
 
 
 def digest_of(value: Any) -> str:
@@ -32,11 +31,7 @@ def digest_of_file(path: Path) -> str:
 
     :raises OSError: it cannot be read.
     """
-    state = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(_BLOCK):
-            state.update(block)
-    return state.hexdigest()[:32]
+    return sha256_of_file(path)[:32]
 
 
 def _feed(state: Any, value: Any) -> None:

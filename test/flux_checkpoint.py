@@ -81,6 +81,15 @@ def write_control(
         config=SMALL.control, structure=structure, pitch=pitch, channels='4', base='small'))
 
 
+def write_steered(folder: Path) -> Path:
+    """Write a checkpoint, and `control.safetensors` beside its parts; return the folder."""
+    torch.set_num_threads(1)
+    parts = small_parts()
+    write_checkpoint(folder, parts)
+    write_control(folder / 'control.safetensors', parts)
+    return folder
+
+
 def clip_tokenizer(folder: Path) -> CLIPTokenizer:
     """Return a tokenizer of CLIP's kind, with single letters."""
     letters = [chr(code) for code in range(ord('a'), ord('z') + 1)]

@@ -12,7 +12,7 @@ import sys
 
 from command_line import call, HEIGHT, WIDTH, write_picture
 import cv2
-from flux_checkpoint import SMALL, small_parts, STRUCTURE, write_checkpoint, write_control
+from flux_checkpoint import SMALL, small_parts, STRUCTURE, write_control, write_steered
 from gsc_ros.cli import profile_add
 from gsc_ros.cli.main import main
 from gsc_ros.codec.error import GeneratorError
@@ -25,18 +25,12 @@ import huggingface_hub
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 import numpy as np
 import pytest
-import torch
 
 
 @pytest.fixture(name='checkpoint', scope='module')
 def written_checkpoint(tmp_path_factory) -> Path:
     """Return the directory of a FLUX-shaped checkpoint, and a control file in it."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp('flux')
-    parts = small_parts()
-    write_checkpoint(folder, parts)
-    write_control(folder / 'control.safetensors', parts)
-    return folder
+    return write_steered(tmp_path_factory.mktemp('flux'))
 
 
 @pytest.fixture(name='home', autouse=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import shutil
 
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
-from flux_checkpoint import SMALL, small_parts, STRUCTURE, write_checkpoint, write_control
+from flux_checkpoint import SMALL, small_parts, STRUCTURE, write_steered
 from gguf import GGMLQuantizationType, GGUFWriter, quants
 from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.generator import noise, token
@@ -34,12 +34,7 @@ GEOMETRY = Geometry(scale=1, pitch=16)
 @pytest.fixture(name='checkpoint', scope='module')
 def written_checkpoint(tmp_path_factory) -> Path:
     """Return the directory of a FLUX-shaped checkpoint, and a control file beside it."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp('flux')
-    parts = small_parts()
-    write_checkpoint(folder, parts)
-    write_control(folder / 'control.safetensors', parts)
-    return folder
+    return write_steered(tmp_path_factory.mktemp('flux'))
 
 
 @pytest.fixture(name='source', scope='module')

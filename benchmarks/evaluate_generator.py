@@ -30,10 +30,11 @@ from gsc_ros.codec.generator.flicker import FlickerMeter
 from gsc_ros.codec.generator.generator import GenerationSettings, Generator
 from gsc_ros.codec.generator.opening import open_generator
 from gsc_ros.codec.profile import load_profile
-from gsc_ros.evaluation.detection import Agreement, agreement, Detector
+from gsc_ros.evaluation.detection import Agreement, agreement
 from gsc_ros.evaluation.metric import ms_ssim, psnr
 from gsc_ros.evaluation.resampling import centre
 from gsc_ros.evaluation.spectrum import spectrum_gap
+from gsc_ros.perception.network.fastestdet import Detector
 from gsc_ros.sources.opening import open_source
 import numpy as np
 

@@ -17,11 +17,12 @@ ALLOWED_ROOMS = {
     'codec': set(),
     'link': set(),
     'sources': set(),
-    'nodes': {'codec', 'link', 'sources'},
-    'evaluation': {'codec', 'sources'},
-    'training': {'codec', 'evaluation', 'sources'},
-    'demo': {'codec', 'link', 'sources', 'nodes', 'evaluation'},
-    'cli': {'codec', 'link', 'sources', 'nodes', 'evaluation', 'training', 'demo'},
+    'perception': {'codec'},
+    'nodes': {'codec', 'link', 'sources', 'perception'},
+    'evaluation': {'codec', 'sources', 'perception'},
+    'training': {'codec', 'evaluation', 'sources', 'perception'},
+    'demo': {'codec', 'link', 'sources', 'nodes', 'evaluation', 'perception'},
+    'cli': {'codec', 'link', 'sources', 'nodes', 'evaluation', 'training', 'demo', 'perception'},
 }
 HEAVY = {'torch', 'torchvision', 'compressai', 'diffusers', 'transformers', 'accelerate', 'peft',
          'ray'}
@@ -38,6 +39,7 @@ FORBIDDEN = {
     'codec': HEAVY | ROS | NETWORK,
     'link': HEAVY | ROS | {'cv2', 'onnxruntime'},
     'sources': HEAVY | ROS,
+    'perception': HEAVY | ROS,
     'nodes': HEAVY,
     'evaluation': HEAVY | ROS,
     'training': ROS,
@@ -45,7 +47,7 @@ FORBIDDEN = {
 }
 # How the names of modules begin that need a heavy package at once; who imports them does so in a
 # function.
-HEAVY_PACKAGES = ('codec/generator/flux/', 'evaluation/network/transformers_')
+HEAVY_PACKAGES = ('codec/generator/flux/', 'perception/network/transformers_')
 # Modules that may import a heavy package in a function that only those call who have it.
 LAZY = {
     'codec/generator/ray_backend.py': {'ray'},

@@ -57,8 +57,8 @@ def network(tmp_path, monkeypatch):
     (site / 'shades-1.0.dist-info' / 'entry_points.txt').write_text(
         '[gsc_ros.networks]\nshades = shades:Shades\n')
     (site / 'shades.py').write_text("""
-from gsc_ros.evaluation.network.label import read_names
-from gsc_ros.evaluation.network.network import Task
+from gsc_ros.perception.network.label import read_names
+from gsc_ros.perception.network.network import Task
 import numpy as np
 
 

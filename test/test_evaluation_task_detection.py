@@ -3,8 +3,8 @@
 """Average precision is COCO's, precision and recall are those at the best F1."""
 
 from gsc_ros.evaluation.dataset.dataset import BoxTruth
-from gsc_ros.evaluation.network.network import Detected
 from gsc_ros.evaluation.task.detection import as_truth, DetectionError, join
+from gsc_ros.perception.network.network import Detected
 import numpy as np
 import pytest
 

@@ -27,7 +27,6 @@ from gsc_ros.cli.number import bounded
 from gsc_ros.codec.error import CodecError
 from gsc_ros.evaluation import ffmpeg, saliency
 from gsc_ros.evaluation.comparison import compare, Comparison, peers_of, Plan
-from gsc_ros.evaluation.detection import Detector, DetectorError
 from gsc_ros.evaluation.packet_loss import LossyLink
 from gsc_ros.evaluation.page import page
 from gsc_ros.evaluation.plot import plots
@@ -35,6 +34,7 @@ from gsc_ros.evaluation.resampling import centre
 from gsc_ros.evaluation.score import Scorer
 from gsc_ros.evaluation.store import Store
 from gsc_ros.evaluation.verdict import as_json, at_rates, METRICS, metrics_of, rate_of
+from gsc_ros.perception.network.fastestdet import Detector, DetectorError
 from gsc_ros.sources.frame import SourceError
 from gsc_ros.sources.opening import open_source
 import numpy as np

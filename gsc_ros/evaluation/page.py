@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 from gsc_ros.evaluation.comparison import Comparison, Outcome, Plan
-from gsc_ros.evaluation.detection import MATCH_IOU, NMS_IOU, SCORE_THRESHOLD
+from gsc_ros.evaluation.detection import MATCH_IOU
 from gsc_ros.evaluation.markup import document, photo, svg, table
 from gsc_ros.evaluation.resampling import Picture, resized
 from gsc_ros.evaluation.verdict import (
@@ -23,6 +23,7 @@ from gsc_ros.evaluation.verdict import (
     rate_of,
     savings,
 )
+from gsc_ros.perception.network.fastestdet import NMS_IOU, SCORE_THRESHOLD
 import numpy as np
 
 

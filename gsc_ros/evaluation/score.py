@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import math
 
 from gsc_ros.evaluation import saliency
-from gsc_ros.evaluation.detection import Agreement, agreement, Detector
+from gsc_ros.evaluation.detection import Agreement, agreement
 from gsc_ros.evaluation.metric import ms_ssim, MS_SSIM_MIN_SIDE, psnr, ssim
 from gsc_ros.evaluation.resampling import Picture
+from gsc_ros.perception.network.fastestdet import Detector
 import numpy as np
 
 # Equal images have no finite PSNR; a mean needs one. No codec here comes near.

@@ -11,18 +11,19 @@ from typing import Any
 
 from gsc_ros.evaluation import detection as counting
 from gsc_ros.evaluation.dataset.dataset import BoxTruth, DepthTruth, LabelTruth, Sample
-from gsc_ros.evaluation.network.label import class_map
-from gsc_ros.evaluation.network.network import (
+from gsc_ros.evaluation.run.method import MethodError, Reconstructed, RunError, Scalar
+from gsc_ros.evaluation.run.task import Column, KEPT, Row, TaskSpec
+from gsc_ros.evaluation.task import depth, detection, segmentation
+from gsc_ros.perception.network.fastestdet import Detections
+from gsc_ros.perception.network.label import class_map
+from gsc_ros.perception.network.network import (
     AnyNetwork,
     Detected,
     NetworkError,
     NetworkSettings,
     Task,
 )
-from gsc_ros.evaluation.network.opening import open_network
-from gsc_ros.evaluation.run.method import MethodError, Reconstructed, RunError, Scalar
-from gsc_ros.evaluation.run.task import Column, KEPT, Row, TaskSpec
-from gsc_ros.evaluation.task import depth, detection, segmentation
+from gsc_ros.perception.network.opening import open_network
 import numpy as np
 
 
@@ -215,8 +216,8 @@ class DetectionTask(_NetworkTask):
         sure = found.scores >= float(self._options['score'])
         real = ~truth.crowd
         counts = counting.agreement(
-            counting.Detections(truth.boxes[real], truth.classes[real], np.ones(real.sum())),
-            counting.Detections(found.boxes[sure], found.classes[sure], found.scores[sure]))
+            Detections(truth.boxes[real], truth.classes[real], np.ones(real.sum())),
+            Detections(found.boxes[sure], found.classes[sure], found.scores[sure]))
         return {
             'classes': len(classes),
             'counts': [counts.both, counts.original, counts.reconstruction],

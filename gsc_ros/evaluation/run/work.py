@@ -18,7 +18,6 @@ from typing import Any
 
 from gsc_ros.evaluation.dataset.dataset import Dataset, DatasetError, evenly, Sample, Subset
 from gsc_ros.evaluation.dataset.opening import open_dataset
-from gsc_ros.evaluation.network.network import NetworkError
 from gsc_ros.evaluation.run.digest import digest_of
 from gsc_ros.evaluation.run.gallery import Gallery, shown_methods
 from gsc_ros.evaluation.run.method import (
@@ -36,6 +35,7 @@ from gsc_ros.evaluation.task.depth import DepthError
 from gsc_ros.evaluation.task.detection import DetectionError
 from gsc_ros.evaluation.task.segmentation import SegmentationError
 from gsc_ros.evaluation.task.weight import WeightError
+from gsc_ros.perception.network.network import NetworkError
 
 # Part of every key: rows of another form are not taken for ours.
 ROW_FORMAT = 1

@@ -28,7 +28,7 @@ import math
 from typing import Any, Literal
 
 from gsc_ros.evaluation.dataset.dataset import DepthTruth
-from gsc_ros.evaluation.network.network import DepthKind
+from gsc_ros.perception.network.network import DepthKind
 import numpy as np
 import numpy.typing as npt
 

@@ -26,7 +26,7 @@ import io
 from typing import Any
 
 from gsc_ros.evaluation.dataset.dataset import BoxTruth
-from gsc_ros.evaluation.network.network import Detected
+from gsc_ros.perception.network.network import Detected
 import numpy as np
 import numpy.typing as npt
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gsc_ros.evaluation.network.network import NetworkError, NetworkSettings, Picture, Task
-from gsc_ros.evaluation.network.transformers_model import HubModel
+from gsc_ros.perception.network.network import NetworkError, NetworkSettings, Picture, Task
+from gsc_ros.perception.network.transformers_model import HubModel
 import numpy as np
 import numpy.typing as npt
 import torch

@@ -7,17 +7,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from gsc_ros.evaluation.dataset import cityscapes
-from gsc_ros.evaluation.network.decoder import Family, family_of
-from gsc_ros.evaluation.network.label import class_map, COCO, PASCAL_VOC
-from gsc_ros.evaluation.network.letterbox import letterbox, stretched
-from gsc_ros.evaluation.network.network import (
+from gsc_ros.perception.network.decoder import Family, family_of
+from gsc_ros.perception.network.label import class_map, COCO, PASCAL_VOC
+from gsc_ros.perception.network.letterbox import letterbox, stretched
+from gsc_ros.perception.network.network import (
     MAX_DETECTIONS,
     NetworkError,
     NetworkSettings,
     Task,
 )
-from gsc_ros.evaluation.network.opening import networks, open_network
-from gsc_ros.evaluation.network.suppression import kept
+from gsc_ros.perception.network.opening import networks, open_network
+from gsc_ros.perception.network.suppression import kept
 from gsc_ros.sources.sequence import read_image
 import numpy as np
 import pytest

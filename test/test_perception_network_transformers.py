@@ -11,9 +11,9 @@ import shutil
 import threading
 
 from gsc_ros.evaluation.dataset import cityscapes
-from gsc_ros.evaluation.network.label import COCO
-from gsc_ros.evaluation.network.network import NetworkError, NetworkSettings, Task
-from gsc_ros.evaluation.network.opening import open_network
+from gsc_ros.perception.network.label import COCO
+from gsc_ros.perception.network.network import NetworkError, NetworkSettings, Task
+from gsc_ros.perception.network.opening import open_network
 import numpy as np
 from PIL import Image
 import pytest
@@ -111,7 +111,7 @@ def test_mask2former_sees_the_picture_as_it_is(models: Path):
 
 def test_masks_become_classes_at_full_size():
     """What is one column of the mask is a few columns of the picture, where it belongs."""
-    from gsc_ros.evaluation.network.transformers_segmentation import mask_classes
+    from gsc_ros.perception.network.transformers_segmentation import mask_classes
 
     class_logits = torch.full((3, 4), -20.0)
     class_logits[[0, 1, 2], [2, 0, 3]] = 20  # a pole, the road, nothing
@@ -128,7 +128,7 @@ def test_masks_become_classes_at_full_size():
 
 
 def test_masks_in_the_padding_are_left_out():
-    from gsc_ros.evaluation.network.transformers_segmentation import mask_classes
+    from gsc_ros.perception.network.transformers_segmentation import mask_classes
 
     class_logits = torch.tensor([[9.0, -9, -9], [-9, 9, -9]])
     mask_logits = torch.full((2, 8, 8), -9.0)
@@ -141,7 +141,7 @@ def test_masks_in_the_padding_are_left_out():
 
 
 def test_masks_agree_with_those_of_transformers_at_the_size_it_was_written_for(models: Path):
-    from gsc_ros.evaluation.network.transformers_segmentation import mask_classes
+    from gsc_ros.perception.network.transformers_segmentation import mask_classes
 
     generator = torch.Generator().manual_seed(5)
     outputs = transformers.models.mask2former.modeling_mask2former\

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from gsc_ros.evaluation.network.network import (
+from gsc_ros.perception.network.network import (
     Detected,
     MAX_DETECTIONS,
     NetworkSettings,
     Picture,
     Task,
 )
-from gsc_ros.evaluation.network.transformers_model import HubModel
+from gsc_ros.perception.network.transformers_model import HubModel
 import numpy as np
 import torch
 from transformers import AutoModelForObjectDetection

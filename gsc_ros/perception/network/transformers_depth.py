@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from gsc_ros.evaluation.network.network import (
+from gsc_ros.perception.network.network import (
     DepthKind,
     NetworkError,
     NetworkSettings,
     Picture,
     Task,
 )
-from gsc_ros.evaluation.network.transformers_model import HubModel
+from gsc_ros.perception.network.transformers_model import HubModel
 import numpy as np
 import numpy.typing as npt
 from transformers import AutoModelForDepthEstimation

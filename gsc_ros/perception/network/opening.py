@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import entry_points, EntryPoint
 
-from gsc_ros.evaluation.network.network import (
+from gsc_ros.perception.network.network import (
     AnyNetwork,
     NetworkError,
     NetworkFactory,
@@ -40,7 +40,7 @@ class Entry:
     about: str
 
 
-_HERE = 'gsc_ros.evaluation.network'
+_HERE = 'gsc_ros.perception.network'
 _OURS = (
     Entry('depth-anything-v2', Task.DEPTH, f'{_HERE}.transformers_depth:depth_anything_v2',
           'Depth-Anything-V2 Large, or any depth network of transformers'),

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gsc_ros.evaluation.network.network import NetworkError
+from gsc_ros.perception.network.network import NetworkError
 import numpy as np
 import numpy.typing as npt
 

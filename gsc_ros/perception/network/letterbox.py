@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-from gsc_ros.evaluation.network.network import Picture
+from gsc_ros.perception.network.network import Picture
 import numpy as np
 import numpy.typing as npt
 

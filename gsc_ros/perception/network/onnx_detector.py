@@ -12,12 +12,12 @@ import ast
 from collections.abc import Mapping
 from pathlib import Path
 
-from gsc_ros.evaluation.network import decoder
-from gsc_ros.evaluation.network.decoder import Family
-from gsc_ros.evaluation.network.fastestdet import FastestDet, takes_after_fastestdet
-from gsc_ros.evaluation.network.label import COCO, read_names
-from gsc_ros.evaluation.network.letterbox import letterbox, stretched
-from gsc_ros.evaluation.network.network import (
+from gsc_ros.perception.network import decoder
+from gsc_ros.perception.network.decoder import Family
+from gsc_ros.perception.network.fastestdet import FastestDet, takes_after_fastestdet
+from gsc_ros.perception.network.label import COCO, read_names
+from gsc_ros.perception.network.letterbox import letterbox, stretched
+from gsc_ros.perception.network.network import (
     Detected,
     DetectionNetwork,
     NetworkError,
@@ -25,7 +25,7 @@ from gsc_ros.evaluation.network.network import (
     Picture,
     Task,
 )
-from gsc_ros.evaluation.network.onnx_model import model_file, OnnxModel
+from gsc_ros.perception.network.onnx_model import model_file, OnnxModel
 import numpy as np
 import numpy.typing as npt
 

@@ -14,7 +14,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from gsc_ros.evaluation.network.network import NetworkError, NetworkSettings
+from gsc_ros.perception.network.network import NetworkError, NetworkSettings
 import torch
 import transformers
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from gsc_ros.evaluation.network.network import NetworkError, NetworkSettings
+from gsc_ros.perception.network.network import NetworkError, NetworkSettings
 import onnxruntime
 
 

@@ -21,8 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from gsc_ros.evaluation.network.network import Detected, MAX_DETECTIONS
-from gsc_ros.evaluation.network.suppression import kept
+from gsc_ros.perception.network.network import Detected, MAX_DETECTIONS
+from gsc_ros.perception.network.suppression import kept
 import numpy as np
 import numpy.typing as npt
 

@@ -13,9 +13,9 @@ import hashlib
 from typing import Any
 
 import cv2
-from gsc_ros.evaluation.network.label import PASCAL_VOC, read_names
-from gsc_ros.evaluation.network.network import NetworkError, NetworkSettings, Picture, Task
-from gsc_ros.evaluation.network.onnx_model import model_file
+from gsc_ros.perception.network.label import PASCAL_VOC, read_names
+from gsc_ros.perception.network.network import NetworkError, NetworkSettings, Picture, Task
+from gsc_ros.perception.network.onnx_model import model_file
 import numpy as np
 import numpy.typing as npt
 

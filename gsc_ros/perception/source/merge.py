@@ -1,0 +1,86 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Several sources at once: their regions united, ranked, and no more than a frame can carry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gsc_ros.codec.region.region import KeyRegion
+from gsc_ros.perception.network.network import NetworkError
+from gsc_ros.perception.source.source import MAX_REGIONS, Picture, RegionSource, SourceError
+import numpy as np
+
+#: Two boxes that overlap by more, intersection over union, are one thing.
+SAME_IOU = 0.5
+#: A box without a class of which more lies in another of at least its weight says nothing new.
+INSIDE = 0.9
+
+
+class Merged:
+    """
+    Several sources as one.
+
+    A source that fails is left out of the frame and counted: the others still say what they see.
+
+    :param sources: asked in this order.
+    :param most: regions that are returned, the most important ones.
+    :ivar failures: how often each source has failed, by name.
+    :ivar error: what the last one of them said; '' when none has.
+    """
+
+    name = 'merged'
+
+    def __init__(self, sources: Sequence[RegionSource], most: int = MAX_REGIONS) -> None:
+        self.sources = tuple(sources)
+        self.failures: Counter[str] = Counter()
+        self.error = ''
+        self._most = most
+
+    def find(self, image: Picture, stamp_ns: int) -> list[KeyRegion]:
+        """Return the regions of all sources; see RegionSource. It does not raise."""
+        found: list[KeyRegion] = []
+        for source in self.sources:
+            try:
+                found += source.find(image, stamp_ns)
+            except (SourceError, NetworkError) as error:
+                self.failures[source.name] += 1
+                self.error = f'{source.name}: {error}'
+        return merge(found, self._most)
+
+
+def merge(regions: Sequence[KeyRegion], most: int = MAX_REGIONS) -> list[KeyRegion]:
+    """
+    Unite regions that mean the same, and rank them.
+
+    Of two that are one thing the heavier gives box and source; a class goes to it from the lighter
+    when it has none, with the lighter's box, because who knows the class knows the outline. Things
+    of two classes stay two, and what has a class is never swallowed by what merely surrounds it.
+
+    :param regions: of any sources; the order decides between equal weights.
+    :param most: regions returned.
+    :return: heaviest first.
+    """
+    kept: list[KeyRegion] = []
+    for region in sorted(regions, key=lambda region: -region.weight):
+        at = next((index for index, other in enumerate(kept) if _are_one(other, region)), None)
+        if at is None:
+            kept.append(region)
+        elif kept[at].class_id is None and region.class_id is not None:
+            kept[at] = replace(region, weight=kept[at].weight)
+    return kept[:most]
+
+
+def _are_one(heavier: KeyRegion, lighter: KeyRegion) -> bool:
+    """Return whether two regions mean one thing."""
+    if None not in (heavier.class_id, lighter.class_id) and heavier.class_id != lighter.class_id:
+        return False
+    one, other = np.array(heavier.box), np.array(lighter.box)
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    shared = float(np.prod(np.maximum(sides, 0)))
+    areas = [float(np.prod(box[2:] - box[:2])) for box in (one, other)]
+    if shared > SAME_IOU * (sum(areas) - shared):
+        return True
+    return lighter.class_id is None and shared > INSIDE * areas[1]

@@ -19,7 +19,7 @@ ALLOWED_ROOMS = {
     'sources': set(),
     'perception': {'codec'},
     'nodes': {'codec', 'link', 'sources', 'perception'},
-    'evaluation': {'codec', 'sources', 'perception'},
+    'evaluation': {'codec', 'link', 'sources', 'perception'},
     'training': {'codec', 'evaluation', 'sources', 'perception'},
     'demo': {'codec', 'link', 'sources', 'nodes', 'evaluation', 'perception'},
     'cli': {'codec', 'link', 'sources', 'nodes', 'evaluation', 'training', 'demo', 'perception'},

@@ -318,12 +318,23 @@ class ContextModel:
         :raises ProfileError: when the profile has no stream mode and ``previous`` is given.
         """
         encoder = SymbolEncoder()
-        coder = _Writer(self._kinds, self._residuals, symbols, encoder)
         layers = set(counts)
-        for end in self.walk(channels, quantizer, symbols.shape[1:], coder, previous):
+        for end in self.write(encoder, symbols, channels, quantizer, previous):
             if end in layers:
                 encoder.mark()
         return encoder.finish()
+
+    def write(
+        self, encoder: SymbolEncoder, symbols: np.ndarray, channels: Sequence[int],
+        quantizer: int, previous: PreviousSymbols | None = None,
+    ) -> Iterator[int]:
+        """
+        Append symbols to a stream, group by group; see :meth:`encode` and :meth:`walk`.
+
+        :param encoder: the stream.
+        """
+        coder = _Writer(self._kinds, self._residuals, symbols, encoder)
+        return self.walk(channels, quantizer, symbols.shape[1:], coder, previous)
 
     def decode(
         self, stream: bytes, channels: Sequence[int], quantizer: int, height: int, width: int,
@@ -341,9 +352,20 @@ class ContextModel:
         :raises PacketError: when no symbols give this stream.
         :raises ProfileError: when the profile has no stream mode and ``previous`` is given.
         """
+        return self.read(
+            SymbolDecoder(stream), channels, quantizer, height, width, previous)
+
+    def read(
+        self, decoder: SymbolDecoder, channels: Sequence[int], quantizer: int, height: int,
+        width: int, previous: PreviousSymbols | None = None,
+    ) -> np.ndarray:
+        """
+        Return the next symbols of a stream; see :meth:`decode`.
+
+        :param decoder: the stream.
+        """
         symbols = np.zeros((len(channels), height, width), np.int16)
-        coder = _Reader(
-            self._kinds, self._residuals, symbols, SymbolDecoder(stream), self.symbol_max)
+        coder = _Reader(self._kinds, self._residuals, symbols, decoder, self.symbol_max)
         for _ in self.walk(channels, quantizer, (height, width), coder, previous):
             pass
         return symbols

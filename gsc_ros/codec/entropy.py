@@ -16,6 +16,7 @@ The interval after a part of the symbols gives the bytes that this part alone ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import constriction
@@ -100,6 +101,19 @@ class SymbolEncoder:
         """
         self._coder.encode(np.ascontiguousarray(values, np.int32), _UNIFORM, _sizes(bits))
 
+    def encode_ranks(self, counts: Sequence[int], ranks: Sequence[int]) -> None:
+        """
+        Append ranks that are equally probable.
+
+        :param counts: how many there are of each, in 1..2**24.
+        :param ranks: each in 0..count - 1.
+        """
+        open_ranks = [pair for pair in zip(counts, ranks) if pair[0] > 1]
+        if open_ranks:
+            sizes, values = np.array(open_ranks, np.int32).T
+            self._coder.encode(
+                np.ascontiguousarray(values), _UNIFORM, np.ascontiguousarray(sizes))
+
     def mark(self) -> None:
         """Remember this place: :meth:`finish` tells how many bytes are needed up to here."""
         self._marks.append(self._interval())
@@ -168,6 +182,17 @@ class SymbolDecoder:
         :raises PacketError: when no values give this stream.
         """
         return self._decode(_UNIFORM, _sizes(bits))
+
+    def decode_ranks(self, counts: Sequence[int]) -> list[int]:
+        """
+        Return the next ranks.
+
+        :param counts: how many there are of each, in 1..2**24.
+        :raises PacketError: when no ranks give this stream.
+        """
+        sizes = np.array([count for count in counts if count > 1], np.int32)
+        found = iter(self._decode(_UNIFORM, sizes).tolist() if len(sizes) else ())
+        return [next(found) if count > 1 else 0 for count in counts]
 
     def _decode(
         self, family: constriction.stream.model.Model, parameters: np.ndarray,

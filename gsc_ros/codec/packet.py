@@ -8,8 +8,8 @@ This module is the specification of the bytes; ``docs/wire.md`` says the same in
 numbers are big endian::
 
     byte  0      magic 0xA (high nibble), version 1 (low nibble)
-    byte  1      flags: bit 0 text, bit 1 explicit channel set, bit 3 caption reference,
-                 bit 4 stream; the others are zero
+    byte  1      flags: bit 0 text, bit 1 explicit channel set, bit 2 regions, bit 3 caption
+                 reference, bit 4 stream, bit 5 objects; the others are zero
     bytes 2-3    short hash of the profile that made the packet
     bytes 4-8    width - 1 (13 bits), height - 1 (13), channel count (9), quantizer (4), zero (1)
     byte  9      seed
@@ -20,11 +20,17 @@ numbers are big endian::
                                  codec.text)
                    (flag bit 3)  instead: caption id alone; the caption is the one sent with it
       channel set  (flag bit 1)  combinatorial rank of the channel set, in the fewest bytes
-      structure                  the rest: one range-coded stream; zeros follow where it ends
+      objects      (flag bit 5)  what a detector has found (see codec.region.object_list)
+      length       (flag bit 2)  varint, bytes of the structure
+      structure                  the rest, or so many bytes: one range-coded stream; zeros follow
+                                 where it ends
+      regions      (flag bit 2)  number of regions - 1, a byte of 0..31, and the rest: one
+                                 range-coded stream (see codec.region.bitstream)
 
-Channels are coded in ascending order and in groups, the *layers*. A packet may be shortened after
-any layer with :func:`cut`; what comes out is a complete packet with fewer channels. A packet that
-refers to another is all one layer, because the one that follows it refers to all of it.
+Channels are coded in ascending order and in groups, the *layers*; each region is a layer, too. A
+packet may be shortened after any layer with :func:`cut`; what comes out is a complete packet with
+fewer regions or channels. A packet that refers to another is all one layer, because the one that
+follows it refers to all of it.
 """
 
 from __future__ import annotations
@@ -36,6 +42,7 @@ from functools import lru_cache
 import math
 
 from gsc_ros.codec.error import CodecError, PacketError
+from gsc_ros.codec.region.object_list import packed_bytes, packed_count
 
 MAGIC = 0xA
 VERSION = 1
@@ -45,10 +52,13 @@ CRC_INITIAL = 0xFFFF
 
 FLAG_TEXT = 0x01
 FLAG_CHANNEL_SET = 0x02
-FLAG_REGIONS = 0x04  # assigned, but not defined in version 1: packets with it are refused
+FLAG_REGIONS = 0x04
 FLAG_CAPTION_REFERENCE = 0x08
 FLAG_STREAM = 0x10
-KNOWN_FLAGS = FLAG_TEXT | FLAG_CHANNEL_SET | FLAG_CAPTION_REFERENCE | FLAG_STREAM
+FLAG_OBJECTS = 0x20
+KNOWN_FLAGS = (
+    FLAG_TEXT | FLAG_CHANNEL_SET | FLAG_REGIONS | FLAG_CAPTION_REFERENCE | FLAG_STREAM
+    | FLAG_OBJECTS)
 REFERENCE_BYTES = 2
 
 SIZE_BITS = 13
@@ -59,6 +69,9 @@ MAX_SIDE = 1 << SIZE_BITS
 LATENT_CHANNELS = 320
 MAX_QUANTIZERS = 1 << QUANTIZER_BITS
 MAX_TEXT_BYTES = 4095
+MAX_REGIONS = 32
+# Of a length in groups of seven bits: enough for any packet.
+MAX_VARINT_BYTES = 4
 MAX_PACKET_BYTES = 1 << 26
 
 # Channel counts after which a packet may be cut. Part of the wire format: cut() and the decoder
@@ -68,7 +81,7 @@ LAYERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
 # Of a file that holds one packet.
 PACKET_SUFFIX = '.gsc'
 
-SECTIONS = ('header', 'text', 'channel_set', 'structure', 'regions')
+SECTIONS = ('header', 'text', 'channel_set', 'objects', 'structure', 'regions')
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,10 @@ class Packet:
         this id.
     :param stream_reference: checksum of the packet whose symbols are the context of these,
         0..65535; None when the packet stands alone.
+    :param objects: list of objects as bytes (see :mod:`gsc_ros.codec.region.object_list`); empty
+        for none.
+    :param region_count: number of regions, 0..32.
+    :param regions: range-coded regions; empty without any.
     """
 
     profile_hash: int
@@ -101,6 +118,9 @@ class Packet:
     stream: bytes = b''
     caption_id: int | None = None
     stream_reference: int | None = None
+    objects: bytes = b''
+    region_count: int = 0
+    regions: bytes = b''
 
     @property
     def caption_reference(self) -> bool:
@@ -112,6 +132,12 @@ class Packet:
         """Channel counts after which this packet may be cut; the last one is all of them."""
         count = len(self.channels)
         return layer_counts(count) if self.stream_reference is None else (count,)
+
+    @property
+    def layers(self) -> int:
+        """Number of layers: of the structure, and one for each region where it may be cut off."""
+        regions = self.region_count if self.stream_reference is None else 0
+        return len(self.layer_counts) + regions
 
     @property
     def explicit(self) -> bool:
@@ -129,9 +155,24 @@ class Packet:
             'header': HEADER_BYTES + reference,
             'text': text,
             'channel_set': explicit,
+            'objects': len(self.objects),
             'structure': len(self.stream),
-            'regions': 0,
+            'regions': self._region_head_bytes + len(self.regions),
         }
+
+    def region_ends(self, ends: Sequence[int]) -> tuple[int, ...]:
+        """
+        Return the length of this packet if it were cut after each of its regions.
+
+        :param ends: bytes of ``regions`` needed for each.
+        """
+        size = sum(self.section_sizes().values()) - len(self.regions)
+        return tuple(size + end for end in ends)
+
+    @property
+    def _region_head_bytes(self) -> int:
+        """Bytes of the structure's length and of the number of regions."""
+        return len(_varint(len(self.stream))) + 1 if self.region_count else 0
 
 
 def layer_counts(channel_count: int) -> tuple[int, ...]:
@@ -183,7 +224,8 @@ def serialize(packet: Packet) -> bytes:
     flags = (
         (FLAG_TEXT if packet.text else 0) | (FLAG_CHANNEL_SET if packet.explicit else 0)
         | (FLAG_CAPTION_REFERENCE if packet.caption_reference else 0)
-        | (FLAG_STREAM if packet.stream_reference is not None else 0))
+        | (FLAG_STREAM if packet.stream_reference is not None else 0)
+        | (FLAG_OBJECTS if packet.objects else 0) | (FLAG_REGIONS if packet.region_count else 0))
     count = len(packet.channels)
     fields = packet.width - 1
     fields = fields << SIZE_BITS | (packet.height - 1)
@@ -203,7 +245,13 @@ def serialize(packet: Packet) -> bytes:
         data += _varint(len(packet.text)) + packet.text
     if packet.explicit:
         data += rank_channels(packet.channels).to_bytes(channel_set_bytes(count), 'big')
+    data += packet.objects
+    if packet.region_count:
+        data += _varint(len(packet.stream))
     data += packet.stream
+    if packet.region_count:
+        data.append(packet.region_count - 1)
+        data += packet.regions
     if len(data) > MAX_PACKET_BYTES:
         raise CodecError(f'a packet of {len(data)} bytes exceeds {MAX_PACKET_BYTES}')
     data[CRC_OFFSET:HEADER_BYTES] = _checksum(data).to_bytes(2, 'big')
@@ -259,7 +307,9 @@ def parse(payload: bytes) -> Packet:
         offset += 1
     text = b''
     if flags & FLAG_TEXT:
-        length, offset = _read_varint(data, offset)
+        length, offset = _read_varint(data, offset, 'text')
+        if not 1 <= length <= MAX_TEXT_BYTES:
+            raise PacketError(f'a text of {length} bytes is not in 1..{MAX_TEXT_BYTES}')
         text = data[offset:offset + length]
         offset += length
         if len(text) != length:
@@ -274,10 +324,24 @@ def parse(payload: bytes) -> Packet:
             raise PacketError('the first channels are named explicitly')
         channels = explicit
         offset += size
+    objects = b''
+    if flags & FLAG_OBJECTS:
+        objects = data[offset:offset + packed_bytes(packed_count(data[offset:]))]
+        offset += len(objects)
+    stream, region_count, regions = data[offset:], 0, b''
+    if flags & FLAG_REGIONS:
+        length, offset = _read_varint(data, offset, 'structure')
+        if len(data) <= offset + length:
+            raise PacketError('the structure is truncated')
+        stream, region_count = data[offset:offset + length], 1 + data[offset + length]
+        regions = data[offset + length + 1:]
+        if region_count > MAX_REGIONS:
+            raise PacketError(f'{region_count} regions are not in 1..{MAX_REGIONS}')
     return Packet(
         profile_hash=int.from_bytes(data[2:4], 'big'), width=width, height=height,
-        channels=channels, quantizer=quantizer, seed=data[9], text=text, stream=data[offset:],
-        caption_id=caption_id, stream_reference=reference)
+        channels=channels, quantizer=quantizer, seed=data[9], text=text, stream=stream,
+        caption_id=caption_id, stream_reference=reference, objects=objects,
+        region_count=region_count, regions=regions)
 
 
 def checksum(payload: bytes) -> int:
@@ -290,7 +354,7 @@ def cut(payload: bytes, layers: int, ends: Sequence[int]) -> bytes:
     Return ``payload`` shortened to its first ``layers`` layers, as a complete packet.
 
     :param payload: a packet, whole or already cut.
-    :param layers: layers to keep, 1..len(ends).
+    :param layers: layers to keep, 1..len(ends): first those of the structure, then the regions.
     :param ends: ``EncodedFrame.layer_ends`` of the payload: the length of each possible result.
         Of an already cut payload, the ends up to its own length. A single one is the payload's own
         length: the encoder forbids any cut.
@@ -298,16 +362,28 @@ def cut(payload: bytes, layers: int, ends: Sequence[int]) -> bytes:
     """
     packet = parse(payload)
     counts = packet.layer_counts if len(ends) > 1 else (len(packet.channels),)
-    if len(counts) != len(ends) or ends[-1] != len(payload):
+    regions = packet.region_count if len(ends) > 1 else 0
+    if len(counts) + regions != len(ends) or ends[-1] != len(payload):
         raise PacketError('the layer ends are not those of this packet')
-    if not 1 <= layers <= len(counts):
-        raise PacketError(f'{layers} layers are not in 1..{len(counts)}')
-    shorter = replace(packet, channels=packet.channels[:counts[layers - 1]], stream=b'')
+    if not 1 <= layers <= len(ends):
+        raise PacketError(f'{layers} layers are not in 1..{len(ends)}')
+    if layers == len(ends):
+        return bytes(payload)
+    # A prefix of a stream is a stream of fewer regions or channels: only the head is written anew.
+    if layers > len(counts):
+        shorter = replace(packet, region_count=layers - len(counts), regions=b'')
+        available = packet.regions
+    else:
+        shorter = replace(
+            packet, channels=packet.channels[:counts[layers - 1]], stream=b'', region_count=0,
+            regions=b'')
+        available = packet.stream
     size = ends[layers - 1] - sum(shorter.section_sizes().values())
-    if not 0 <= size <= len(packet.stream):
+    if not 0 <= size <= len(available):
         raise PacketError('the layer ends are not those of this packet')
-    # A prefix of the stream is a stream of fewer channels, so only the head is written anew.
-    return serialize(replace(shorter, stream=packet.stream[:size]))
+    kept = available[:size]
+    return serialize(
+        replace(shorter, regions=kept) if shorter.region_count else replace(shorter, stream=kept))
 
 
 def _validate(packet: Packet) -> None:
@@ -337,6 +413,12 @@ def _validate(packet: Packet) -> None:
         raise CodecError(f'caption id {packet.caption_id} is not in 0..255')
     if packet.stream_reference is not None and not 0 <= packet.stream_reference <= 0xFFFF:
         raise CodecError('the reference to another packet does not fit 16 bits')
+    if packet.objects and len(packet.objects) != packed_bytes(packed_count(packet.objects)):
+        raise CodecError('something follows the list of objects')
+    if not 0 <= packet.region_count <= MAX_REGIONS:
+        raise CodecError(f'{packet.region_count} regions are not in 0..{MAX_REGIONS}')
+    if packet.regions and not packet.region_count:
+        raise CodecError('a stream of regions has no regions')
 
 
 def _checksum(data: bytes | bytearray) -> int:
@@ -355,15 +437,13 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _read_varint(data: bytes, offset: int) -> tuple[int, int]:
-    """Return a text length of one or two bytes in its shortest form, and the offset behind it."""
-    head = data[offset:offset + 2]
-    if not head or (head[0] >= 0x80 and len(head) < 2):
-        raise PacketError('the text length is truncated')
-    if head[0] < 0x80:
-        value, size = head[0], 1
-    else:
-        value, size = head[0] & 0x7F | head[1] << 7, 2
-    if not 1 <= value <= MAX_TEXT_BYTES or len(_varint(value)) != size:
-        raise PacketError('the text length is malformed')
-    return value, offset + size
+def _read_varint(data: bytes, offset: int, name: str) -> tuple[int, int]:
+    """Return a length of four bytes at most in its shortest form, and the offset behind it."""
+    value = 0
+    for index, byte in enumerate(data[offset:offset + MAX_VARINT_BYTES]):
+        value |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:
+            if index and not byte:
+                break
+            return value, offset + index + 1
+    raise PacketError(f'the length of the {name} is truncated or malformed')

@@ -13,8 +13,16 @@ A profile is a folder::
                      error float32 [1, 1, sh, sw] (expected absolute error of a pixel)
     tables.npz       gains float32 [Q, 320] and the integer entropy model (see codec.context)
 
-where s is the stride. The hash of the manifest covers everything. Its first two bytes are in every
-packet.
+where s is the stride, and, if it can code key regions (see codec.region.transform), whose cells are
+of 8 pixels at the scale of the region::
+
+    region_analysis.onnx   image and prediction float32 [1, 3, 8h, 8w] in [0, 1]
+                           -> y float32 [1, 320, h, w]
+    region_synthesis.onnx  y_hat float32 [1, 320, h, w], prediction, level float32 [1]
+                           -> image float32 [1, 3, 8h, 8w], error float32 [1, 1, 8h, 8w]
+    region_tables.npz      as tables.npz
+
+The hash of the manifest covers everything. Its first two bytes are in every packet.
 
 A name stands for a profile that came with the package, or for a folder of that name among the
 user's own, in ``$XDG_DATA_HOME/gsc_ros/profiles`` (``~/.local/share`` unless that is set).
@@ -45,12 +53,31 @@ ANALYSIS_FILE = 'analysis.onnx'
 SYNTHESIS_FILE = 'synthesis.onnx'
 TABLES_FILE = 'tables.npz'
 FILES = (ANALYSIS_FILE, SYNTHESIS_FILE, TABLES_FILE)
+REGION_ANALYSIS_FILE = 'region_analysis.onnx'
+REGION_SYNTHESIS_FILE = 'region_synthesis.onnx'
+REGION_TABLES_FILE = 'region_tables.npz'
+REGION_FILES = (REGION_ANALYSIS_FILE, REGION_SYNTHESIS_FILE, REGION_TABLES_FILE)
 # What the tables may unpack to; a profile of 16 quantizers has 2 MB.
 MAX_TABLES_BYTES = 1 << 25
 # What numpy and zipfile raise over damaged archives and absurd shapes, and over archives that are
 # encrypted or compressed in a way that Python cannot read.
 _BAD_ARCHIVE = (ValueError, KeyError, OSError, EOFError, MemoryError, RuntimeError, struct.error,
                 zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class RegionManifest:
+    """
+    What a profile says about its model of key regions.
+
+    :param quantizers: number of quantizers, 1..16.
+    :param default_quantizer: the one to use unless told otherwise.
+    :param symbol_max: symbols are in -symbol_max..symbol_max.
+    """
+
+    quantizers: int
+    default_quantizer: int
+    symbol_max: int
 
 
 @dataclass(frozen=True)
@@ -66,6 +93,7 @@ class Manifest:
     :param symbol_max: symbols are in -symbol_max..symbol_max.
     :param files: SHA-256 in hexadecimal by file name.
     :param training: where the models come from, free JSON for the reader.
+    :param regions: of the model of key regions; None when there is none.
     """
 
     name: str
@@ -76,6 +104,7 @@ class Manifest:
     symbol_max: int
     files: dict[str, str]
     training: dict[str, Any] = field(default_factory=dict)
+    regions: RegionManifest | None = None
 
 
 class Profile:
@@ -110,31 +139,67 @@ class Profile:
         """Return the verified ONNX graph ``file_name``."""
         return self._contents[file_name]
 
+    @property
+    def has_regions(self) -> bool:
+        """Whether key regions can be coded."""
+        return self.manifest.regions is not None
+
     @cached_property
     def tables(self) -> dict[str, np.ndarray]:
         """Return the arrays of tables.npz; they are never unpickled."""
-        try:
-            return _unpack(self._contents[TABLES_FILE])
-        except _BAD_ARCHIVE as error:
-            raise ProfileError(f'{TABLES_FILE} of profile {self.name}: {error}') from error
+        return self._tables(TABLES_FILE)
 
     @cached_property
     def gains(self) -> np.ndarray:
         """Symbols per unit of latent, float32 ``[Q, 320]``, all positive."""
-        gains = self.tables.get('gains')
-        shape = (self.manifest.quantizers, LATENT_CHANNELS)
+        return self._gains(self.tables, self.manifest.quantizers)
+
+    @cached_property
+    def context(self) -> ContextModel:
+        """The integer entropy model."""
+        return self._context(self.tables, self.manifest)
+
+    @cached_property
+    def region_gains(self) -> np.ndarray:
+        """As :attr:`gains`, of the model of key regions."""
+        return self._gains(self._region_tables, self._regions.quantizers)
+
+    @cached_property
+    def region_context(self) -> ContextModel:
+        """As :attr:`context`, of the model of key regions."""
+        return self._context(self._region_tables, self._regions)
+
+    @property
+    def _regions(self) -> RegionManifest:
+        """What is said about the model of key regions, which must be there."""
+        if self.manifest.regions is None:
+            raise ProfileError(f'profile {self.name} cannot code key regions')
+        return self.manifest.regions
+
+    @cached_property
+    def _region_tables(self) -> dict[str, np.ndarray]:
+        return self._tables(REGION_TABLES_FILE)
+
+    def _tables(self, file_name: str) -> dict[str, np.ndarray]:
+        try:
+            return _unpack(self._contents[file_name])
+        except _BAD_ARCHIVE as error:
+            raise ProfileError(f'{file_name} of profile {self.name}: {error}') from error
+
+    def _gains(self, tables: dict[str, np.ndarray], quantizers: int) -> np.ndarray:
+        gains = tables.get('gains')
+        shape = (quantizers, LATENT_CHANNELS)
         if gains is None or gains.dtype != np.float32 or gains.shape != shape:
             raise ProfileError(f'profile {self.name}: gains must be float32 {list(shape)}')
         if not (np.isfinite(gains).all() and (gains > 0).all()):
             raise ProfileError(f'profile {self.name}: gains must be positive')
         return gains
 
-    @cached_property
-    def context(self) -> ContextModel:
-        """The integer entropy model."""
-        model = ContextModel.from_tables(self.tables)
-        if (model.quantizers, model.symbol_max) != (
-                self.manifest.quantizers, self.manifest.symbol_max):
+    def _context(
+        self, tables: dict[str, np.ndarray], manifest: Manifest | RegionManifest,
+    ) -> ContextModel:
+        model = ContextModel.from_tables(tables)
+        if (model.quantizers, model.symbol_max) != (manifest.quantizers, manifest.symbol_max):
             raise ProfileError(f'profile {self.name}: the entropy model is of another geometry')
         return model
 
@@ -193,7 +258,7 @@ def load_profile(name_or_path: str | Path = 'tiny') -> Profile:
     text = _read(folder / MANIFEST_FILE)
     manifest = _parse_manifest(text, folder / MANIFEST_FILE)
     contents = {}
-    for file_name in FILES:
+    for file_name in manifest.files:
         contents[file_name] = _read(folder / file_name)
         if hashlib.sha256(contents[file_name]).hexdigest() != manifest.files[file_name]:
             raise ProfileError(f'{folder / file_name} is not the file its manifest describes')
@@ -253,19 +318,30 @@ def _parse_manifest(text: bytes, path: Path) -> Manifest:
         raise ProfileError(f'{path}: latent_channels must be {LATENT_CHANNELS}')
     if fields.get('layers') != list(LAYERS):
         raise ProfileError(f'{path}: layers must be those of the packet format')
-    files = fields.get('files')
-    if not isinstance(files, dict) or not all(isinstance(files.get(f), str) for f in FILES):
-        raise ProfileError(f'{path}: files must name {", ".join(FILES)} with their hashes')
     training = fields.get('training', {})
     if not isinstance(training, dict):
         raise ProfileError(f'{path}: training must be an object')
-    quantizers = _integer(fields, 'quantizers', 1, MAX_QUANTIZERS, path)
+    regions = fields.get('regions')
+    if regions is not None and not isinstance(regions, dict):
+        raise ProfileError(f'{path}: regions must be an object')
+    names = FILES if regions is None else FILES + REGION_FILES
+    files = fields.get('files')
+    if not isinstance(files, dict) or not all(isinstance(files.get(name), str) for name in names):
+        raise ProfileError(f'{path}: files must name {", ".join(names)} with their hashes')
     return Manifest(
         name=name, scale=_integer(fields, 'scale', 1, 64, path),
-        stride=_integer(fields, 'stride', 1, 64, path), quantizers=quantizers,
-        default_quantizer=_integer(fields, 'default_quantizer', 0, quantizers - 1, path),
-        symbol_max=_integer(fields, 'symbol_max', 1, MAX_SYMBOL, path),
-        files={file_name: files[file_name].lower() for file_name in FILES}, training=training)
+        stride=_integer(fields, 'stride', 1, 64, path), **_model(fields, path),
+        files={file_name: files[file_name].lower() for file_name in names}, training=training,
+        regions=None if regions is None else RegionManifest(**_model(regions, path)))
+
+
+def _model(fields: dict[str, Any], path: Path) -> dict[str, int]:
+    """Return the numbers that describe an entropy model, checked."""
+    quantizers = _integer(fields, 'quantizers', 1, MAX_QUANTIZERS, path)
+    return {
+        'quantizers': quantizers,
+        'default_quantizer': _integer(fields, 'default_quantizer', 0, quantizers - 1, path),
+        'symbol_max': _integer(fields, 'symbol_max', 1, MAX_SYMBOL, path)}
 
 
 def _integer(fields: dict[str, Any], key: str, low: int, high: int, path: Path) -> int:

@@ -23,7 +23,8 @@ class KeyRegion:
     :param weight: how often a squared error in the box counts, where one elsewhere counts once:
         positive; :data:`FULL_WEIGHT` for what is certainly looked at, in proportion to the
         certainty for what is not. With equal gains the larger weight goes first.
-    :param source: what has said so: ``importance``, ``detector``, ``topic``, ``zones``, ``request``.
+    :param source: what has said so: ``importance``, ``detector``, ``topic``, ``zones`` or
+        ``request``.
     :param class_id: class of what is there, 0..255; None when nobody knows. Only regions with a
         class cross in the list of objects.
     :param score: how certain the class is, 0..1; None when nobody knows.

@@ -6,19 +6,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
 
-from gsc_ros.codec.context import (
-    ContextModel,
+from gsc_ros.codec.context import ContextModel, PreviousSymbols
+from gsc_ros.codec.context_tables import (
     ContextTables,
-    interlace,
     KIND_LEVELS,
     KIND_STATES,
     KIND_TRENDS,
     KINDS,
     LIKENESSES,
-    log_steps,
     OWN,
-    PASSES,
-    PreviousSymbols,
     SLOPES,
     STILL_FEATURES,
     STREAM_FEATURES,
@@ -26,6 +22,7 @@ from gsc_ros.codec.context import (
 )
 from gsc_ros.codec.entropy import TOTAL
 from gsc_ros.codec.error import PacketError, ProfileError
+from gsc_ros.codec.interlace import interlace, log_steps, PASSES
 from gsc_ros.codec.packet import layer_counts
 from gsc_ros.codec.residual import OFFSETS, RESIDUALS
 from gsc_ros.training.context_fit import fit_context, FitSettings

@@ -35,51 +35,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import Protocol
 
+from gsc_ros.codec.context_tables import (
+    AS_BEFORE,
+    CODED,
+    ContextTables,
+    KIND_LEVELS,
+    KIND_TRENDS,
+    MAX_SYMBOL,
+    NO_CHANNEL,
+    ScaleNetwork,
+    SILENT,
+    SLOPES,
+)
 from gsc_ros.codec.entropy import Coded, FrequencyTables, SymbolDecoder, SymbolEncoder
 from gsc_ros.codec.error import PacketError, ProfileError
+from gsc_ros.codec.interlace import (
+    FRACTION_BITS,
+    inside,
+    interlace,
+    log_features,
+    log_steps,
+    NEIGHBORS,
+    ONE,
+    PAD,
+    Pass,
+    slopes,
+    spread,
+    sum_around,
+)
 from gsc_ros.codec.packet import LATENT_CHANNELS, layer_counts
-from gsc_ros.codec.residual import OFFSETS, ResidualCode, RESIDUALS
+from gsc_ros.codec.residual import OFFSETS, ResidualCode
 import numpy as np
 
-FRACTION_BITS = 12
-ONE = 1 << FRACTION_BITS
-PASSES = 5
-NEIGHBORS = 4
-# Inputs of the magnitude form from the channel itself: neighbours and their spread.
-OWN = NEIGHBORS + 1
-PAD = 2
-# Inputs of the signed form from another channel: the symbol and its changes along rows and columns.
-SLOPES = 3
-NO_CHANNEL = -1
-MAX_SYMBOL = 1 << 14
-MAX_REFERENCES = 64
-
-# What a channel of a frame is.
-CODED, SILENT, AS_BEFORE = range(3)
-KINDS = 3
-# Kinds are coded by what the channel was in the previous frame (unknown, silent, not silent), by
-# whether most channels of the group before are as in the previous frame, and by how many symbols
-# other than zero the channel should hold.
-KIND_STATES, KIND_TRENDS, KIND_LEVELS = 3, 2, 48
-# How well the previous frame predicts: not known, or by the ratio of errors to magnitudes.
-LIKENESSES = 5
-# Inputs of the second prediction, and of the networks.
-STREAM_INPUTS = 4
-STILL_FEATURES = 11
-STREAM_FEATURES = STILL_FEATURES + 8
 # Running means start from the mean over the training data, worth so many symbols.
 _PRIOR_COUNT = 16
 _OFFSET_SHIFT = FRACTION_BITS - 3
-_FEATURE_MAX = 256
 # Symbols visited at once, for the memory they take.
 _CHUNK = 1 << 16
 _FAR_CHUNK = 1 << 12
-
-_AXIS = ((-1, 0), (1, 0), (0, -1), (0, 1))
-_DIAGONAL = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
 @dataclass(frozen=True)
@@ -95,132 +90,6 @@ class PreviousSymbols:
     symbols: np.ndarray
     channels: tuple[int, ...]
     quantizer: int
-
-
-@dataclass(frozen=True)
-class Pass:
-    """
-    One pass over a grid.
-
-    :param positions: int64 ``[n]``, indices into the grid, row by row.
-    :param padded: int64 ``[n]``, the same as indices into the grid with a border of 2.
-    :param neighbors: int64 ``[4, n]``, indices of the neighbours in the padded grid.
-    """
-
-    positions: np.ndarray
-    padded: np.ndarray
-    neighbors: np.ndarray
-
-
-@dataclass(frozen=True)
-class ContextTables:
-    """
-    The integers of the model; Q quantizers, C = 320 channels, H hidden units.
-
-    :param frequency: uint32 ``[S * 5, 25]``: of residuals, by scale and offset.
-    :param kind_frequency: uint32 ``[288, 3]``: of the kinds of channels.
-    :param symbol_max: int32 ``[1]``, largest magnitude of a symbol.
-    :param gain: int32 ``[Q, C]``, symbols per unit of latent, in any common unit.
-    :param signed_mean: int32 ``[Q, C]``, mean symbol.
-    :param signed_reference: int16 ``[Q, C, J]``, channels of earlier groups that predict the
-        symbol; -1: none.
-    :param signed_weight: int16 ``[Q, C, 3, J]``, weights of the co-located symbol and of its
-        changes along a row and along a column.
-    :param signed_neighbor: int16 ``[Q, C, 5, 4]``, weights of the neighbours by pass.
-    :param magnitude_mean: int32 ``[Q, C]``, mean magnitude of a symbol.
-    :param magnitude_bias: int32 ``[Q, C, 5]``, mean error of the prediction by pass.
-    :param magnitude_reference: int16 ``[Q, C, K]``, channels of earlier groups that predict the
-        magnitude.
-    :param magnitude_weight: int16 ``[Q, C, 2, K]``, weights of the co-located symbol and of the
-        four symbols around it.
-    :param magnitude_neighbor: int16 ``[Q, C, 5, 5]``, weights by pass of the neighbours and of
-        their spread.
-    :param still_input: int32 ``[H, 11]``, the network's first matrix.
-    :param still_bias: int32 ``[H, 5]``, its bias by pass.
-    :param still_output: int32 ``[H + 11 + 5]``, weights of the hidden units and of the inputs, and
-        the bias by pass.
-    :param stream_weight: int16 ``[Q, C, 2, 5, 4]``, weights of the second prediction in the first
-        and in later passes, by likeness; no quantizers when the profile has no stream mode.
-    :param stream_input: as ``still_input`` with 19 features, for stream mode.
-    :param stream_bias: likewise.
-    :param stream_output: likewise.
-    """
-
-    frequency: np.ndarray
-    kind_frequency: np.ndarray
-    symbol_max: np.ndarray
-    gain: np.ndarray
-    signed_mean: np.ndarray
-    signed_reference: np.ndarray
-    signed_weight: np.ndarray
-    signed_neighbor: np.ndarray
-    magnitude_mean: np.ndarray
-    magnitude_bias: np.ndarray
-    magnitude_reference: np.ndarray
-    magnitude_weight: np.ndarray
-    magnitude_neighbor: np.ndarray
-    still_input: np.ndarray
-    still_bias: np.ndarray
-    still_output: np.ndarray
-    stream_weight: np.ndarray
-    stream_input: np.ndarray
-    stream_bias: np.ndarray
-    stream_output: np.ndarray
-
-    def validate(self) -> None:
-        """Raise a ProfileError unless shapes, types and ranges fit together."""
-        quantizers, signed, magnitude, still, stream, modes = (
-            _side(self.signed_mean, 0), _side(self.signed_reference, 2),
-            _side(self.magnitude_reference, 2), _side(self.still_input, 0),
-            _side(self.stream_input, 0), _side(self.stream_weight, 0))
-        pair = (quantizers, LATENT_CHANNELS)
-        expected = {
-            'kind_frequency': (np.uint32, (KIND_STATES * KIND_TRENDS * KIND_LEVELS, KINDS)),
-            'symbol_max': (np.int32, (1,)),
-            'gain': (np.int32, pair),
-            'signed_mean': (np.int32, pair),
-            'signed_reference': (np.int16, pair + (signed,)),
-            'signed_weight': (np.int16, pair + (SLOPES, signed)),
-            'signed_neighbor': (np.int16, pair + (PASSES, NEIGHBORS)),
-            'magnitude_mean': (np.int32, pair),
-            'magnitude_bias': (np.int32, pair + (PASSES,)),
-            'magnitude_reference': (np.int16, pair + (magnitude,)),
-            'magnitude_weight': (np.int16, pair + (2, magnitude)),
-            'magnitude_neighbor': (np.int16, pair + (PASSES, OWN)),
-            'still_input': (np.int32, (still, STILL_FEATURES)),
-            'still_bias': (np.int32, (still, PASSES)),
-            'still_output': (np.int32, (still + STILL_FEATURES + PASSES,)),
-            'stream_weight': (
-                np.int16, (modes, LATENT_CHANNELS, 2, LIKENESSES, STREAM_INPUTS)),
-            'stream_input': (np.int32, (stream, STREAM_FEATURES)),
-            'stream_bias': (np.int32, (stream, PASSES)),
-            'stream_output': (np.int32, (stream + STREAM_FEATURES + PASSES,)),
-        }
-        for name, (dtype, shape) in expected.items():
-            array = getattr(self, name)
-            if array.dtype != dtype or array.shape != shape:
-                raise ProfileError(
-                    f'entropy model: {name} must be {np.dtype(dtype).name} {list(shape)}')
-        if modes not in (0, quantizers):
-            raise ProfileError('entropy model: stream_weight is of other quantizers')
-        rows = len(self.frequency)
-        if self.frequency.shape != (rows, RESIDUALS) or rows < OFFSETS or rows % OFFSETS:
-            raise ProfileError(
-                f'entropy model: frequency must be [{OFFSETS} * scales, {RESIDUALS}]')
-        if not 1 <= self.symbol_max[0] <= MAX_SYMBOL:
-            raise ProfileError(f'entropy model: symbol_max must be in 1..{MAX_SYMBOL}')
-        limit = MAX_SYMBOL << FRACTION_BITS
-        for name in ('signed_mean', 'magnitude_mean', 'magnitude_bias'):
-            if (np.abs(getattr(self, name).astype(np.int64)) > limit).any():
-                raise ProfileError(f'entropy model: {name} is out of range')
-        if max(signed, magnitude) > MAX_REFERENCES:
-            raise ProfileError(f'entropy model: more than {MAX_REFERENCES} references')
-        if (self.gain < 1).any():
-            raise ProfileError('entropy model: gain must be positive')
-        first = np.array([_group_start(channel) for channel in range(LATENT_CHANNELS)])
-        for reference in (self.signed_reference, self.magnitude_reference):
-            if (reference < NO_CHANNEL).any() or (reference >= first[None, :, None]).any():
-                raise ProfileError('entropy model: a reference is not to an earlier group')
 
 
 class Coder(Protocol):
@@ -433,45 +302,6 @@ class ContextModel:
         frame.symbols[slots] = group.values
 
 
-class ScaleNetwork:
-    """
-    A network of integers with one hidden layer: features to scales.
-
-    :param weight: int32 ``[H, F]``, 12 fractional bits like all others.
-    :param bias: int32 ``[H, 5]``, by pass.
-    :param output: int32 ``[H + F + 5]``: of the hidden units, of the features, bias by pass.
-    :param scales: how many scales there are.
-    :raises ProfileError: when its sums may not be exact.
-    """
-
-    def __init__(self, weight: np.ndarray, bias: np.ndarray, output: np.ndarray, scales: int):
-        hidden, inputs = weight.shape
-        self._weight = weight.astype(np.float64)
-        self._bias = bias.astype(np.float64)
-        self._hidden_output = output[:hidden].astype(np.float64)
-        self._feature_output = output[hidden:hidden + inputs].astype(np.float64) * ONE
-        self._output_bias = output[hidden + inputs:].astype(np.float64) * ONE
-        self._last = scales - 1
-        largest = np.abs(self._weight).sum(axis=1) * _FEATURE_MAX + np.abs(self._bias).max(axis=1)
-        total = np.abs(self._hidden_output) @ largest
-        total += np.abs(self._feature_output).sum() * _FEATURE_MAX
-        if total + np.abs(self._output_bias).max() >= 1 << 52:
-            raise ProfileError('entropy model: the weights of a network are too large')
-
-    def scales(self, pass_index: int, features: np.ndarray) -> np.ndarray:
-        """Return scales ``[n, p]`` for features ``[F, n, p]``, integers in -256..256."""
-        values = features.reshape(len(features), -1).astype(np.float64)
-        hidden = self._weight @ values
-        hidden += self._bias[:, pass_index, None]
-        np.maximum(hidden, 0, out=hidden)
-        out = self._hidden_output @ hidden
-        out += self._feature_output @ values
-        out += self._output_bias[pass_index]
-        out *= 2.0 ** (-2 * FRACTION_BITS)
-        np.clip(out, 0, self._last, out=out)
-        return out.astype(np.int64).reshape(features.shape[1:])
-
-
 class _Frame:
     """
     What is known of a frame while it is coded.
@@ -494,7 +324,7 @@ class _Frame:
         self.shape = shape
         self.padded_shape = (height + 2 * PAD, width + 2 * PAD)
         self.passes = interlace(height, width)
-        self.inside = _inside(height, width)
+        self.inside = inside(height, width)
         self.padded_size = self.padded_shape[0] * self.padded_shape[1]
         # How many neighbours each position has.
         self.borders = sum_around(np.ones((1, height, width)))[0].ravel()
@@ -859,93 +689,6 @@ def mirrored(residuals: np.ndarray, visit: Visit) -> np.ndarray:
     return np.where(visit.signed < visit.center << FRACTION_BITS, -residuals, residuals)
 
 
-@lru_cache(maxsize=8)
-def interlace(height: int, width: int) -> tuple[Pass, ...]:
-    """Return the five passes over a grid; small grids have empty ones."""
-    row, column = np.divmod(np.arange(height * width), width)
-    row_4, column_4, row_2, column_2 = row % 4, column % 4, row % 2, column % 2
-    coarse = (row_2 == 0) & (column_2 == 0)
-    members = (
-        (row_4 == 0) & (column_4 == 0),
-        (row_4 == 2) & (column_4 == 2),
-        coarse & (row_4 != column_4),
-        (row_2 == 1) & (column_2 == 1),
-        row_2 != column_2,
-    )
-    steps = (None, (_DIAGONAL, 2), (_AXIS, 2), (_DIAGONAL, 1), (_AXIS, 1))
-    passes = []
-    for member, step in zip(members, steps):
-        positions = np.flatnonzero(member)
-        padded = (row[positions] + PAD) * (width + 2 * PAD) + column[positions] + PAD
-        # The first pass has no neighbours: it looks at a corner of the border, which stays zero.
-        neighbors = np.zeros((NEIGHBORS, len(positions)), np.int64)
-        if step is not None:
-            shifts, distance = step
-            offsets = [distance * (dy * (width + 2 * PAD) + dx) for dy, dx in shifts]
-            neighbors = padded + np.array(offsets)[:, None]
-        passes.append(Pass(positions, padded, neighbors))
-    return tuple(passes)
-
-
-def spread(neighbors: np.ndarray) -> np.ndarray:
-    """Return the mean distance of four neighbours from their mean, ``[n, 4, p]`` to ``[n, p]``."""
-    total = neighbors.sum(axis=1, keepdims=True)
-    return np.abs(NEIGHBORS * neighbors - total).sum(axis=1) >> 4
-
-
-def sum_around(values: np.ndarray) -> np.ndarray:
-    """Return the sums of the four neighbours in maps ``[n, h, w]``; zeros lie beyond the border."""
-    total = np.zeros_like(values)
-    total[:, 1:] += values[:, :-1]
-    total[:, :-1] += values[:, 1:]
-    total[:, :, 1:] += values[:, :, :-1]
-    total[:, :, :-1] += values[:, :, 1:]
-    return total
-
-
-def slopes(values: np.ndarray) -> np.ndarray:
-    """
-    Return the changes of maps ``[n, h, w]`` along rows and along columns, ``[2, n, h, w]``.
-
-    These are the differences of the two neighbours; a missing one is taken to equal the middle.
-    """
-    change = np.zeros((2,) + values.shape, values.dtype)
-    step = values[:, :, 1:] - values[:, :, :-1]
-    change[0, :, :, :-1] = step
-    change[0, :, :, 1:] += step
-    step = values[:, 1:] - values[:, :-1]
-    change[1, :, :-1] = step
-    change[1, :, 1:] += step
-    return change
-
-
-def log_steps(values: np.ndarray) -> np.ndarray:
-    """
-    Return about eight times the binary logarithm of integers, 0 for 0 and less, at most 192.
-
-    These are the upper bits of a float32 that holds the integer exactly: its exponent and the
-    first three bits of its fraction.
-    """
-    exact = np.minimum(np.maximum(values, 0), (1 << 24) - 2) + 1
-    steps = exact.astype(np.float32).view(np.int32)
-    steps >>= 20
-    steps -= 127 << 3
-    return steps
-
-
-def log_features(measures: Sequence[np.ndarray | int]) -> np.ndarray:
-    """
-    Return the logarithms of measures as features of a network, int32 ``[1 + len, n, p]``.
-
-    :param measures: integers that broadcast to the shape of the first one, ``[n, p]``.
-    :return: with the first feature left open.
-    """
-    features = np.empty((1 + len(measures),) + measures[0].shape, np.int32)
-    for feature, measure in zip(features[1:], measures):
-        feature[:] = log_steps(np.asarray(measure))
-    return features
-
-
 def _slopes(values: np.ndarray, inner: tuple[slice, slice]) -> np.ndarray:
     """Return maps' values and changes ``[3 n, p]`` in a part of them."""
     parts = (values, *slopes(values))
@@ -955,20 +698,3 @@ def _slopes(values: np.ndarray, inner: tuple[slice, slice]) -> np.ndarray:
 def _whole(values: np.ndarray) -> np.ndarray:
     """Return whole numbers of 24 fractional bits with 12, int64."""
     return np.floor(values * 2.0 ** -FRACTION_BITS).astype(np.int64)
-
-
-def _side(array: np.ndarray, axis: int) -> int:
-    """Return the length of an axis that may be missing."""
-    return array.shape[axis] if array.ndim > axis else 0
-
-
-@lru_cache(maxsize=8)
-def _inside(height: int, width: int) -> np.ndarray:
-    """Return the indices of a grid's positions in the grid with a border of 2."""
-    index = np.arange((height + 2 * PAD) * (width + 2 * PAD))
-    return index.reshape(height + 2 * PAD, -1)[PAD:-PAD, PAD:-PAD].ravel()
-
-
-def _group_start(channel: int) -> int:
-    """Return the first channel of a channel's group when all channels are coded."""
-    return max(count for count in (0,) + layer_counts(LATENT_CHANNELS) if count <= channel)

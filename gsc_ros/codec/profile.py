@@ -42,7 +42,8 @@ from typing import Any
 import zipfile
 import zlib
 
-from gsc_ros.codec.context import ContextModel, MAX_SYMBOL
+from gsc_ros.codec.context import ContextModel
+from gsc_ros.codec.context_tables import MAX_SYMBOL
 from gsc_ros.codec.error import ProfileError
 from gsc_ros.codec.packet import LATENT_CHANNELS, LAYERS, MAX_QUANTIZERS
 import numpy as np

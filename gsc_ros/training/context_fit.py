@@ -16,29 +16,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from gsc_ros.codec.context import (
-    ContextModel,
+from gsc_ros.codec.context import ContextModel
+from gsc_ros.codec.context_tables import (
     ContextTables,
-    interlace,
     KIND_LEVELS,
     KIND_STATES,
     KIND_TRENDS,
     KINDS,
     LIKENESSES,
-    NEIGHBORS,
     NO_CHANNEL,
-    ONE,
     OWN,
-    PAD,
-    PASSES,
     SLOPES,
-    slopes,
     STILL_FEATURES,
     STREAM_FEATURES,
     STREAM_INPUTS,
-    sum_around,
 )
-from gsc_ros.codec.packet import LATENT_CHANNELS, layer_counts
+from gsc_ros.codec.interlace import interlace, NEIGHBORS, ONE, PAD, PASSES, slopes, sum_around
+from gsc_ros.codec.packet import LATENT_CHANNELS, LAYERS
 from gsc_ros.codec.residual import OFFSETS, RESIDUALS
 from gsc_ros.training.scale_fit import (
     collect,
@@ -73,6 +67,7 @@ class FitSettings:
     :param prior: symbols that the prior of a frequency table is worth.
     :param kind_prior: channels that the prior of a table of kinds is worth.
     :param seed: of the choice of images and crops.
+    :param groups: channel counts at which the model's groups end.
     """
 
     signed_references: int = 8
@@ -88,6 +83,7 @@ class FitSettings:
     prior: float = 30.0
     kind_prior: float = 4.0
     seed: int = 0
+    groups: tuple[int, ...] = LAYERS
 
 
 @dataclass(frozen=True)
@@ -158,16 +154,16 @@ def fit_context(
         stream_weight=np.zeros(stream_shape, np.int16),
         **network_tables('stream', STREAM_FEATURES))
     chosen = [_chosen(images, settings, rng) for images in symbols]
-    samples = collect(ContextModel(tables), chosen, settings.samples, rng)
+    samples = collect(ContextModel(tables, settings.groups), chosen, settings.samples, rng)
     tables = replace(tables, **_network('still', samples, scales, settings))
     if pairs:
         doubles = [_varied(_chosen(images, settings, rng)) for images in pairs]
-        samples = collect(ContextModel(tables), doubles, settings.samples, rng)
+        samples = collect(ContextModel(tables, settings.groups), doubles, settings.samples, rng)
         tables = replace(tables, stream_weight=fit_stream(samples, shape, settings.ridge))
-        samples = collect(ContextModel(tables), doubles, settings.samples, rng)
+        samples = collect(ContextModel(tables, settings.groups), doubles, settings.samples, rng)
         tables = replace(tables, **_network('stream', samples, scales, settings))
         chosen = [single + double for single, double in zip(chosen, doubles)]
-    counts, kinds = count(ContextModel(tables), chosen, rng)
+    counts, kinds = count(ContextModel(tables, settings.groups), chosen, rng)
     tables = replace(
         tables, frequency=residual_frequencies(counts, settings.prior),
         kind_frequency=kind_frequencies(kinds, settings.kind_prior))
@@ -253,9 +249,10 @@ def _fit_quantizer(data: _Data, settings: FitSettings) -> dict[str, np.ndarray]:
     """Return the integers of one quantizer, by their name in the tables."""
     count = LATENT_CHANNELS
     sloped = np.stack([data.signed, *data.slopes])[..., data.inside]
-    signed_reference = _references(sloped, settings.signed_references)
+    signed_reference = _references(sloped, settings.signed_references, settings.groups)
     blurred = data.magnitude[:, data.inside] + 0.5 * data.around[:, data.inside]
-    magnitude_reference = _references(blurred[None], settings.magnitude_references)
+    magnitude_reference = _references(
+        blurred[None], settings.magnitude_references, settings.groups)
     out = {
         'signed_mean': _fixed(data.signed_mean, np.int32),
         'signed_reference': signed_reference,
@@ -287,7 +284,7 @@ def _fit_quantizer(data: _Data, settings: FitSettings) -> dict[str, np.ndarray]:
     return out
 
 
-def _references(inputs: np.ndarray, count: int) -> np.ndarray:
+def _references(inputs: np.ndarray, count: int, groups: Sequence[int]) -> np.ndarray:
     """
     Return for each channel the ones of earlier groups that help most to predict it.
 
@@ -295,6 +292,7 @@ def _references(inputs: np.ndarray, count: int) -> np.ndarray:
 
     :param inputs: float32 ``[I, C, n]``, of mean zero: what is to be predicted, which is an input
         for other channels as are the other ``I - 1`` measures of a channel.
+    :param groups: channel counts at which groups end, the last one C or more.
     :return: int16 ``[C, count]``, -1 where there are fewer.
     """
     kinds, channels, positions = inputs.shape
@@ -305,7 +303,7 @@ def _references(inputs: np.ndarray, count: int) -> np.ndarray:
     deviation = np.sqrt(np.diag(covariance)) + 1e-9
     correlation = covariance / deviation[:, None] / deviation
     reference = np.full((channels, count), NO_CHANNEL, np.int16)
-    ends = layer_counts(channels)
+    ends = [min(end, channels) for end in groups]
     for start, end in zip(ends, ends[1:]):
         known = np.searchsorted(live, start)
         group = np.arange(known, np.searchsorted(live, end))

@@ -12,20 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gsc_ros.codec.context import (
-    ContextModel,
-    KIND_LEVELS,
-    KIND_TRENDS,
-    kinds_of,
-    LIKENESSES,
-    mirrored,
-    ONE,
-    PASSES,
-    PreviousSymbols,
-    STREAM_INPUTS,
-    Visit,
-)
+from gsc_ros.codec.context import ContextModel, kinds_of, mirrored, PreviousSymbols, Visit
+from gsc_ros.codec.context_tables import KIND_LEVELS, KIND_TRENDS, LIKENESSES, STREAM_INPUTS
 from gsc_ros.codec.entropy import TOTAL
+from gsc_ros.codec.interlace import ONE, PASSES
 from gsc_ros.codec.packet import LATENT_CHANNELS
 from gsc_ros.codec.residual import (
     ESCAPE,

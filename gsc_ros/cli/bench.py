@@ -6,6 +6,7 @@ Compare this codec with others on your own pictures, and write a report.
     gsc bench DRIVE -o out/bench --frames 12
     gsc bench DRIVE -o out/bench-video --stream --rates 7.4,22.7
     gsc bench DRIVE -o out/bench-loss --loss 0.05 --rates 20
+    gsc bench DRIVE -o out/bench-snr --snr 4,5,6,7,8
 
 Writes bench.json, a plot per metric and report.html into the folder given by -o. Results of the
 peers are kept there, too: the same command goes on where it was stopped.
@@ -22,6 +23,7 @@ import shlex
 import sys
 from typing import Any
 
+from gsc_ros.cli import bench_snr
 from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.number import bounded
 from gsc_ros.codec.error import CodecError
@@ -48,6 +50,7 @@ LOSS_RATES = (10.0, 20.0, 40.0)
 STILL_DOWNSCALES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 VIDEO_DOWNSCALES = (2.0, 3.0, 4.0, 6.0)
 STILL_FRAMES, VIDEO_FRAMES = 12, 80
+MTU = 1200
 # Codecs and metrics alike fail on less.
 MIN_SIDE = 32
 
@@ -65,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mode.add_argument('--loss', type=bounded(float, 0, 0.9), metavar='P',
                       help='compare with low-delay video over a link that loses this share of '
                       'packets, 0..0.9')
+    bench_snr.add_arguments(parser, mode)
     what = parser.add_argument_group('pictures')
     what.add_argument('--frames', type=bounded(int, 1, 10_000), metavar='N',
                       help=f'spread over the input ({STILL_FRAMES}); of video the first '
@@ -87,8 +91,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     codecs.add_argument('--threads', type=bounded(int, 1, 64), default=2, metavar='N',
                         help='of our graphs (%(default)s)')
     link = parser.add_argument_group('lossy link')
-    link.add_argument('--mtu', type=bounded(int, 64, 65_507), default=1200, metavar='B',
-                      help='payload of a packet in bytes (%(default)s)')
+    link.add_argument('--mtu', type=bounded(int, 32, 65_507), metavar='B',
+                      help=f'payload of a packet in bytes ({MTU}); with --snr the whole of a '
+                      f'datagram ({bench_snr.MTU})')
     link.add_argument('--rtt', type=bounded(float, 0, 60), default=0.5, metavar='S',
                       help='seconds until a loss is known to the sender (%(default)s)')
     link.add_argument('--seed', type=bounded(int, 0, 2 ** 31), default=0, metavar='N',
@@ -112,11 +117,13 @@ def run(arguments: argparse.Namespace) -> int:
     :raises UsageError: a peer is unknown, or the settings fit neither mode nor pictures.
     """
     console = Console(stderr=True)
-    plan = _plan(arguments)
+    plan = _plan(arguments) if arguments.snr is None else None
     try:
         detector = Detector(arguments.detector) if arguments.detector else None
     except DetectorError as error:
         raise DataError(str(error)) from error
+    if plan is None:
+        return _over_noise(arguments, detector)
     no_vsi = 'not asked for' if arguments.no_vsi else saliency.missing()
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
     try:
@@ -142,13 +149,27 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _over_noise(arguments: argparse.Namespace, detector: Detector | None) -> int:
+    """Run `--snr`; errors as of :func:`run`."""
+    images, _ = _pictures(arguments, still=False, count=bench_snr.FRAMES)
+    try:
+        return bench_snr.run(arguments, images, detector,
+                             lambda no_vsi: _about(arguments, no_vsi))
+    except CodecError as error:
+        raise DataError(str(error)) from error
+    except OSError as error:
+        raise DataError(f'{error.filename or arguments.output}: {error.strerror or error}'
+                        ) from error
+
+
 def _plan(arguments: argparse.Namespace) -> Plan:
     mode = 'stream' if arguments.stream else 'stills' if arguments.loss is None else 'loss'
     known = {peer.name for peer in peers_of(mode)}
     for name in arguments.peers or ():
         if name not in known:
             raise UsageError(f'no peer {name!r}; there are: {", ".join(sorted(known))}')
-    images, fps = _pictures(arguments, still=mode == 'stills')
+    still = mode == 'stills'
+    images, fps = _pictures(arguments, still, STILL_FRAMES if still else VIDEO_FRAMES)
     rates = {'stills': STILL_RATES, 'stream': VIDEO_RATES, 'loss': LOSS_RATES}[mode]
     return Plan(
         images=images, fps=fps, mode=mode, rates=arguments.rates or rates,
@@ -156,15 +177,16 @@ def _plan(arguments: argparse.Namespace) -> Plan:
             STILL_DOWNSCALES if mode == 'stills' else VIDEO_DOWNSCALES),
         peers=arguments.peers, profile=arguments.profile, threads=arguments.threads,
         workers=arguments.workers, gallery=len(images) // 2,
-        link=LossyLink(arguments.loss or 0.0, arguments.mtu, arguments.rtt, arguments.seed),
+        link=LossyLink(arguments.loss or 0.0, arguments.mtu or MTU, arguments.rtt, arguments.seed),
         trials=arguments.trials if mode == 'loss' else 1)
 
 
-def _pictures(arguments: argparse.Namespace, still: bool) -> tuple[list[np.ndarray], float]:
+def _pictures(arguments: argparse.Namespace, still: bool,
+              count: int) -> tuple[list[np.ndarray], float]:
     """Return the frames to code, uint8 [H, W, 3] RGB, and the frame rate."""
     try:
         source = open_source(arguments.input, topic=arguments.topic, fps=arguments.fps)
-        count = arguments.frames or (STILL_FRAMES if still else VIDEO_FRAMES)
+        count = arguments.frames or count
         if still:
             wanted = set(np.linspace(0, len(source) - 1, min(count, len(source))).round())
             frames = [frame.image for index, frame in enumerate(source) if index in wanted]

@@ -96,6 +96,10 @@ class NoisyLink:
     """
 
     def __init__(self, uses: int, modulation: Modulation, code_rate: float, mtu: int) -> None:
+        try:
+            rover = _records(Direction.ROVER, mtu)
+        except ValueError as error:
+            raise CapacityError(str(error)) from error
         size = uses * BITS_PER_USE[modulation] // 8
         self.modulation = modulation
         self.datagrams = size // mtu
@@ -109,7 +113,6 @@ class NoisyLink:
         if self.datagrams > MAX_DATAGRAMS:
             raise CapacityError(
                 f'{what} are more than {MAX_DATAGRAMS} datagrams of {mtu} bytes')
-        rover = _records(Direction.ROVER, mtu)
         self._hello = rover.seal(Heartbeat().pack(), 0)
 
     @property
@@ -122,6 +125,10 @@ class NoisyLink:
         """Return the bytes of the largest base; 0 or less where there is no room for one."""
         bodies = round(self.data * BASE_BODIES)
         return self._packet_bytes(bodies) - _BASE_LENGTH_BYTES if bodies else 0
+
+    def uses(self, sent: Sent) -> float:
+        """Return the symbols of a frame."""
+        return 8 * sum(map(len, sent.datagrams)) / BITS_PER_USE[self.modulation]
 
     def send(self, packet: bytes, base: bytes = b'') -> Sent:
         """
@@ -217,7 +224,7 @@ def _records(direction: Direction, mtu: int) -> RecordLayer:
 def _parts(opened: Opened, decoder: ErasureDecoder) -> list[tuple[int, Part]]:
     """Return the parts of the frame that a record brings or brings back, by their counters."""
     try:
-        if isinstance(parsed := parse(opened.body), Part):
+        if isinstance(parse(opened.body), Part):
             found = [(opened.counter, opened.body), *decoder.body(opened.counter, opened.body)]
         else:
             found = decoder.parity(Parity.parse(opened.counter, opened.body))

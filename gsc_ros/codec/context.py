@@ -45,6 +45,8 @@ from gsc_ros.codec.context_tables import (
     KIND_TRENDS,
     MAX_SYMBOL,
     NO_CHANNEL,
+    OFFSET_SHIFT,
+    PRIOR_COUNT,
     ScaleNetwork,
     SILENT,
     SLOPES,
@@ -56,7 +58,6 @@ from gsc_ros.codec.interlace import (
     inside,
     interlace,
     log_features,
-    log_steps,
     NEIGHBORS,
     ONE,
     PAD,
@@ -67,11 +68,9 @@ from gsc_ros.codec.interlace import (
 )
 from gsc_ros.codec.packet import LATENT_CHANNELS, layer_counts
 from gsc_ros.codec.residual import OFFSETS, ResidualCode
+from gsc_ros.codec.survey import Survey, survey
 import numpy as np
 
-# Running means start from the mean over the training data, worth so many symbols.
-_PRIOR_COUNT = 16
-_OFFSET_SHIFT = FRACTION_BITS - 3
 # Symbols visited at once, for the memory they take.
 _CHUNK = 1 << 16
 _FAR_CHUNK = 1 << 12
@@ -202,6 +201,8 @@ class ContextModel:
 
         :param encoder: the stream.
         """
+        if previous is None and symbols.size <= _CHUNK:
+            return self._write_survey(encoder, symbols, channels, quantizer)
         coder = _Writer(self._kinds, self._residuals, symbols, encoder)
         return self.walk(channels, quantizer, symbols.shape[1:], coder, previous)
 
@@ -250,6 +251,12 @@ class ContextModel:
 
         :return: float64 ``[n]``, bits.
         """
+        if previous is None and symbols.size <= _CHUNK:
+            found, rows = self._survey(symbols, channels, quantizer)
+            bits = self._kinds.information(rows, kinds_of(symbols.reshape(len(symbols), -1), None))
+            bits[found.slots] += self._residuals.information(
+                found.rows.ravel(), found.residuals.ravel()).reshape(found.rows.shape).sum(axis=1)
+            return bits
         meter = _Meter(self._kinds, self._residuals, symbols)
         for _ in self.walk(channels, quantizer, symbols.shape[1:], meter, previous):
             pass
@@ -279,6 +286,39 @@ class ContextModel:
             yield end
             start = end
 
+    def _survey(
+        self, symbols: np.ndarray, channels: Sequence[int], quantizer: int,
+    ) -> tuple[Survey, np.ndarray]:
+        """Return what is coded of a frame that stands alone, and the tables of the kinds."""
+        numbers = np.asarray(channels, np.int64)
+        found = survey(
+            self.tables, self._still, numbers, quantizer, symbols, self.symbol_max)
+        positions = symbols.shape[1] * symbols.shape[2]
+        return found, self.tables.kind_levels(quantizer, numbers, positions)
+
+    def _write_survey(
+        self, encoder: SymbolEncoder, symbols: np.ndarray, channels: Sequence[int],
+        quantizer: int,
+    ) -> Iterator[int]:
+        """Append the symbols of a frame that stands alone to a stream, group by group."""
+        found, kind_rows = self._survey(symbols, channels, quantizer)
+        kinds = kinds_of(symbols.reshape(len(symbols), -1), None)
+        plain = self._residuals.plain(found.rows, found.residuals).all(axis=1)
+        start = 0
+        for end in layer_counts(len(channels)):
+            encoder.encode(self._kinds, kind_rows[start:end], kinds[start:end])
+            coded = np.s_[slice(*np.searchsorted(found.slots, (start, end)))]
+            parts = [
+                (found.rows[coded, first:last].ravel(), found.residuals[coded, first:last].ravel())
+                for first, last in zip(found.starts, found.starts[1:])]
+            if plain[coded].all():
+                # Nothing is split off: all passes are one run of entries.
+                parts = [tuple(np.concatenate(part) for part in zip(*parts))]
+            for rows, residuals in parts:
+                self._residuals.encode(encoder, rows, residuals)
+            yield end
+            start = end
+
     def _visit_group(self, frame: _Frame, slots: np.ndarray, coder: Coder) -> None:
         """Visit the symbols of some channels together, pass by pass."""
         group = _Group(frame, slots)
@@ -293,7 +333,7 @@ class ContextModel:
                 signed, features, likeness, inputs = group.look(index, piece, limit)
                 center = (signed + ONE // 2) >> FRACTION_BITS
                 offset = np.abs(signed - (center << FRACTION_BITS))
-                step = (offset + (1 << _OFFSET_SHIFT - 1)) >> _OFFSET_SHIFT
+                step = (offset + (1 << OFFSET_SHIFT - 1)) >> OFFSET_SHIFT
                 features[0] = step << 4
                 rows = network.scales(index, features) * OFFSETS + step
                 visit = Visit(piece.positions, index, signed, rows, features, likeness, inputs)
@@ -358,8 +398,8 @@ class _Frame:
 
     def kind_rows(self, slots: np.ndarray) -> np.ndarray:
         """Return the tables of the kinds of channels."""
-        mean = self.tables.magnitude_mean[self.quantizer, self.channels[slots]].astype(np.int64)
-        level = np.minimum(log_steps(mean * self.symbols.shape[1]) >> 2, KIND_LEVELS - 1)
+        level = self.tables.kind_levels(
+            self.quantizer, self.channels[slots], self.symbols.shape[1])
         state, trend = 0, 0
         if self.previous is not None:
             state, trend = 2 - self.was_silent[slots], self.trend
@@ -471,11 +511,11 @@ class _Group:
         # Sum of the magnitudes of all channels of the group, 8 fractional bits.
         self._activity = np.zeros(frame.padded_size, np.int64)
         # Running means of magnitudes, of errors and of differences from the frame before.
-        self._count = _PRIOR_COUNT
+        self._count = PRIOR_COUNT
         self._size_mean, self._error_mean, self._change_mean = (
             self._magnitude_mean, self._magnitude_bias[:, :1], self._magnitude_bias[:, :1])
         self._totals = np.stack(
-            [self._size_mean, self._error_mean, self._change_mean]) * _PRIOR_COUNT
+            [self._size_mean, self._error_mean, self._change_mean]) * PRIOR_COUNT
         positions = frame.symbols.shape[1]
         self._mean_activity = int(frame.activity.sum()) // positions
         self._around_activity = sum_around(

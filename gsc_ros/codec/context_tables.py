@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gsc_ros.codec.error import ProfileError
-from gsc_ros.codec.interlace import FRACTION_BITS, NEIGHBORS, ONE, PASSES
+from gsc_ros.codec.interlace import FRACTION_BITS, log_steps, NEIGHBORS, ONE, PASSES
 from gsc_ros.codec.packet import LATENT_CHANNELS, layer_counts
 from gsc_ros.codec.residual import OFFSETS, RESIDUALS
 import numpy as np
@@ -34,6 +34,10 @@ LIKENESSES = 5
 STREAM_INPUTS = 4
 STILL_FEATURES = 11
 STREAM_FEATURES = STILL_FEATURES + 8
+# Running means start from the mean over the training data, worth so many symbols.
+PRIOR_COUNT = 16
+# From the distance of a prediction from a whole number to the offset of a frequency table.
+OFFSET_SHIFT = FRACTION_BITS - 3
 _FEATURE_MAX = 256
 
 
@@ -147,6 +151,11 @@ class ContextTables:
             if (reference < NO_CHANNEL).any() or (reference >= first[None, :, None]).any():
                 raise ProfileError('entropy model: a reference is not to an earlier group')
 
+    def kind_levels(self, quantizer: int, channels: np.ndarray, positions: int) -> np.ndarray:
+        """Return how many symbols other than zero channels ``[n]`` should hold, as levels."""
+        mean = self.magnitude_mean[quantizer, channels].astype(np.int64)
+        return np.minimum(log_steps(mean * positions) >> 2, KIND_LEVELS - 1)
+
 
 class ScaleNetwork:
     """
@@ -173,18 +182,27 @@ class ScaleNetwork:
         if total + np.abs(self._output_bias).max() >= 1 << 52:
             raise ProfileError('entropy model: the weights of a network are too large')
 
-    def scales(self, pass_index: int, features: np.ndarray) -> np.ndarray:
-        """Return scales ``[n, p]`` for features ``[F, n, p]``, integers in -256..256."""
+    def scales(self, pass_index: int | np.ndarray, features: np.ndarray) -> np.ndarray:
+        """
+        Return scales ``[n, p]``.
+
+        :param pass_index: the pass, or that of each position, ``[p]``.
+        :param features: integers ``[F, n, p]`` in -256..256.
+        """
+        passes = np.atleast_1d(pass_index)
+        shape = features.shape[1:]
         values = features.reshape(len(features), -1).astype(np.float64)
         hidden = self._weight @ values
-        hidden += self._bias[:, pass_index, None]
+        by_place = hidden.reshape(-1, *shape)
+        by_place += self._bias[:, None, passes]
         np.maximum(hidden, 0, out=hidden)
         out = self._hidden_output @ hidden
         out += self._feature_output @ values
-        out += self._output_bias[pass_index]
+        out = out.reshape(shape)
+        out += self._output_bias[passes]
         out *= 2.0 ** (-2 * FRACTION_BITS)
         np.clip(out, 0, self._last, out=out)
-        return out.astype(np.int64).reshape(features.shape[1:])
+        return out.astype(np.int64)
 
 
 def _side(array: np.ndarray, axis: int) -> int:

@@ -83,6 +83,10 @@ class ResidualCode:
             if long.any():
                 sink.encode_uniform(length[long], (beyond - (1 << length))[long])
 
+    def plain(self, rows: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+        """Return which residuals are coded by their entry alone; arrays of any shape."""
+        return (self._shift[rows] == 0) & (np.abs(residuals) < ESCAPE)
+
     def information(self, rows: np.ndarray, residuals: np.ndarray) -> np.ndarray:
         """Return the bits that residuals ``[n]`` take, float64 ``[n]``."""
         shift = self._shift[rows]

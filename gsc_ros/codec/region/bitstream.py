@@ -53,7 +53,6 @@ MOTION_BITS = 7
 _MOTION_RANGE = 1 << MOTION_BITS
 _MOTION_OFFSET = _MOTION_RANGE // 2
 _MOTION_RANGES = (_MOTION_RANGE, _MOTION_RANGE)
-_NO_SYMBOLS = np.zeros((0, 0, 0), np.int16)
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,9 @@ def encode_regions(
         if not room.take(region):
             raise CodecError('the regions are too large together')
         encoder.encode_ranks(*_head(region, frame_width, frame_height, follows))
-        for _ in model.write(encoder, region.symbols, range(region.channels), region.level):
-            pass
+        if region.channels:
+            for _ in model.write(encoder, region.symbols, range(region.channels), region.level):
+                pass
         encoder.mark()
     coded = encoder.finish()
     # A region that needs no byte of its own is given one, so that the ends ascend.
@@ -147,9 +147,10 @@ def decode_regions(
             raise PacketError(f'the region model has no level {head.level}')
         if not room.take(head):
             raise PacketError('the regions are too large together')
-        symbols = model.read(
-            decoder, range(head.channels), head.level, head.height, head.width)
-        regions.append(replace(head, symbols=symbols))
+        if head.channels:
+            head = replace(head, symbols=model.read(
+                decoder, range(head.channels), head.level, head.height, head.width))
+        regions.append(head)
     return regions
 
 
@@ -163,8 +164,10 @@ def region_bits(
     The arguments are those of :func:`encode_regions`.
     """
     counts, _ = _head(region, frame_width, frame_height, follows)
-    symbols = model.entropy(region.symbols, range(region.channels), region.level)
-    return math.log2(math.prod(counts)) + float(symbols.sum())
+    bits = math.log2(math.prod(counts))
+    if region.channels:
+        bits += float(model.entropy(region.symbols, range(region.channels), region.level).sum())
+    return bits
 
 
 class _Room:
@@ -212,7 +215,7 @@ def _head(
 def _read_head(
     decoder: SymbolDecoder, frame_width: int, frame_height: int, follows: bool,
 ) -> CodedRegion:
-    """Return the next region, without its symbols."""
+    """Return the next region; its symbols are still to come."""
     scale, size = decoder.decode_ranks((len(SCALES), len(SIZES)))
     grid, channels = Grid.of(SCALES[scale], frame_width, frame_height), SIZES[size]
     across, down, level, prediction = decoder.decode_ranks((
@@ -227,7 +230,8 @@ def _read_head(
         dx, dy = decoder.decode_ranks(_MOTION_RANGES)
         motion = dx - _MOTION_OFFSET, dy - _MOTION_OFFSET
     return CodedRegion(
-        grid.scale, left, top, width, height, level, motion, channels, _NO_SYMBOLS)
+        grid.scale, left, top, width, height, level, motion, channels,
+        np.zeros((0, height, width), np.int16))
 
 
 def _check(

@@ -8,18 +8,19 @@ Train a structure model, and export it as a profile.
     gsc train text CAPTIONS --output FILE            make the language model of captions
     gsc train mix --kitti DIR ... --output FILE      choose the images of the paper
     gsc train control --base DIR --data FILE --output DIR    train what steers a generator
+    gsc train region --data DIR --base CHECKPOINT --output DIR    train what codes key regions
 """
 
 from __future__ import annotations
 
 import argparse
 from importlib import import_module
-import math
 from pathlib import Path
 import sys
 
 from gsc_ros.cli.error import DataError as CommandDataError
 from gsc_ros.cli.error import UsageError
+from gsc_ros.cli.key_value import key_values
 from gsc_ros.cli.train_control import (
     add_control_arguments,
     add_mix_arguments,
@@ -33,6 +34,13 @@ from gsc_ros.cli.train_generator import (
     run_autoencoder,
     run_export_generator,
     run_generator,
+)
+from gsc_ros.cli.train_progress import run_with_progress
+from gsc_ros.cli.train_region import (
+    add_export_region_arguments,
+    add_region_arguments,
+    run_export_region,
+    run_region,
 )
 
 
@@ -59,7 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
              add_autoencoder_arguments),
             ('generator', 'train the embedded generator', add_generator_arguments),
             ('export-generator', 'write a generator profile from checkpoints',
-             add_export_generator_arguments)):
+             add_export_generator_arguments),
+            ('region', 'train the model that codes key regions', add_region_arguments),
+            ('export-region', 'add a model of key regions to a profile',
+             add_export_region_arguments)):
         add(kinds.add_parser(
             name, help=words, formatter_class=argparse.ArgumentDefaultsHelpFormatter))
 
@@ -119,7 +130,8 @@ def run(args: argparse.Namespace) -> int:
     others = {
         'text': train_text, 'mix': run_mix, 'control': run_control,
         'autoencoder': run_autoencoder, 'generator': run_generator,
-        'export-generator': run_export_generator}
+        'export-generator': run_export_generator, 'region': run_region,
+        'export-region': run_export_region}
     if args.kind in others:
         return others[args.kind](args)
     try:
@@ -157,18 +169,6 @@ def train_text(args: argparse.Namespace) -> int:
     return 0
 
 
-def key_values(entries: list[str]) -> dict[str, str]:
-    """
-    Return KEY=VALUE words as a dictionary.
-
-    :raises UsageError: when a word has no ``=``.
-    """
-    wrong = [entry for entry in entries if '=' not in entry]
-    if wrong:
-        raise UsageError(f'{wrong[0]!r} is not of the form KEY=VALUE')
-    return dict(entry.split('=', 1) for entry in entries)
-
-
 def export(args: argparse.Namespace) -> int:
     """Write a profile from a checkpoint."""
     from gsc_ros.training.data import load_archives, split_archives
@@ -192,8 +192,6 @@ def train_structure(args: argparse.Namespace) -> int:
     from gsc_ros.training.data import load_archives, split_archives
     from gsc_ros.training.model import StructureConfig
     from gsc_ros.training.trainer import load_weights, StructureTrainer, TrainingSettings
-    import rich.console
-    import rich.progress
     import torch
 
     if args.threads:
@@ -214,23 +212,5 @@ def train_structure(args: argparse.Namespace) -> int:
         trainer.start_from(start)
     if args.resume and not trainer.resume():
         print(f'nothing to resume in {args.output}: starting afresh', file=sys.stderr)
-    console = rich.console.Console(stderr=True)
-    with rich.progress.Progress(
-            *rich.progress.Progress.get_default_columns(),
-            rich.progress.TextColumn('{task.fields[figures]}'), console=console,
-            disable=not console.is_terminal) as progress:
-        task = progress.add_task('training', total=1.0, figures='')
-
-        def report(trainer: StructureTrainer, figures: dict[str, float]) -> None:
-            text = ' '.join(f'{name} {value:.4f}' for name, value in figures.items())
-            progress.update(task, completed=trainer.progress(), figures=text)
-            if not console.is_terminal:
-                print(f'{trainer.step} {trainer.seconds:.0f}s {text}', file=sys.stderr, flush=True)
-
-        result = trainer.run(report)
-    if not math.isfinite(result.best):
-        raise CommandDataError(f'{result.steps} steps, but no validation was finite: '
-                               'best.safetensors was not written')
-    print(f'{result.steps} steps, {result.seconds:.0f} s, validation {result.loss:.5f}, '
-          f'best {result.best:.5f}: {args.output / "best.safetensors"}', file=sys.stderr)
+    run_with_progress(trainer)
     return 0

@@ -27,7 +27,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 
 CHECKPOINT_LIMIT = 16_000_000
 MS_SSIM_WEIGHTS = (0.45, 0.31, 0.24)
@@ -188,24 +188,28 @@ class StructureTrainer:
         self.accelerator = Accelerator(
             mixed_precision=settings.precision, log_with='tensorboard', project_dir=str(output))
         self.sampler = CropSampler(split.training, settings.crop, weights)
-        model = StructureModel(config)
-        start_from_blocks(model, self.sampler.batch(
-            settings.basis, np.random.default_rng(settings.seed)))
-        if settings.synthesis_only:
-            model.requires_grad_(False)
-            model.g_s.requires_grad_(True)
-        model = model.to(memory_format=torch.channels_last)
+        model = self.build(config).to(memory_format=torch.channels_last)
         self.model, self.optimizer = self.accelerator.prepare(
             model, torch.optim.AdamW(self.groups(model), lr=settings.rate, betas=(0.9, 0.98),
                                      weight_decay=1e-5))
-        self.bare: StructureModel = self.accelerator.unwrap_model(self.model)
+        self.bare = self.accelerator.unwrap_model(self.model)
         self.average = {n: p.detach().clone() for n, p in self.bare.state_dict().items()}
         self.validation = validation_batch(split.validation or split.training, settings.crop)
         self.lambdas = torch.from_numpy(settings.lambdas(config.quantizers)).to(
             self.accelerator.device)
         self.step, self.seconds, self.best = 0, 0.0, math.inf
 
-    def groups(self, model: StructureModel) -> list[dict[str, object]]:
+    def build(self, config: StructureConfig) -> nn.Module:
+        """Return the model to train, with the weights that a new run starts from."""
+        model = StructureModel(config)
+        start_from_blocks(model, self.sampler.batch(
+            self.settings.basis, np.random.default_rng(self.settings.seed)))
+        if self.settings.synthesis_only:
+            model.requires_grad_(False)
+            model.g_s.requires_grad_(True)
+        return model
+
+    def groups(self, model: nn.Module) -> list[dict[str, object]]:
         """Return the optimizer's groups: the rate must learn far faster than the transforms."""
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         kinds = {
@@ -294,9 +298,9 @@ class StructureTrainer:
                 else:
                     self.average[name] = value.clone()
 
-    def averaged(self) -> StructureModel:
+    def averaged(self) -> nn.Module:
         """Return a copy of the model that carries the averaged weights."""
-        model = StructureModel(self.bare.config)
+        model = type(self.bare)(self.bare.config)
         model.load_state_dict({n: v.cpu() for n, v in self.average.items()})
         return model.eval()
 
@@ -402,7 +406,7 @@ def validation_batch(archives: Sequence[Archive], crop: int, count: int = 48) ->
     return sampler.batch(count, np.random.default_rng(0))
 
 
-def save_weights(model: StructureModel, path: Path, half: bool = True) -> None:
+def save_weights(model: nn.Module, path: Path, half: bool = True) -> None:
     """
     Write a model's weights with its configuration, as float16 unless told otherwise.
 
@@ -417,17 +421,20 @@ def save_weights(model: StructureModel, path: Path, half: bool = True) -> None:
     save_file(tensors, path, metadata={'config': json.dumps(model.config.to_dict())})
 
 
-def load_weights(path: Path | str) -> StructureModel:
+def load_weights(
+        path: Path | str, kind: Callable[[StructureConfig], nn.Module] = StructureModel,
+        ) -> nn.Module:
     """
     Build the model that a checkpoint of :func:`save_weights` describes, in float32.
 
+    :param kind: the model's class.
     :raises ValueError: when the file has no configuration or does not fit it.
     """
     with safe_open(path, 'pt') as handle:
         metadata = handle.metadata() or {}
     if 'config' not in metadata:
         raise ValueError(f'{path}: not a checkpoint of a structure model')
-    model = StructureModel(StructureConfig.from_dict(json.loads(metadata['config'])))
+    model = kind(StructureConfig.from_dict(json.loads(metadata['config'])))
     tensors = {n: v.float() if v.is_floating_point() else v for n, v in load_file(path).items()}
     try:
         model.load_state_dict(tensors)

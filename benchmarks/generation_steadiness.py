@@ -23,6 +23,7 @@ import sys
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder, Reconstruction
 from gsc_ros.codec.generator.flicker import FlickerMeter
 from gsc_ros.codec.generator.generator import GenerationSettings, Generator
+from gsc_ros.codec.generator.manifest import structure_hash
 from gsc_ros.codec.generator.opening import open_generator
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.evaluation.metric import ms_ssim, psnr
@@ -72,7 +73,7 @@ def evaluate(args: argparse.Namespace) -> list[Figures]:
     """Run every way to start over the frames."""
     profile = load_profile(args.profile)
     encoder, decoder = FrameEncoder(profile), FrameDecoder(profile)
-    generator = open_generator(args.generator, structure_hash=profile.content_hash.hex())
+    generator = open_generator(args.generator, structure_hash=structure_hash(profile))
     originals = [frame.image for frame in islice(
         open_source(args.input), 0, args.frames * args.every, args.every)]
     settings = EncoderSettings(max_bytes=args.max_bytes, caption=args.caption)

@@ -13,11 +13,13 @@ import cv2
 from diffusers import FluxTransformer2DModel
 from gsc_ros.codec.generator.flux.config import ControlConfig
 from gsc_ros.codec.generator.flux.control_file import ControlInfo, LoraShape
+from gsc_ros.codec.generator.manifest import structure_hash
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.training.generator.batch import BatchSettings, CacheBuilder, CachedSource
 from gsc_ros.training.generator.cache import TensorCache
 from gsc_ros.training.generator.control import ControlSettings, ControlTrainer
 from gsc_ros.training.generator.data import Geometry, read_images
+from gsc_ros.training.generator.found import Finder
 from gsc_ros.training.generator.structure import StructureSettings, StructureSource
 import numpy as np
 import torch
@@ -64,9 +66,9 @@ def write_pictures(folder: Path, count: int = 8, width: int = 128) -> Path:
     return folder
 
 
-def structure(**settings: object) -> StructureSource:
+def structure(find: Finder | None = None, **settings: object) -> StructureSource:
     """Return what encodes structure: four channels by similarity, unless told otherwise."""
-    return StructureSource(load_profile('tiny'), StructureSettings(**settings))
+    return StructureSource(load_profile('tiny'), StructureSettings(**settings), find=find)
 
 
 def cached_source(
@@ -90,7 +92,7 @@ def transformer(**sizes: object) -> FluxTransformer2DModel:
 def control_info(config: ControlConfig = CONFIG, lora: LoraShape | None = None) -> ControlInfo:
     """Return what is trained: a branch for the structure profile `tiny`."""
     profile = load_profile('tiny')
-    return ControlInfo(config, profile.content_hash.hex(), profile.pitch, '4', 'test', lora)
+    return ControlInfo(config, structure_hash(profile), profile.pitch, '4', 'test', lora)
 
 
 def trainer(

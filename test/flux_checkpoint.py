@@ -63,8 +63,10 @@ def write_checkpoint(folder: Path, parts: Parts) -> None:
 
 def open_zero_layers(control: FluxControlNetModel) -> None:
     """Give the zero layers of a branch random weights, as if it had been trained."""
-    layers = [control.controlnet_x_embedder.linear, *control.controlnet_blocks,
-              *control.controlnet_single_blocks]
+    embedder = control.controlnet_x_embedder
+    layers = [embedder.linear, *control.controlnet_blocks, *control.controlnet_single_blocks]
+    if embedder.objects is not None:
+        layers.append(embedder.objects)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
         for layer in layers:
@@ -73,12 +75,13 @@ def open_zero_layers(control: FluxControlNetModel) -> None:
 
 def write_control(
     path: Path, parts: Parts, structure: str = STRUCTURE, pitch: int = 16,
+    config: ControlConfig = SMALL.control,
 ) -> None:
     """Write a control branch for a transformer, its zero layers opened."""
-    control = make_control(parts.transformer, SMALL.control)
+    control = make_control(parts.transformer, config)
     open_zero_layers(control)
     save_control(path, control.state_dict(), ControlInfo(
-        config=SMALL.control, structure=structure, pitch=pitch, channels='4', base='small'))
+        config=config, structure=structure, pitch=pitch, channels='4', base='small'))
 
 
 def write_steered(folder: Path) -> Path:

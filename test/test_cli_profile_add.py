@@ -18,7 +18,7 @@ from gsc_ros.cli.main import main
 from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.frame import FrameEncoder
 from gsc_ros.codec.generator.generator import Condition
-from gsc_ros.codec.generator.manifest import read_manifest
+from gsc_ros.codec.generator.manifest import read_manifest, structure_hash
 from gsc_ros.codec.generator.opening import find_generator, open_generator
 from gsc_ros.codec.profile import load_profile
 import huggingface_hub
@@ -71,11 +71,11 @@ def test_a_packet_of_the_embedded_profile_is_decoded_by_an_added_generator(
         capsys, tmp_path, checkpoint):
     profile = load_profile('tiny')
     control = tmp_path / 'coarse.safetensors'
-    write_control(control, small_parts(), profile.content_hash.hex(), profile.pitch)
+    write_control(control, small_parts(), structure_hash(profile), profile.pitch)
     assert call(capsys, *add(checkpoint), '--control', control).status == 0
     shown = call(capsys, 'profile', 'info', 'mine', '--json').json
     assert (shown['kind'], shown['pitch'], shown['structure']) == (
-        'torch', profile.pitch, profile.content_hash.hex())
+        'torch', profile.pitch, structure_hash(profile))
     assert shown['weights']['control'] == str(control)
     image = write_picture(tmp_path / 'frame.png')
     packet = tmp_path / 'frame.gsc'

@@ -11,6 +11,7 @@ from gsc_ros.codec.generator import token
 from gsc_ros.codec.generator.flux.config import ControlConfig, FLUX_DEV
 from gsc_ros.codec.generator.flux.control import ControlledTransformer, make_control
 from gsc_ros.codec.generator.flux.parts import build
+from gsc_ros.codec.generator.object_map import MAP_CHANNELS
 import pytest
 import torch
 
@@ -54,7 +55,8 @@ def reached(model: ControlledTransformer) -> set[str]:
 @pytest.mark.parametrize('config', [
     ControlConfig(multi=2, single=1), ControlConfig(multi=3, single=4),
     ControlConfig(multi=0, single=2), ControlConfig(multi=1, single=0),
-    ControlConfig(multi=2, single=1, picture=True, level=True)])
+    ControlConfig(multi=2, single=1, picture=True, level=True),
+    ControlConfig(multi=2, single=1, level=True, objects=True)])
 def test_at_the_start_the_steered_model_equals_the_plain_one_bit_for_bit(transformer, config):
     model = ControlledTransformer(transformer, make_control(transformer, config))
     given = inputs(width=config.inputs(64))
@@ -144,6 +146,26 @@ def test_structure_and_its_scale_matter_once_the_zero_layers_are_open(transforme
     assert (steered - other).abs().max() > 1e-3
     torch.testing.assert_close(scaled, steered, atol=1e-5, rtol=1e-4)
     assert torch.equal(off, plain)
+
+
+def test_a_branch_that_never_saw_objects_steers_the_same_bit_for_bit_with_a_layer_for_them(
+        transformer):
+    trained = make_control(transformer, ControlConfig(multi=2, single=1))
+    open_zero_layers(trained)
+    widened = make_control(transformer, ControlConfig(multi=2, single=1, objects=True))
+    missing, unexpected = widened.load_state_dict(trained.state_dict(), strict=False)
+    assert (missing, unexpected) == (['controlnet_x_embedder.objects.weight'], [])
+    given = inputs(width=320 + MAP_CHANNELS)
+    with torch.inference_mode():
+        before = ControlledTransformer(transformer, trained)(
+            **given | {'structure': given['structure'][..., :320]})
+        model = ControlledTransformer(transformer, widened)
+        assert torch.equal(model(**given), before)
+        torch.nn.init.normal_(widened.controlnet_x_embedder.objects.weight, std=0.1)
+        told = model(**given)
+        given['structure'][..., 320:] = 0
+        assert torch.equal(model(**given), before)
+    assert (told - before).abs().max() > 1e-3
 
 
 def test_more_blocks_than_the_transformer_has_cannot_be_copied(transformer):

@@ -14,10 +14,12 @@ from gsc_ros.codec.generator import noise, token
 from gsc_ros.codec.generator.flow import condition_tokens, enlarge, FlowGenerator, Geometry, reduce
 from gsc_ros.codec.generator.generator import Condition, GenerationSettings
 from gsc_ros.codec.generator.manifest import GeneratorManifest, read_manifest
+from gsc_ros.codec.generator.object_map import group_of
 from gsc_ros.codec.generator.opening import find_generator, generator_profiles, open_generator
 from gsc_ros.codec.generator.sampler import integrate, mix
 from gsc_ros.codec.generator.schedule import Schedule
 from gsc_ros.codec.generator.tile import split, tiled
+from gsc_ros.codec.region.object_list import ObjectBox
 import numpy as np
 import pytest
 import torch
@@ -234,6 +236,33 @@ def test_settings_take_text_and_structure_away():
     assert grey(use_structure=False, use_text=False) == 0.75
 
 
+CAR = ObjectBox(2, 1.0, (0.0, 0.0, 0.5, 1.0))
+
+
+class Told(Flat):
+    """Networks whose grey is what the map of the objects says of cars."""
+
+    def field(self, texts, condition, rows, columns, guidance):
+        grey = condition[..., 320 + group_of(CAR.class_id), None]
+        return lambda z, sigma: (z - grey) / sigma
+
+
+def test_objects_are_told_where_they_stand_unless_the_settings_take_them_away():
+    generator = flat_generator(Told(), objects=True)
+    given = condition(64, 128, objects=(CAR,))
+    (picture,), (without,) = generator.generate([given]), generator.generate(
+        [given], GenerationSettings(use_objects=False))
+    assert (picture[8:-8, 8:40] == 255).all() and not picture[8:-8, -40:-8].any()
+    assert not without.any()
+
+
+def test_a_generator_that_was_trained_without_objects_ignores_them():
+    given = condition(64, 64, objects=(CAR,))
+    (picture,) = flat_generator(Flat()).generate([given])
+    (without,) = flat_generator(Flat()).generate([replace(given, objects=())])
+    assert np.array_equal(picture, without)
+
+
 def test_a_caption_is_embedded_once_while_it_stays():
     networks = Flat()
     generator = flat_generator(networks)
@@ -330,6 +359,10 @@ def test_padding_repeats_edges_and_cropping_undoes_it():
     ({'latent': np.full((320, 2, 2), np.nan, np.float32)}, 'not finite'),
     ({'structure': np.zeros((64, 64), np.uint8)}, 'structure picture is uint8'),
     ({'start': np.zeros((32, 64, 3), np.uint8)}, 'to start from'),
+    ({'objects': (replace(CAR, box=(0, 0, np.nan, 1)),)}, 'box of an object'),
+    ({'objects': (replace(CAR, box=(0.5, 0, 0.4, 1)),)}, 'box of an object'),
+    ({'objects': (replace(CAR, class_id=256),)}, 'class 256'),
+    ({'objects': (replace(CAR, score=1.5),)}, 'score 1.5'), ({'objects': (CAR,) * 33}, '33'),
     ({'level': 1.5}, 'level'), ({'seed': -1}, 'seed'), ({'seed': 1.5}, 'seed'),
     ({'text': 'a \ud800'}, 'no Unicode')])
 def test_a_bad_condition_is_told(change, message):
@@ -366,7 +399,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path):
     ({'schedule': {'dynamic': True, 'max_shift': 1e6}}, 'dynamic shift'),
     ({'schedule': {'shift': 0}}, 'shift'),
     ({'files': {'../x': 'ab'}}, 'files'), ({'guidance': 'much'}, 'guidance'),
-    ({'level': 1}, 'level'), ({'structure': 5}, 'structure')])
+    ({'level': 1}, 'level'), ({'objects': 'yes'}, 'objects'), ({'structure': 5}, 'structure')])
 def test_a_bad_manifest_is_told_with_its_path(tmp_path, change, message):
     path = tmp_path / 'manifest.json'
     path.write_text(json.dumps(json.loads(MANIFEST.to_json()) | change))

@@ -9,7 +9,7 @@ from pathlib import Path
 import shutil
 
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
-from flux_checkpoint import SMALL, small_parts, STRUCTURE, write_steered
+from flux_checkpoint import SMALL, small_parts, STRUCTURE, write_control, write_steered
 from gguf import GGMLQuantizationType, GGUFWriter, quants
 from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.generator import noise, token
@@ -22,6 +22,7 @@ from gsc_ros.codec.generator.generator import Condition, GenerationSettings
 from gsc_ros.codec.generator.manifest import GeneratorManifest
 from gsc_ros.codec.generator.opening import open_generator
 from gsc_ros.codec.generator.source import file_sha256, Offload, Precision, Source
+from gsc_ros.codec.region.object_list import ObjectBox
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
@@ -326,6 +327,24 @@ def test_a_profile_that_does_not_fit_its_control_file_is_refused(tmp_path, sourc
     with pytest.raises(GeneratorError, match="precision cannot be|'int3'"):
         open_generator(profile(tmp_path / 'c', source, fields={
             'weights': source.to_fields() | {'precision': 'int3'}}), device='cpu')
+
+
+def test_a_branch_that_was_trained_with_objects_is_told_them(tmp_path, source):
+    control = tmp_path / 'control.safetensors'
+    write_control(control, small_parts(), config=replace(SMALL.control, objects=True))
+    told = replace(source, control=control, control_sha256=file_sha256(control))
+    with pytest.raises(GeneratorError, match='control branch was trained with'):
+        open_generator(profile(tmp_path / 'a', told), device='cpu')
+    generator = open_generator(profile(
+        tmp_path / 'b', told, geometry=replace(GEOMETRY, objects=True)), device='cpu')
+    car = ObjectBox(2, 0.9, (0.0, 0.0, 0.5, 1.0))
+    without, there, elsewhere = generator.generate([
+        condition(), condition(objects=(car,)),
+        condition(objects=(replace(car, box=(0.5, 0.0, 1.0, 1.0)),))])
+    assert min(distance(without, there), distance(there, elsewhere)) > 0.5
+    (blind,) = generator.generate(
+        [condition(objects=(car,))], GenerationSettings(use_objects=False))
+    assert distance(blind, without) < 0.1
 
 
 def test_too_little_memory_is_told_before_anything_is_loaded(tmp_path, monkeypatch, source):

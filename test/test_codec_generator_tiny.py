@@ -14,6 +14,7 @@ from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
 from gsc_ros.codec.generator.flow import FlowGenerator
 from gsc_ros.codec.generator.generator import Condition, GenerationSettings
+from gsc_ros.codec.generator.manifest import structure_hash
 from gsc_ros.codec.generator.onnx import GRAPHS
 from gsc_ros.codec.generator.opening import find_generator, open_generator
 from gsc_ros.codec.profile import load_profile
@@ -54,7 +55,7 @@ def condition_of(image: np.ndarray, quantizer: int = 12) -> Condition:
 def generator() -> FlowGenerator:
     """Return the shipped generator."""
     return open_generator(
-        'tiny', structure_hash=load_profile('tiny').content_hash.hex())
+        'tiny', structure_hash=structure_hash(load_profile('tiny')))
 
 
 @pytest.fixture(scope='module')

@@ -19,6 +19,7 @@ pytest.importorskip('peft')
 from control_training import (  # noqa: E402
     Averages,
     cached_source,
+    CONFIG,
     control_info,
     GEOMETRY,
     Letters,
@@ -35,7 +36,9 @@ from gsc_ros.codec.generator.flux.control_file import (  # noqa: E402
     read_control,
     read_info,
 )
+from gsc_ros.codec.generator.object_map import object_map  # noqa: E402
 from gsc_ros.codec.generator.schedule import Schedule  # noqa: E402
+from gsc_ros.codec.region.object_list import ObjectBox  # noqa: E402
 from gsc_ros.codec.selection import Selection  # noqa: E402
 from gsc_ros.training.data import Archive, CropSampler, DataError  # noqa: E402
 from gsc_ros.training.generator.batch import (  # noqa: E402
@@ -60,6 +63,7 @@ from gsc_ros.training.generator.sample import (  # noqa: E402
 )
 
 LORA = LoraShape(4, 8.0)
+CAR = ObjectBox(2, 0.9, (0.1, 0.2, 0.6, 0.8))
 
 
 @pytest.fixture(name='pictures', scope='module')
@@ -360,6 +364,54 @@ def test_channels_are_those_that_a_sender_would_choose(pictures):
     assert structure(counts=(1, 2, 4, 8, 16)).settings.label == 'random'
     with pytest.raises(ValueError, match='quantizers'):
         structure(quantizers=(0, 99))
+
+
+def test_lists_of_objects_are_found_once_and_some_are_left_out(tmp_path):
+    pictures = write_pictures(tmp_path / 'pictures', 4)
+    found: list[int] = []
+    config = replace(CONFIG, objects=True)
+
+    def find(image: np.ndarray) -> tuple[ObjectBox, ...]:
+        found.append(len(image))
+        return (CAR,)
+
+    def lists(drop: float) -> list[bool]:
+        source = cached_source(pictures, config=config, find=find, drop_objects=drop)
+        return [bool(one[..., 320:].any()) for number in range(20)
+                for one in source.batch(number).condition]
+
+    assert all(lists(0))
+    assert not any(lists(1))
+    assert 0.3 < np.mean(lists(0.5)) < 0.7
+    assert found == [128] * 4
+    batch = cached_source(pictures, config=config, find=find, drop_objects=0).batch(0)
+    expected = object_map([CAR], batch.rows, batch.columns, batch.rows, batch.columns)
+    assert np.array_equal(batch.condition[0, :, 320:].numpy().T.reshape(expected.shape), expected)
+
+
+def test_a_branch_without_objects_becomes_one_with_them_and_steers_the_same(source, tmp_path):
+    base = transformer()
+    run = trainer(source, tmp_path, base)
+    run.update()
+    run.save()
+    told = trainer(source, tmp_path / 'told', base, control_info(replace(CONFIG, objects=True)))
+    told.start_from(tmp_path / 'control.safetensors')
+    batch, before = source.batch(0), None
+    for trained in (run, told):
+        with trained.averaged(), torch.no_grad():
+            width = trained.info.config.inputs(12)
+            condition = torch.zeros(*batch.condition.shape[:2], width)
+            condition[..., :320] = batch.condition
+            condition[..., 320:] = 0.7
+            velocity = trained.velocity(
+                replace(batch, condition=condition), batch.data, torch.full((2,), 0.5))
+        before = velocity if before is None else before
+    assert torch.equal(velocity, before)
+    told.update()
+    told.save()
+    with pytest.raises(ValueError, match='another kind'):
+        trainer(source, tmp_path / 'back', base).start_from(
+            tmp_path / 'told' / 'control.safetensors')
 
 
 def test_crops_on_the_fly_bring_the_structure_picture_and_its_level_along(tmp_path):

@@ -27,9 +27,12 @@ from flux_checkpoint import small_parts, write_checkpoint
 from gsc_ros.codec.generator.flux.config import TINY
 from gsc_ros.codec.generator.flux.control_file import LoraShape, read_info
 from gsc_ros.codec.generator.flux.load import load
+from gsc_ros.codec.generator.manifest import structure_hash
 from gsc_ros.codec.generator.source import Precision, Source
-from gsc_ros.codec.profile import find_profile, load_profile
+from gsc_ros.codec.profile import load_profile
 from gsc_ros.training.generator.guard import MAX_LOST, UpdateGuard
+import numpy as np
+from tiny_detector import write_rt_detr
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,8 +82,19 @@ def test_a_training_leaves_a_control_file_that_the_generator_loads(
     assert branch is not None
     assert (info.channels, info.pitch, info.config.multi, info.config.single) == (
         'random', 32, 2, 1)
-    assert info.structure == load_profile(find_profile('tiny')).content_hash.hex()
+    assert info.structure == structure_hash(load_profile('tiny'))
     assert [file.name for file in (tmp_path / 'samples').iterdir()] == ['000002-0.png']
+
+
+def test_a_branch_is_guided_by_what_a_detector_finds(base, pictures, tmp_path, capsys):
+    car = write_rt_detr(tmp_path / 'car.onnx', np.array([[0, 0, 1, 1]]), np.array([2]), np.ones(1))
+    assert control(base, pictures, tmp_path / 'run', '--steps', 1, '--detector', car,
+                   '--cache', tmp_path / 'cache') == 0
+    assert read_info(tmp_path / 'run' / 'control.safetensors').config.objects
+    with pytest.raises(DataError, match='made with another detector'):
+        control(base, pictures, tmp_path / 'other', '--steps', 1, '--cache', tmp_path / 'cache')
+    with pytest.raises(DataError, match=r'none\.onnx'):
+        control(base, pictures, tmp_path / 'none', '--detector', tmp_path / 'none.onnx')
 
 
 def test_adapters_and_crops_with_the_structure_picture_can_be_asked_for(base, pictures, tmp_path):

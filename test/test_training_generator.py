@@ -16,10 +16,12 @@ torch = pytest.importorskip('torch')
 from gsc_ros.cli.main import main  # noqa: E402
 from gsc_ros.codec.generator import token  # noqa: E402
 from gsc_ros.codec.generator.flux.config import ControlConfig, TINY  # noqa: E402
-from gsc_ros.codec.generator.manifest import read_manifest  # noqa: E402
+from gsc_ros.codec.generator.manifest import read_manifest, structure_hash  # noqa: E402
+from gsc_ros.codec.generator.object_map import group_of, MAP_CHANNELS  # noqa: E402
 from gsc_ros.codec.generator.onnx import open_networks  # noqa: E402
 from gsc_ros.codec.generator.opening import find_generator  # noqa: E402
 from gsc_ros.codec.profile import load_profile  # noqa: E402
+from gsc_ros.codec.region.object_list import ObjectBox  # noqa: E402
 from gsc_ros.training.data import Archive, DataError, Split  # noqa: E402
 from gsc_ros.training.generator import base, views  # noqa: E402
 from gsc_ros.training.generator.autoencoder import (  # noqa: E402
@@ -31,13 +33,18 @@ from gsc_ros.training.generator.autoencoder import (  # noqa: E402
     train_autoencoder,
 )
 from gsc_ros.training.generator.export import export_generator  # noqa: E402
+from gsc_ros.training.generator.found import open_finder  # noqa: E402
 from gsc_ros.training.generator.loop import Loop, LoopSettings, save_weights  # noqa: E402
+from tiny_detector import write_mean_colour, write_rt_detr  # noqa: E402
 
 SMALL = replace(
-    TINY, text_tokens=16, control=ControlConfig(1, 1, picture=True, level=True),
+    TINY, text_tokens=16, control=ControlConfig(1, 1, picture=True, level=True, objects=True),
     transformer=TINY.transformer | {
         'num_layers': 1, 'num_single_layers': 1, 'attention_head_dim': 24,
         'axes_dims_rope': (8, 8, 8)})
+
+
+CAR = ObjectBox(2, 0.75, (0.0, 0.0, 0.5, 1.0))
 
 
 def scene(generator: np.random.Generator) -> np.ndarray:
@@ -72,7 +79,8 @@ def autoencoder(split: Split) -> PictureAutoencoder:
 def data(split: Split, autoencoder: PictureAutoencoder) -> base.FlowData:
     """Return encoded views of the scenes."""
     profile = load_profile('tiny')
-    made = views.ViewMaker(profile, split.training).make(8, np.random.default_rng(1), 3, 4)
+    made = views.ViewMaker(profile, split.training, find=lambda image: (CAR,)).make(
+        8, np.random.default_rng(1), 3, 4)
     return base.flow_data(made, autoencoder, profile.gains)
 
 
@@ -157,6 +165,72 @@ def test_views_are_what_packets_tell(split: Split) -> None:
     coarse, fine, cut = error(0, 320), error(15, 320), error(15, 2)
     assert fine[0] < coarse[0] < 127 ** 2
     assert fine[0] < cut[0] and cut[1] == 0
+
+
+def test_views_are_kept_with_their_objects(split: Split, tmp_path: Path) -> None:
+    """Lists of any length, of many views or of none."""
+    lists = iter([(CAR,), (), (CAR, replace(CAR, class_id=0))])
+    made = views.ViewMaker(
+        load_profile('tiny'), split.training, find=lambda image: next(lists)).make(
+        3, np.random.default_rng(0), 2, 3)
+    made.save(tmp_path / 'views.npz')
+    assert views.Views.load(tmp_path / 'views.npz').objects == made.objects
+    assert [len(found) for found in made.objects] == [1, 0, 2]
+    none = views.ViewMaker(load_profile('tiny'), split.training).make(
+        2, np.random.default_rng(0), 2, 3)
+    none.save(tmp_path / 'views.npz')
+    assert views.Views.load(tmp_path / 'views.npz').objects == ((), ())
+
+
+def test_detectors_of_any_names_tell_classes_of_coco(tmp_path: Path) -> None:
+    """What COCO has no class for is another thing."""
+    shares = np.array([[0, 0, 0.5, 1], [0.25, 0.5, 1, 1]], np.float32)
+    path = write_rt_detr(tmp_path / 'a.onnx', shares, np.array([2, 0]), np.array([0.9, 0.6]))
+    found = open_finder(path)(np.zeros((48, 64, 3), np.uint8))
+    assert [one.class_id for one in found] == [2, 0]
+    np.testing.assert_allclose([one.box for one in found], shares, atol=1e-6)
+    np.testing.assert_allclose([one.score for one in found], [0.9, 0.6], atol=1e-6)
+    colours = open_finder(write_mean_colour(tmp_path / 'b.onnx'))
+    (other,) = colours(np.full((48, 64, 3), (0, 0, 255), np.uint8))
+    assert (other.class_id, other.box) == (255, (0, 0, 1, 1))
+    with pytest.raises(DataError, match=r'none\.onnx'):
+        open_finder(tmp_path / 'none.onnx')
+
+
+def test_the_list_tells_where_the_object_is_and_errors_there_weigh_more(
+        data: base.FlowData) -> None:
+    """The left half of each view is a car; without the list the map is empty."""
+    index = np.array([0, 1])
+    told = data.conditions(index, np.array([True, False]))[..., -MAP_CHANNELS:]
+    cars = told[0].reshape(data.rows, data.columns, -1)[..., group_of(CAR.class_id)]
+    assert torch.equal(cars[:, :2], torch.full((3, 2), CAR.score))
+    assert not cars[:, 2:].any() and not told[1].any()
+    weights = data.weights(index, 2.0).reshape(2, data.rows, data.columns)
+    assert float(weights.mean()) == pytest.approx(1)
+    assert float(weights[0, 0, 0] / weights[0, 0, 3]) == pytest.approx(1 + 2 * CAR.score)
+    assert torch.equal(data.weights(index, 0.0), torch.ones(2, 12, 1))
+
+
+def test_weights_from_before_the_list_give_the_same_velocity_bit_for_bit(
+        flow: base.TinyFlow, data: base.FlowData, tmp_path: Path) -> None:
+    """A checkpoint that was trained without objects is told them and does not mind."""
+    state = flow.state_dict()
+    del state[base.OBJECTS_WEIGHT]
+    path = tmp_path / 'old.safetensors'
+    save_weights(state, path, {'flow': {'steered': True}})
+    deaf = replace(SMALL, control=replace(SMALL.control, objects=False))
+    index, sigma = np.arange(4), torch.full((4,), 0.9)
+    noise = torch.randn(4, *data.data.shape[1:], generator=torch.Generator().manual_seed(0))
+    found = []
+    for config in (deaf, SMALL):
+        model = base.load_flow(path, config)
+        told = data.conditions(index)
+        if config is deaf:
+            told = told[..., :-MAP_CHANNELS]
+        with torch.no_grad():
+            found.append(model(noise, told, sigma, model.text.ids([''] * 4), data.rows,
+                               data.columns))
+    assert torch.equal(*found)
 
 
 def test_new_flow_guesses_the_structure(data: base.FlowData) -> None:
@@ -287,7 +361,7 @@ def test_graphs_equal_the_modules(
     profile = load_profile('tiny')
     export_generator(flow, autoencoder, profile, tmp_path, name='small', steps=2)
     manifest = read_manifest(tmp_path / 'manifest.json')
-    assert manifest.structure == profile.content_hash.hex() and manifest.steps == 2
+    assert manifest.structure == structure_hash(profile) and manifest.steps == 2
     networks = open_networks(tmp_path, manifest)
     condition = data.conditions(np.arange(3)).numpy()
     z = np.random.default_rng(0).standard_normal(data.data[:3].shape).astype(np.float32)

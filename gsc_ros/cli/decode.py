@@ -26,6 +26,7 @@ from gsc_ros.codec.error import CodecError, GeneratorError, ProfileError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
 from gsc_ros.codec.generator.confidence import generated_confidence
 from gsc_ros.codec.generator.generator import GenerationSettings, Generator
+from gsc_ros.codec.generator.manifest import structure_hash
 from gsc_ros.codec.generator.opening import open_generator
 from gsc_ros.codec.packet import MAX_PACKET_BYTES, PACKET_SUFFIX
 from gsc_ros.codec.profile import load_profile, Profile
@@ -139,7 +140,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
 def _open(name: str, profile: Profile) -> Generator:
     try:
         return open_generator(
-            name, threads=os.cpu_count() or 1, structure_hash=profile.content_hash.hex())
+            name, threads=os.cpu_count() or 1, structure_hash=structure_hash(profile))
     except GeneratorError as error:
         if isinstance(error.__cause__, ModuleNotFoundError):
             raise UsageError(str(error)) from error

@@ -22,7 +22,7 @@ from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.number import bounded
 from gsc_ros.codec.error import GeneratorError, ProfileError
 from gsc_ros.codec.generator.flow import Geometry
-from gsc_ros.codec.generator.manifest import GeneratorManifest
+from gsc_ros.codec.generator.manifest import GeneratorManifest, structure_hash
 from gsc_ros.codec.generator.opening import builtin_generators, user_generator_folder
 from gsc_ros.codec.generator.schedule import Schedule
 from gsc_ros.codec.generator.source import (
@@ -102,13 +102,13 @@ def add(arguments: argparse.Namespace) -> tuple[dict, str]:
             print('without --control the caption alone guides', file=sys.stderr)
             structure = load_profile(arguments.structure)
             guides = Geometry(scale=1, pitch=structure.pitch)
-            structure_hash = structure.content_hash.hex()
+            trained_for = structure_hash(structure)
         else:
             info = control_file.read_info(source.control)
             loading.check_control(source)
             guides = Geometry(scale=1, pitch=info.pitch, picture=info.config.picture,
-                              level=info.config.level)
-            structure_hash = info.structure
+                              level=info.config.level, objects=info.config.objects)
+            trained_for = info.structure
         if arguments.guidance is not None and not distilled:
             raise UsageError('this transformer takes no guidance')
         guidance = None
@@ -116,7 +116,7 @@ def add(arguments: argparse.Namespace) -> tuple[dict, str]:
             guidance = base.guidance if arguments.guidance is None else arguments.guidance
         estimate = loading.estimate(source, loading.USUAL_TOKENS)
         manifest = GeneratorManifest(
-            name=arguments.name, kind='torch', structure=structure_hash,
+            name=arguments.name, kind='torch', structure=trained_for,
             geometry=replace(guides, tile=arguments.tile), schedule=schedule or base.schedule,
             steps=arguments.steps or base.steps, guidance=guidance,
             in_channels=loading.in_channels(source), fields={'weights': source.to_fields()})

@@ -71,6 +71,9 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
                        help="guide with the structure decoder's picture, too (needs --crop)")
     group.add_argument('--level', action=argparse.BooleanOptionalAction, default=None,
                        help="guide with the quantizer's level, too")
+    group.add_argument('--detector', type=Path, default=None, metavar='FILE',
+                       help='guide with the list of objects, too: those that this detector (ONNX) '
+                       'finds in the images')
     group.add_argument('--lora-rank', type=bounded(int, 0, 4096), default=0, metavar='R',
                        help='train adapters of this rank instead of a full copy; 0: full copy')
     group.add_argument('--lora-alpha', type=bounded(float, 1e-6, 1e6), default=None, metavar='A',
@@ -104,6 +107,8 @@ def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
                        help='images to validate on instead')
     group.add_argument('--drop-text', type=bounded(float, 0, 1), default=0.0,
                        help='share of the captions to leave out')
+    group.add_argument('--drop-objects', type=bounded(float, 0, 1), default=0.3,
+                       help='share of the lists of objects to leave out')
 
 
 def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
@@ -217,13 +222,14 @@ def plans(args: argparse.Namespace) -> tuple[BranchPlan, DataPlan, RunPlan]:
     counts = {'random': PAPER_COUNTS, 'any': ()}.get(args.channels)
     structure = StructureSettings(
         counts=(int(args.channels),) if counts is None else counts,
-        selection=Selection(args.selection), quantizers=quantizer_range(args.quantizers))
+        selection=Selection(args.selection), quantizers=quantizer_range(args.quantizers),
+        drop_objects=args.drop_objects)
     lora = None
     if args.lora_rank:
         lora = LoraShape(args.lora_rank, float(args.lora_alpha or args.lora_rank))
     branch = BranchPlan(
-        args.base, args.config, args.multi, args.single, args.picture, args.level, lora,
-        args.structure_profile, structure)
+        args.base, args.config, args.multi, args.single, args.picture, args.level, args.detector,
+        lora, args.structure_profile, structure)
     data = DataPlan(
         tuple(args.data), tuple(args.captions), args.caption_template,
         args.cache or args.output / 'cache', args.max_pixels, args.crop, args.hold_out,

@@ -53,6 +53,9 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
                         help='crops to make packets of before training')
     parser.add_argument('--structure-profile', default='tiny', metavar='NAME|DIR',
                         help='structure profile whose packets guide')
+    parser.add_argument('--detector', type=Path, default=None, metavar='FILE',
+                        help='detector (ONNX) whose lists of objects guide; without it they are '
+                        'empty')
 
 
 def add_export_generator_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,6 +132,7 @@ def run_generator(args: argparse.Namespace) -> int:
             new_flow,
             train_flow,
         )
+        from gsc_ros.training.generator.found import open_finder
         from gsc_ros.training.generator.views import ViewMaker
         import numpy as np
 
@@ -136,8 +140,9 @@ def run_generator(args: argparse.Namespace) -> int:
         autoencoder = load_autoencoder(args.autoencoder)
         split = split_archives(load_archives(args.data, args.downscale))
         weights = _weights(args.weight)
+        find = open_finder(args.detector) if args.detector else None
         data, held_out = (
-            flow_data(ViewMaker(profile, archives, weights).make(
+            flow_data(ViewMaker(profile, archives, weights, find).make(
                 count, np.random.default_rng(args.seed + turn)), autoencoder, profile.gains)
             for turn, (archives, count) in enumerate((
                 (split.training, args.views),

@@ -73,7 +73,7 @@ class GenerationView:
         Prepare; nothing is generated before :meth:`start`.
 
         :param decoder: that of the frames; a branch of it makes the conditions.
-        :param structure_hash: content hash of its profile, in hexadecimal.
+        :param structure_hash: `codec.generator.manifest.structure_hash` of its profile.
         :param counters: of each camera, counted up here.
         :param show: publishes a picture of a camera's frame; called on any thread.
         """

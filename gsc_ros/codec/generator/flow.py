@@ -6,7 +6,7 @@ The generator but for its networks, which are ONNX graphs or torch modules.
 ::
 
     structure picture ─reduce─> encode ─┐
-    y_sel, level ───────────────────────┴─> condition tokens ─┐
+    y_sel, level, object map ───────────┴─> condition tokens ─┐
     caption ─embed (kept while it stays)──────────────────────┤
     seed ─> noise ─> z at sigma 1 ─Euler's loop, N velocities─┴─> z at 0 ─decode─> enlarge ─> image
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import cv2
@@ -28,6 +28,7 @@ from gsc_ros.codec.generator.generator import (
     DEFAULT_SETTINGS,
     GenerationSettings,
 )
+from gsc_ros.codec.generator.object_map import object_map
 from gsc_ros.codec.generator.sampler import integrate, mix, VelocityField
 from gsc_ros.codec.generator.schedule import Schedule
 from gsc_ros.codec.generator.tile import split, tiled
@@ -90,6 +91,7 @@ class Geometry:
     :param pitch: pixels a side of a structure latent's position: whole image tokens.
     :param picture: whether the structure decoder's picture is among the condition tokens.
     :param level: whether the quantizer's level is.
+    :param objects: whether the map of the object list is.
     :param tile: image tokens a side that are generated at once; larger pictures are tiled.
     """
 
@@ -97,12 +99,20 @@ class Geometry:
     pitch: int
     picture: bool = False
     level: bool = False
+    objects: bool = False
     tile: int = 128
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return rows and columns of image tokens of a picture."""
         side = TOKEN * self.scale
         return -(-height // side), -(-width // side)
+
+    def objects_map(self, condition: Condition) -> np.ndarray:
+        """Return the map of a condition's objects, float32 ``[K, rows, columns]``."""
+        height, width = condition.structure.shape[:2]
+        side = TOKEN * self.scale
+        return object_map(
+            condition.objects, *self.grid(height, width), height / side, width / side)
 
 
 class FlowGenerator:
@@ -172,6 +182,8 @@ class FlowGenerator:
         if started:
             data = token.pack(self._encode([one.start for one in batch], rows, columns))
             z = mix(data, z, float(sigmas[0]))
+        if not settings.use_objects:
+            batch = [replace(one, objects=()) for one in batch]
         condition = self._condition(batch, rows, columns) if settings.use_structure else None
         texts = [self._embed(one.text if settings.use_text else '') for one in batch]
         guidance = self._guidance if settings.guidance is None else settings.guidance
@@ -200,7 +212,8 @@ class FlowGenerator:
             latents = self._encode([one.structure for one in batch], rows, columns)
         return np.stack([
             condition_tokens(one.latent, rows, columns, latent,
-                             one.level if self._geometry.level else None)
+                             one.level if self._geometry.level else None,
+                             self._geometry.objects_map(one) if self._geometry.objects else None)
             for one, latent in zip(batch, latents)])
 
     def _encode(self, images: Sequence[np.ndarray], rows: int, columns: int) -> np.ndarray:
@@ -237,7 +250,7 @@ class FlowGenerator:
 
 def condition_tokens(
     latent: np.ndarray, rows: int, columns: int, picture: np.ndarray | None = None,
-    level: float | None = None,
+    level: float | None = None, objects: np.ndarray | None = None,
 ) -> np.ndarray:
     """
     Return what guides each image token.
@@ -248,13 +261,16 @@ def condition_tokens(
     :param picture: latent of the structure decoder's picture,
         float32 ``[c, 2 rows, 2 columns]``, where the model takes it.
     :param level: quantizer's level 0..1, where the model takes it.
-    :return: float32 ``[rows columns, C (+ 4 c) (+ 1)]``.
+    :param objects: map of the objects, float32 ``[K, rows, columns]``, where the model takes it.
+    :return: float32 ``[rows columns, C (+ 4 c) (+ 1) (+ K)]``.
     """
     parts = [token.latent_tokens(latent, rows, columns)]
     if picture is not None:
         parts.append(token.pack(picture[None])[0])
     if level is not None:
         parts.append(np.full((rows * columns, 1), level, np.float32))
+    if objects is not None:
+        parts.append(token.latent_tokens(objects, rows, columns))
     return np.concatenate(parts, axis=1)
 
 

@@ -6,7 +6,8 @@ What a generator is given and what it makes: the contract of every backend.
 ::
 
     packet ─FrameDecoder─> Condition ─Generator─> image
-             (structure)   text, y_sel, picture    (generate)
+             (structure)   text, y_sel, picture,   (generate)
+                           objects
 
 See docs/generator.md.
 """
@@ -19,6 +20,7 @@ from typing import Protocol
 
 from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.packet import LATENT_CHANNELS
+from gsc_ros.codec.region.object_list import MAX_OBJECTS, ObjectBox
 import numpy as np
 
 
@@ -37,6 +39,8 @@ class Condition:
     :param seed: seed of the noise, 0..255, as the packet carries it.
     :param start: uint8 ``[H, W, 3]`` RGB to start from instead of noise alone, as
         `GenerationSettings.strength` says: the picture generated before, say. None for noise.
+    :param objects: what stands where, as the rover's detector has it; empty for unknown. Looked at
+        by generators that were trained with it alone.
     """
 
     text: str
@@ -46,6 +50,7 @@ class Condition:
     level: float
     seed: int
     start: np.ndarray | None = None
+    objects: tuple[ObjectBox, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class GenerationSettings:
         start is not looked at.
     :param use_text: False takes every caption for an empty one.
     :param use_structure: False leaves the control branch out: the caption alone guides.
+    :param use_objects: False takes every list of objects for an empty one.
     """
 
     steps: int | None = None
@@ -67,6 +73,7 @@ class GenerationSettings:
     strength: float = 1.0
     use_text: bool = True
     use_structure: bool = True
+    use_objects: bool = True
 
 
 DEFAULT_SETTINGS = GenerationSettings()
@@ -129,6 +136,7 @@ def check_condition(condition: Condition) -> None:
     if not isinstance(condition.seed, (int, np.integer)) or not (
             0 <= condition.seed < 1 << 64):
         raise GeneratorError(f'seed {condition.seed} is not an integer in 0..2^64 - 1')
+    _check_objects(condition.objects)
     try:
         condition.text.encode()
     except UnicodeError as error:
@@ -144,6 +152,18 @@ def check_settings(settings: GenerationSettings) -> None:
         raise GeneratorError(f'guidance {settings.guidance} is not in 0..100')
     if not 0 < settings.strength <= 1:
         raise GeneratorError(f'strength {settings.strength} is not over 0 to 1')
+
+
+def _check_objects(objects: Sequence[ObjectBox]) -> None:
+    if len(objects) > MAX_OBJECTS:
+        raise GeneratorError(f'{len(objects)} objects are more than {MAX_OBJECTS}')
+    for one in objects:
+        left, top, right, bottom = one.box
+        if not (np.isfinite(one.box).all() and left <= right and top <= bottom):
+            raise GeneratorError(f'{one.box} is not the box of an object')
+        if not 0 <= one.class_id <= 255 or not 0 <= one.score <= 1:
+            raise GeneratorError(
+                f'an object of class {one.class_id} and score {one.score} is out of range')
 
 
 def _check_picture(image: np.ndarray, what: str) -> None:

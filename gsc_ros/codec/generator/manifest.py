@@ -19,6 +19,7 @@ from typing import Any
 from gsc_ros.codec.error import GeneratorError
 from gsc_ros.codec.generator.flow import Geometry
 from gsc_ros.codec.generator.schedule import Schedule
+from gsc_ros.codec.profile import ANALYSIS_FILE, Profile, SYNTHESIS_FILE, TABLES_FILE
 
 FORMAT = 1
 KINDS = ('onnx', 'torch')
@@ -32,8 +33,8 @@ class GeneratorManifest:
 
     :param name: name of the profile.
     :param kind: `onnx` or `torch`.
-    :param structure: SHA-256 of the manifest of the structure profile that it was trained for, in
-        hexadecimal; empty where it was trained for none in particular.
+    :param structure: :func:`structure_hash` of the structure profile that it was trained for;
+        empty where it was trained for none in particular.
     :param geometry: sizes.
     :param schedule: noise levels.
     :param steps: default number of steps.
@@ -87,6 +88,22 @@ def read_manifest(path: Path) -> GeneratorManifest:
         raise GeneratorError(f'{path}: {error}') from error
 
 
+def structure_hash(profile: Profile) -> str:
+    """
+    Return what names the structure of a profile: all that y_sel and its picture depend on.
+
+    Profiles that differ in other things, as in their name or in the models of regions, have the
+    same, and the same generators.
+
+    :return: SHA-256 in hexadecimal.
+    """
+    manifest = profile.manifest
+    told = {name: manifest.files[name] for name in (ANALYSIS_FILE, SYNTHESIS_FILE, TABLES_FILE)}
+    told |= {name: getattr(manifest, name)
+             for name in ('scale', 'stride', 'quantizers', 'symbol_max')}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
 def _parse(fields: dict[str, Any]) -> GeneratorManifest:
     """
     Return the manifest, the values that every kind has checked.
@@ -110,7 +127,7 @@ def _parse(fields: dict[str, Any]) -> GeneratorManifest:
     geometry = Geometry(
         scale=_integer(fields, 'scale', 1, 8), pitch=_integer(fields, 'pitch', 16, 1024),
         picture=_flag(fields, 'picture'), level=_flag(fields, 'level'),
-        tile=_integer(fields, 'tile', 4, 1024))
+        objects=_flag(fields, 'objects'), tile=_integer(fields, 'tile', 4, 1024))
     if geometry.pitch % (16 * geometry.scale):
         raise ValueError(f'pitch must be a multiple of {16 * geometry.scale}')
     guidance = fields.get('guidance')

@@ -77,8 +77,8 @@ def open_generator(
     :param threads: threads on the CPU.
     :param device: where a torch generator runs: `cpu`, `cuda`, `cuda:1`...; empty for a GPU if
         there is one. ONNX generators run on the CPU.
-    :param structure_hash: content hash, in hexadecimal, of the structure profile of the packets;
-        empty to check nothing.
+    :param structure_hash: `manifest.structure_hash` of the structure profile of the packets; empty
+        to check nothing.
     :raises GeneratorError: when it is missing, damaged, made for another structure profile, does
         not fit the memory, or software is not installed.
     """

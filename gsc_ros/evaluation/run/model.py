@@ -11,6 +11,7 @@ from functools import lru_cache
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.frame import FrameDecoder, FrameEncoder
 from gsc_ros.codec.generator.generator import Generator
+from gsc_ros.codec.generator.manifest import structure_hash
 from gsc_ros.codec.generator.opening import find_generator, open_generator
 from gsc_ros.codec.profile import load_profile, MANIFEST_FILE, Profile
 from gsc_ros.evaluation.dataset.dataset import Sample
@@ -64,7 +65,7 @@ class Models:
         try:
             return open_generator(
                 name, threads=self.threads, device='' if self.device == 'auto' else self.device,
-                structure_hash=self.profile(profile).content_hash.hex())
+                structure_hash=structure_hash(self.profile(profile)))
         except (CodecError, OSError) as error:
             raise MethodUnavailable(str(error)) from error
 

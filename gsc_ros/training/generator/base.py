@@ -19,6 +19,7 @@ from diffusers import FluxControlNetModel, FluxTransformer2DModel
 from gsc_ros.codec.generator import token
 from gsc_ros.codec.generator.flux.config import CLIP_TOKENS, GeneratorConfig, TINY
 from gsc_ros.codec.generator.flux.control import ControlledTransformer, make_control
+from gsc_ros.codec.generator.object_map import GROUPS, MAP_CHANNELS, object_map
 from gsc_ros.codec.generator.sampler import integrate
 from gsc_ros.training.data import DataError
 from gsc_ros.training.generator.autoencoder import PictureAutoencoder
@@ -31,6 +32,9 @@ import torch
 from torch import nn, Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
+# The layer that takes the map of the objects in.
+OBJECTS_WEIGHT = 'flow.control.controlnet_x_embedder.objects.weight'
+
 
 @dataclass(frozen=True)
 class FlowSettings:
@@ -40,6 +44,8 @@ class FlowSettings:
     :param batch: views per update.
     :param text_dropout: share of the views whose caption is taken for an empty one.
     :param free: share of the joint stage's batches that leave the control branch out.
+    :param objects_dropout: share of the views whose list of objects is taken for an empty one.
+    :param emphasis: how much more an error weighs where a detector is certain of an object.
     :param ends: share of the views at sigma 1 exactly, from where every picture starts.
     :param shift: pushes the other noise levels towards 1, where a few steps are taken.
     """
@@ -47,6 +53,8 @@ class FlowSettings:
     batch: int = 8
     text_dropout: float = 0.1
     free: float = 0.1
+    objects_dropout: float = 0.3
+    emphasis: float = 2.0
     ends: float = 0.1
     shift: float = 2.0
 
@@ -180,7 +188,9 @@ class TinyFlow(nn.Module):
         if condition is None:
             level, picture = z.new_zeros(len(z)), torch.zeros_like(z)
         else:
-            level, picture = condition[:, 0, -1], condition[..., -1 - z.shape[-1]:-1]
+            channels = self.config.control.channels
+            end = channels + z.shape[-1]
+            picture, level = condition[..., channels:end], condition[:, 0, end]
         seen, guess, factor = self.anchor(z, picture, level, sigma, control)
         found = self.flow(seen, condition, text, pooled, sigma, ids, text_ids,
                           control_scale=control)
@@ -196,6 +206,7 @@ class FlowData:
     :param picture: float16 [N, tokens, C], latents of the structure decoder's pictures.
     :param latent: float16 [N, tokens, 320], y_sel.
     :param level: float32 [N], 0..1.
+    :param objects: float16 [N, tokens, MAP_CHANNELS], maps of the objects.
     :param importance: float32 [C], weights of the channels in the loss, 1 on average: what an
         error of each does to the picture, and the square root of that to the loss.
     """
@@ -204,17 +215,32 @@ class FlowData:
     picture: np.ndarray
     latent: np.ndarray
     level: np.ndarray
+    objects: np.ndarray
     importance: np.ndarray
     captions: tuple[str, ...]
     rows: int
     columns: int
 
-    def conditions(self, index: np.ndarray) -> Tensor:
-        """Return condition tokens float32 [B, tokens, 320 + C + 1]."""
+    def conditions(self, index: np.ndarray, listed: np.ndarray | None = None) -> Tensor:
+        """
+        Return condition tokens float32 [B, tokens, 320 + C + 1 + MAP_CHANNELS].
+
+        :param listed: whether the list of objects of each is there, [B]; None for all.
+        """
+        objects = self.objects[index]
+        if listed is not None:
+            objects = objects * listed[:, None, None]
         level = np.broadcast_to(
             self.level[index, None, None], (len(index), self.rows * self.columns, 1))
         return torch.from_numpy(np.concatenate(
-            [self.latent[index], self.picture[index], level], axis=2).astype(np.float32))
+            [self.latent[index], self.picture[index], level, objects],
+            axis=2).astype(np.float32))
+
+    def weights(self, index: np.ndarray, emphasis: float) -> Tensor:
+        """Return what errors weigh, float32 [B, tokens, 1]: 1 on average over all of them."""
+        score = self.objects[index, :, :GROUPS].astype(np.float32).sum(axis=2, keepdims=True)
+        weight = 1 + emphasis * score
+        return torch.from_numpy(weight / weight.mean())
 
     def rms(self) -> Tensor:
         """Return the root mean square of each structure channel, [320]."""
@@ -244,21 +270,24 @@ def flow_data(views: Views, autoencoder: PictureAutoencoder, gains: np.ndarray,
     return FlowData(
         tokens(views.images), tokens(views.structures),
         latent.transpose(0, 2, 1).astype(np.float16),
-        (views.levels / (len(gains) - 1)).astype(np.float32), importance / importance.mean(),
-        views.captions, rows, columns)
+        (views.levels / (len(gains) - 1)).astype(np.float32),
+        np.stack([object_map(found, rows, columns, rows, columns).reshape(MAP_CHANNELS, -1).T
+                  for found in views.objects]).astype(np.float16),
+        importance / importance.mean(), views.captions, rows, columns)
 
 
 def velocity_loss(model: TinyFlow, data: FlowData, index: np.ndarray, sigma: np.ndarray,
-                  noise: Tensor, steered: bool, captions: Sequence[str]) -> Tensor:
-    """Return the flow-matching loss of some views, [B]."""
+                  noise: Tensor, steered: bool, captions: Sequence[str],
+                  listed: np.ndarray | None = None, emphasis: float = 0.0) -> Tensor:
+    """Return the flow-matching loss of some views, [B]; see FlowData for the last two."""
     device = next(model.parameters()).device
     clean = torch.from_numpy(data.data[index].astype(np.float32)).to(device)
     level = torch.from_numpy(sigma).to(device)
-    condition = data.conditions(index).to(device) if steered else None
+    condition = data.conditions(index, listed).to(device) if steered else None
     ids = tuple(ids.to(device) for ids in model.text.ids(captions))
     predicted = model(on_path(clean, noise, level), condition, level, ids,
                       data.rows, data.columns)
-    root = torch.from_numpy(data.importance).sqrt().to(device)
+    root = (torch.from_numpy(data.importance) * data.weights(index, emphasis)).sqrt().to(device)
     return flow_loss(predicted * root, clean * root, noise * root)
 
 
@@ -284,9 +313,11 @@ def train_flow(
         captions = ['' if generator.random() < settings.text_dropout else data.captions[i]
                     for i in index]
         steered = model.control is not None and generator.random() >= settings.free
+        listed = generator.random(settings.batch) >= settings.objects_dropout
         noise = torch.randn(settings.batch, *data.data.shape[1:], device=loop.accelerator.device)
         with loop.accelerator.autocast():
-            each = velocity_loss(model, data, index, sigma, noise, steered, captions)
+            each = velocity_loss(model, data, index, sigma, noise, steered, captions, listed,
+                                 settings.emphasis)
         value = each.mean()
         if held_out is not None and loop.step % 200 == 199:
             last.update(validation(model, held_out, loop))
@@ -359,7 +390,8 @@ def new_flow(data: FlowData, seed: int = 1, config: GeneratorConfig = TINY) -> T
 
 def flow_fields(model: TinyFlow) -> dict[str, object]:
     """Return what a checkpoint of a flow says about itself."""
-    return {'flow': {'steered': model.control is not None}}
+    return {'flow': {'steered': model.control is not None,
+                     'objects': OBJECTS_WEIGHT in model.state_dict()}}
 
 
 def load_flow(path: Path | str, config: GeneratorConfig = TINY) -> TinyFlow:
@@ -373,5 +405,9 @@ def load_flow(path: Path | str, config: GeneratorConfig = TINY) -> TinyFlow:
         raise DataError(f'{path}: not a checkpoint of a flow')
     with reading(path):
         model = TinyFlow(config, steer=bool(fields['flow']['steered']))
+        state = model.state_dict()
+        if OBJECTS_WEIGHT in state and not fields['flow'].get('objects'):
+            # Trained without the map of the objects, which then adds nothing.
+            tensors[OBJECTS_WEIGHT] = torch.zeros_like(state[OBJECTS_WEIGHT])
         model.load_state_dict(tensors)
     return model.eval()

@@ -16,10 +16,12 @@ from typing import Protocol
 
 from gsc_ros.codec.generator.flow import condition_tokens, reduce
 from gsc_ros.codec.generator.flux.config import ControlConfig
+from gsc_ros.codec.generator.object_map import object_map
 from gsc_ros.codec.generator.token import pack
 from gsc_ros.training.data import CropSampler, DataError
 from gsc_ros.training.generator.cache import content_key, TensorCache
 from gsc_ros.training.generator.data import CaptionedImage, Geometry, load_image
+from gsc_ros.training.generator.found import as_rows, from_rows
 from gsc_ros.training.generator.structure import Measured, Sent, StructureSource
 import numpy as np
 import torch
@@ -112,7 +114,9 @@ def collate(
     """
     rows, columns = (side // 2 for side in latents[0].shape[1:])
     condition = np.stack([
-        condition_tokens(sent.latent, rows, columns, picture, sent.level if config.level else None)
+        condition_tokens(
+            sent.latent, rows, columns, picture, sent.level if config.level else None,
+            object_map(sent.objects, rows, columns, rows, columns) if config.objects else None)
         for sent, picture in zip(sents, pictures)])
     return Batch(
         torch.from_numpy(pack(np.stack(latents))), torch.from_numpy(condition),
@@ -170,8 +174,11 @@ class CacheBuilder:
         pixels = load_image(image.path, self.geometry)
         measured = self.structure.measure(pixels)
         latent = self.pictures.encode(planes(pixels, self.geometry.scale)[None].to(self.device))[0]
-        return {'latent': latent.half(), 'structure': torch.from_numpy(measured.latent).half(),
+        kept = {'latent': latent.half(), 'structure': torch.from_numpy(measured.latent).half(),
                 'thumbnail': torch.from_numpy(measured.thumbnail)}
+        if self.structure.find:
+            kept['objects'] = torch.from_numpy(as_rows(measured.objects))
+        return kept
 
 
 def planes(image: np.ndarray, scale: int) -> Tensor:
@@ -248,8 +255,9 @@ class CachedSource:
         return self._structure.scale(self._measured(key) for key, _ in some)
 
     def _measured(self, key: str) -> Measured:
+        rows = self._cache.get(key, 'objects').numpy() if self._structure.find else ()
         return Measured(self._cache.get(key, 'structure').float().numpy(),
-                        self._cache.get(key, 'thumbnail').numpy())
+                        self._cache.get(key, 'thumbnail').numpy(), from_rows(rows))
 
     def _order(self, epoch: int) -> list[list[int]]:
         """Return the images of each batch of an epoch."""

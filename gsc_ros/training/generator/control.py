@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 import json
 import math
@@ -314,17 +314,22 @@ class ControlTrainer:
         """
         Take the weights of a control file, merged where it has adapters.
 
+        A branch without the map of the objects can become one with it.
+
         :raises GeneratorError: when it is none, or of another transformer.
         :raises ValueError: when the run trains adapters, or another kind of branch.
         """
         control, info = read_control(path, self.bare.transformer)
-        if self.info.lora or info.config != self.info.config:
+        wanted = self.info.config
+        same = replace(info.config, objects=info.config.objects or wanted.objects)
+        if self.info.lora or same != wanted:
             raise ValueError(f'{path}: a branch of another kind: {info.to_json()}')
         weights = control.state_dict()
         with torch.no_grad():
             for name, parameter in self.trained.items():
-                parameter.copy_(shared(weights[name].to(parameter.dtype), parameter))
-                self.average[name].copy_(parameter)
+                if name in weights:
+                    parameter.copy_(shared(weights[name].to(parameter.dtype), parameter))
+                    self.average[name].copy_(parameter)
             self.bare.control.controlnet_x_embedder.structure_scale.copy_(
                 weights['controlnet_x_embedder.structure_scale'])
 

@@ -17,7 +17,7 @@ import warnings
 from gsc_ros.codec.generator import token
 from gsc_ros.codec.generator.flow import Geometry
 from gsc_ros.codec.generator.flux.config import CLIP_TOKENS
-from gsc_ros.codec.generator.manifest import GeneratorManifest
+from gsc_ros.codec.generator.manifest import GeneratorManifest, structure_hash
 from gsc_ros.codec.generator.onnx import (
     DECODER_FILE,
     ENCODER_FILE,
@@ -165,9 +165,10 @@ def export_generator(
     export_graphs(model, autoencoder, folder)
     config = model.config
     manifest = GeneratorManifest(
-        name=name, kind='onnx', structure=structure.content_hash.hex(),
+        name=name, kind='onnx', structure=structure_hash(structure),
         geometry=Geometry(scale=config.scale, pitch=structure.pitch,
-                          picture=config.control.picture, level=config.control.level, tile=TILE),
+                          picture=config.control.picture, level=config.control.level,
+                          objects=config.control.objects, tile=TILE),
         schedule=config.schedule, steps=steps or config.steps, guidance=config.guidance,
         in_channels=config.transformer['in_channels'],
         files={graph: hashlib.sha256((folder / graph).read_bytes()).hexdigest()

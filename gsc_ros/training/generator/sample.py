@@ -44,7 +44,7 @@ def make_sample(
     return Sample(image, Condition(
         text=caption, latent=sent.latent, channels=sent.channels,
         structure=structure.picture(sent)[:image.shape[0], :image.shape[1]], level=sent.level,
-        seed=seed % 256))
+        seed=seed % 256, objects=sent.objects))
 
 
 class TrainingNetworks:

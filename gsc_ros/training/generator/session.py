@@ -25,6 +25,7 @@ from gsc_ros.codec.generator.flux.config import CONFIGS, ControlConfig, Generato
 from gsc_ros.codec.generator.flux.control_file import ControlInfo, LoraShape
 from gsc_ros.codec.generator.flux.load import load
 from gsc_ros.codec.generator.flux.parts import Parts
+from gsc_ros.codec.generator.manifest import structure_hash
 from gsc_ros.codec.generator.source import Offload, Precision, Source
 from gsc_ros.codec.profile import find_profile, load_profile, Profile
 from gsc_ros.training.data import CropSampler, load_archives, split_archives
@@ -51,6 +52,7 @@ from gsc_ros.training.generator.data import (
     MAX_CAPTION,
     read_images,
 )
+from gsc_ros.training.generator.found import open_finder
 from gsc_ros.training.generator.guard import check_fresh
 from gsc_ros.training.generator.sample import (
     Embed,
@@ -80,6 +82,7 @@ class BranchPlan:
     :param single: single-stream blocks to copy.
     :param picture: whether the structure decoder's picture guides, too.
     :param level: whether the quantizer's level does.
+    :param detector: ONNX file of the detector whose objects guide, too; None for none.
     :param lora: shape of adapters; None for a full copy.
     :param profile: name or folder of the structure profile.
     :param structure: what is sent of an image.
@@ -91,6 +94,7 @@ class BranchPlan:
     single: int | None
     picture: bool | None
     level: bool | None
+    detector: Path | None
     lora: LoraShape | None
     profile: str
     structure: StructureSettings
@@ -107,7 +111,7 @@ class BranchPlan:
         :raises ValueError: when it would copy nothing.
         """
         given = {'multi': self.multi, 'single': self.single, 'picture': self.picture,
-                 'level': self.level}
+                 'level': self.level, 'objects': self.detector is not None}
         chosen = {name: value for name, value in given.items() if value is not None}
         return ControlConfig.from_dict(replace(self.generator.control, **chosen).to_dict())
 
@@ -192,7 +196,8 @@ def train(branch: BranchPlan, data: DataPlan, run: RunPlan, progress: Progress) 
     control, profile = branch.control(), load_profile(find_profile(branch.profile))
     check_grid(profile, branch.generator.scale)
     accelerator = make_accelerator(run.settings.precision, run.output)
-    structure = StructureSource(profile, branch.structure)
+    find = None if branch.detector is None else open_finder(branch.detector)
+    structure = StructureSource(profile, branch.structure, find=find)
     source = Source.from_layout(
         branch.base, precision=PRECISIONS[run.settings.precision],
         text_precision=PRECISIONS[run.settings.precision],
@@ -208,7 +213,7 @@ def train(branch: BranchPlan, data: DataPlan, run: RunPlan, progress: Progress) 
         del parts.text
         free(accelerator)
     info = ControlInfo(
-        control, profile.content_hash.hex(), profile.pitch, branch.structure.label,
+        control, structure_hash(profile), profile.pitch, branch.structure.label,
         branch.config, branch.lora)
     trainer = ControlTrainer(
         parts.transformer, found.training, info, run.settings, run.output, found.validation,
@@ -241,7 +246,7 @@ def cached_data(
     images = read_images(data.paths, data.captions, data.template)
     if data.hold_out >= len(images):
         raise ValueError(f'{data.hold_out} of {len(images)} images cannot be held out')
-    origin = cache_origin(source, structure.profile, geometry)
+    origin = cache_origin(source, structure, geometry)
     with accelerator.main_process_first():
         cache = TensorCache(data.cache, origin, accelerator.process_index)
     CacheBuilder(cache, parts, parts, structure, geometry, accelerator.device).build(
@@ -310,19 +315,22 @@ def sample_writer(
         make_sample(image, caption, structure, seed)
         for seed, (image, caption) in enumerate(data.examples))
     geometry = flow.Geometry(
-        generator.scale, structure.profile.pitch, control.picture, control.level)
+        generator.scale, structure.profile.pitch, control.picture, control.level, control.objects)
     return SampleWriter(flow.FlowGenerator(
         'training', TrainingNetworks(trainer, parts, data.embed), geometry, generator.schedule,
         generator.steps), samples)
 
 
-def cache_origin(source: Source, profile: Profile, geometry: Geometry) -> dict[str, object]:
+def cache_origin(
+        source: Source, structure: StructureSource, geometry: Geometry) -> dict[str, object]:
     """Return what the tensors of a cache are made with, for TensorCache to compare."""
-    return {
+    detector = {'detector': structure.find.identity} if structure.find else {}
+    return detector | {
         'format': 1, 'autoencoder': weights_mark(source.autoencoder),
         't5': weights_mark(source.t5), 'clip': weights_mark(source.clip),
         'text tokens': source.text_tokens, 'precision': source.precision.value,
-        'structure profile': profile.content_hash.hex(), 'size of images': geometry.max_pixels,
+        'structure profile': structure_hash(structure.profile),
+        'size of images': geometry.max_pixels,
         'multiple': geometry.multiple, 'scale': geometry.scale}
 
 

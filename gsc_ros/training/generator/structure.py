@@ -1,24 +1,27 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the receiver will know of an image's structure: y_sel, drawn as senders send it.
+What the receiver will know of an image: y_sel, drawn as senders send it, and the list of objects.
 
 ::
 
     image ─analysis─> y [320, h, w] ─quantizer, selection─> y_sel [320, h, w] ─synthesis─> picture
           ─averaged to the grid of y─> thumbnail ──────┘
+      ─detector, if there is one─> objects
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 from gsc_ros.codec.packet import LATENT_CHANNELS
 from gsc_ros.codec.profile import Profile
+from gsc_ros.codec.region.object_list import ObjectBox
 from gsc_ros.codec.selection import most_similar, Selection
 from gsc_ros.codec.structure import Analysis, dequantize, quantize, Synthesis
+from gsc_ros.training.generator.found import Finder
 import numpy as np
 
 PAPER_COUNTS = (1, 2, 4, 8, 16)
@@ -35,11 +38,13 @@ class StructureSettings:
     :param selection: which channels: those most similar to the image, as in the paper, or the
         first ones.
     :param quantizers: first and last quantizer to draw from; None for the profile's default.
+    :param drop_objects: share of the images that are sent without the list of objects.
     """
 
     counts: tuple[int, ...] = (4,)
     selection: Selection = Selection.SSIM
     quantizers: tuple[int, int] | None = None
+    drop_objects: float = 0.3
 
     def __post_init__(self) -> None:
         """Raise ValueError when a value is out of its range."""
@@ -49,6 +54,8 @@ class StructureSettings:
             raise ValueError('channels are selected by ssim or in order for training')
         if self.quantizers and not 0 <= self.quantizers[0] <= self.quantizers[1]:
             raise ValueError('need 0 <= first quantizer <= last')
+        if not 0 <= self.drop_objects <= 1:
+            raise ValueError('drop_objects is in 0..1')
 
     @property
     def label(self) -> str:
@@ -66,10 +73,12 @@ class Measured:
     :param latent: y before quantisation, float32 [320, h, w].
     :param thumbnail: the image averaged to the grid of y, float32 [h, w, 3] RGB in [0, 1]: all
         that the similarity of channels needs.
+    :param objects: what the detector finds.
     """
 
     latent: np.ndarray
     thumbnail: np.ndarray
+    objects: tuple[ObjectBox, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,7 @@ class Sent:
     :param channels: the channels sent, ascending.
     :param quantizer: index of the quantizer.
     :param level: the same in 0..1, coarsest to finest.
+    :param objects: the list of objects; empty where it was not sent.
     """
 
     latent: np.ndarray
@@ -89,18 +99,23 @@ class Sent:
     channels: tuple[int, ...]
     quantizer: int
     level: float
+    objects: tuple[ObjectBox, ...] = ()
 
 
 class StructureSource:
     """Encodes images and draws what is sent of them; everything random is given."""
 
-    def __init__(self, profile: Profile, settings: StructureSettings, threads: int = 1) -> None:
+    def __init__(
+            self, profile: Profile, settings: StructureSettings, threads: int = 1,
+            find: Finder | None = None) -> None:
         """
         Open the graphs of a profile.
 
+        :param find: finds the objects of an image; None for no lists.
+
         :raises ValueError: when the profile has fewer quantizers than the settings draw from.
         """
-        self.profile, self.settings = profile, settings
+        self.profile, self.settings, self.find = profile, settings, find
         last = profile.manifest.quantizers - 1
         if settings.quantizers and settings.quantizers[1] > last:
             raise ValueError(f'profile {profile.name} has quantizers 0..{last}')
@@ -113,12 +128,13 @@ class StructureSource:
         work = self._analysis.reduce(image)
         latent = self._analysis.transform(work)
         size = (latent.shape[2], latent.shape[1])
-        return Measured(latent, cv2.resize(work, size, interpolation=cv2.INTER_AREA))
+        return Measured(latent, cv2.resize(work, size, interpolation=cv2.INTER_AREA),
+                        self.find(image) if self.find else ())
 
     def send(
             self, measured: Measured, generator: np.random.Generator, key: str = '') -> Sent:
         """
-        Draw quantizer and channels, and return what arrives.
+        Draw quantizer, channels and whether there is a list of objects; return what arrives.
 
         :param key: names the image, whose channels are then ranked only once.
         """
@@ -142,7 +158,10 @@ class StructureSource:
         latent = np.zeros_like(measured.latent)
         latent[chosen] = dequantize(symbols, gains[chosen])
         level = quantizer / max(manifest.quantizers - 1, 1)
-        return Sent(latent, symbols, channels, quantizer, level)
+        sent = Sent(latent, symbols, channels, quantizer, level)
+        if self.find is None or generator.random() < self.settings.drop_objects:
+            return sent
+        return replace(sent, objects=measured.objects)
 
     def _rank(self, measured: Measured, quantizer: int, key: str) -> np.ndarray:
         """Return the channels, the most similar to the image first, uint16 [320]."""

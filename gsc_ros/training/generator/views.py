@@ -6,7 +6,7 @@ What the embedded generator is trained on: half-size crops, and what a packet te
 A *view* is an augmented crop at half the camera's size with a caption, the symbols that the
 structure profile sends of it at a random quantizer and number of channels, and the picture that
 its decoder makes of them. Captions are put together from what the archive shows and from how
-bright and colourful the crop is.
+bright and colourful the crop is. A list of objects is what a detector finds in the crop.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from pathlib import Path
 
 import cv2
 from gsc_ros.codec.profile import Profile
+from gsc_ros.codec.region.object_list import ObjectBox
 from gsc_ros.codec.structure import Analysis, dequantize, quantize, Synthesis
 from gsc_ros.training.data import Archive, augment, Augmentation, DataError
+from gsc_ros.training.generator.found import as_rows, Finder, from_rows
 import numpy as np
 
 ROWS, COLUMNS = 10, 14
@@ -49,6 +51,7 @@ class Views:
     :param symbols: int8 [N, 320, h/16, w/16], 0 where a channel was not sent.
     :param levels: int64 [N], quantizers.
     :param captions: N texts.
+    :param objects: what a detector finds in each; empty for nothing.
     """
 
     images: np.ndarray
@@ -56,18 +59,23 @@ class Views:
     symbols: np.ndarray
     levels: np.ndarray
     captions: tuple[str, ...]
+    objects: tuple[tuple[ObjectBox, ...], ...]
 
     def save(self, path: Path) -> None:
         """Write the views to an .npz file."""
         np.savez(path, images=self.images, structures=self.structures, symbols=self.symbols,
-                 levels=self.levels, captions=np.array(self.captions))
+                 levels=self.levels, captions=np.array(self.captions),
+                 objects=np.concatenate([as_rows(()), *map(as_rows, self.objects)]),
+                 counts=np.array([len(found) for found in self.objects], np.int64))
 
     @classmethod
     def load(cls, path: Path) -> Views:
         """Read what :meth:`save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             return cls(file['images'], file['structures'], file['symbols'], file['levels'],
-                       tuple(map(str, file['captions'])))
+                       tuple(map(str, file['captions'])),
+                       tuple(map(from_rows, np.split(
+                           file['objects'], np.cumsum(file['counts'])[:-1]))))
 
 
 def crop(archive: Archive, generator: np.random.Generator, height: int, width: int,
@@ -124,15 +132,17 @@ class ViewMaker:
     :param profile: the structure profile.
     :param archives: training pictures at half the camera's size.
     :param weights: how often an archive is drawn; the cube root of its size where not named.
+    :param find: finds the objects of a picture; None leaves the lists empty.
     """
 
     def __init__(self, profile: Profile, archives: Sequence[Archive],
-                 weights: Mapping[str, float] | None = None) -> None:
+                 weights: Mapping[str, float] | None = None, find: Finder | None = None,
+                 ) -> None:
         raw = np.array([(weights or {}).get(a.name, len(a.images) ** (1 / 3)) for a in archives])
         if not len(archives) or (raw < 0).any() or raw.sum() <= 0:
             raise DataError('archive weights must be >= 0 with a positive sum')
         self.archives, self.probabilities = tuple(archives), raw / raw.sum()
-        self.profile = profile
+        self.profile, self.find = profile, find
         self.analysis, self.synthesis = Analysis(profile), Synthesis(profile)
 
     def make(self, count: int, generator: np.random.Generator,
@@ -143,16 +153,18 @@ class ViewMaker:
         structures = np.empty_like(images)
         symbols = np.zeros((count, 320, rows, columns), np.int8)
         levels = generator.integers(0, self.profile.manifest.quantizers, count)
-        captions = []
+        captions, objects = [], []
         for index in range(count):
             archive = self.archives[generator.choice(len(self.archives), p=self.probabilities)]
             images[index] = crop(archive, generator, height, width)
             captions.append(caption(archive.name, images[index], generator))
+            objects.append(self.find(images[index]) if self.find else ())
             keep = 320
             if generator.random() < 0.25:
                 keep = int(np.exp(generator.uniform(0, np.log(321))))
             symbols[index], structures[index] = self.told(images[index], int(levels[index]), keep)
-        return Views(images, structures, symbols, levels, tuple(captions))
+        return Views(
+            images, structures, symbols, levels, tuple(captions), tuple(objects))
 
     def told(self, image: np.ndarray, level: int, keep: int) -> tuple[np.ndarray, np.ndarray]:
         """

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from gsc_ros.codec.generator.object_map import MAP_CHANNELS
 from gsc_ros.codec.generator.schedule import Schedule
 from gsc_ros.codec.generator.token import BYTE_VOCABULARY, END, PAD
 from gsc_ros.codec.packet import LATENT_CHANNELS
@@ -32,6 +33,7 @@ class ControlConfig:
     :param picture: whether the autoencoder's latent of the structure decoder's picture is given,
         too.
     :param level: whether the quantizer's level is given, too.
+    :param objects: whether the map of the object list is given, too.
     """
 
     multi: int = 4
@@ -39,10 +41,12 @@ class ControlConfig:
     channels: int = LATENT_CHANNELS
     picture: bool = False
     level: bool = False
+    objects: bool = False
 
     def inputs(self, in_channels: int) -> int:
         """Return the width of a condition token beside image tokens of ``in_channels``."""
-        return self.channels + (in_channels if self.picture else 0) + (1 if self.level else 0)
+        return (self.channels + (in_channels if self.picture else 0) + (1 if self.level else 0)
+                + (MAP_CHANNELS if self.objects else 0))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what :meth:`from_dict` takes."""
@@ -148,6 +152,6 @@ TINY = GeneratorConfig(
           'max_position_embeddings': CLIP_TOKENS, 'projection_dim': 96, 'pad_token_id': PAD,
           'bos_token_id': PAD, 'eos_token_id': END},
     text_tokens=48, steps=4, guidance=None, schedule=Schedule(shift=1.0), scale=2,
-    control=ControlConfig(multi=2, single=1, picture=True, level=True))
+    control=ControlConfig(multi=2, single=1, picture=True, level=True, objects=True))
 
 CONFIGS = {config.name: config for config in (TINY, FLUX_SCHNELL, FLUX_DEV)}

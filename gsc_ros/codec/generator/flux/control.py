@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from diffusers import FluxControlNetModel, FluxTransformer2DModel
 from gsc_ros.codec.generator.flux.config import ControlConfig
+from gsc_ros.codec.generator.object_map import MAP_CHANNELS
 import torch
 from torch import nn, Tensor
 
@@ -29,6 +30,9 @@ class ConditionEmbedder(nn.Module):
     """
     The zero-initialised Linear that takes the condition tokens to the width of the transformer.
 
+    The map of the objects has a Linear of its own: while that is zero, as in weights that were
+    trained without, what it adds is exactly 0.
+
     :param config: what a condition token holds.
     :param in_channels: channels of an image token.
     :param inner: width of the transformer.
@@ -36,7 +40,13 @@ class ConditionEmbedder(nn.Module):
 
     def __init__(self, config: ControlConfig, in_channels: int, inner: int):
         super().__init__()
-        self.linear = nn.Linear(config.inputs(in_channels), inner)
+        self.objects = None
+        told = config.inputs(in_channels)
+        if config.objects:
+            told -= MAP_CHANNELS
+            self.objects = nn.Linear(MAP_CHANNELS, inner, bias=False)
+            nn.init.zeros_(self.objects.weight)
+        self.linear = nn.Linear(told, inner)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
         # Factors for the structure channels, which differ in size by orders of magnitude. The
@@ -47,13 +57,15 @@ class ConditionEmbedder(nn.Module):
         """
         Embed condition tokens.
 
-        :param tokens: ``[B, N, K]``: structure channels, then those of the picture and the level
-            where the configuration has them.
+        :param tokens: ``[B, N, K]``: structure channels, then those of the picture, the level and
+            the map of the objects where the configuration has them.
         :return: ``[B, N, inner]``.
         """
         channels = len(self.structure_scale)
-        structure, others = tokens[..., :channels], tokens[..., channels:]
-        return self.linear(torch.cat([structure * self.structure_scale, others], dim=-1))
+        end = self.linear.in_features
+        structure, others = tokens[..., :channels], tokens[..., channels:end]
+        embedded = self.linear(torch.cat([structure * self.structure_scale, others], dim=-1))
+        return embedded if self.objects is None else embedded + self.objects(tokens[..., end:])
 
 
 def make_control(

@@ -179,8 +179,10 @@ def _check(manifest: GeneratorManifest, parts: Parts, info: ControlInfo | None) 
             'guidance, which the manifest denies')
     if info is None:
         return
-    found = (info.config.picture, info.config.level, info.pitch, info.config.channels)
-    if found != (geometry.picture, geometry.level, geometry.pitch, LATENT_CHANNELS):
+    found = (info.config.picture, info.config.level, info.config.objects, info.pitch,
+             info.config.channels)
+    if found != (geometry.picture, geometry.level, geometry.objects, geometry.pitch,
+                 LATENT_CHANNELS):
         raise GeneratorError(
-            f'{manifest.name}: the control branch was trained with picture, level, pitch and '
-            f'channels of {found}, which is not what the manifest says')
+            f'{manifest.name}: the control branch was trained with picture, level, objects, pitch '
+            f'and channels of {found}, which is not what the manifest says')

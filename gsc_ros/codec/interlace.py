@@ -24,6 +24,11 @@ PASSES = 5
 NEIGHBORS = 4
 PAD = 2
 
+# Larger measures count as this one: their successor is exact as a float32.
+_LOG_MAX = (1 << 24) - 2
+# Symbols up to which measures are worth stacking before their logarithms are taken.
+_SMALL = 1 << 12
+
 _AXIS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _DIAGONAL = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 
@@ -117,11 +122,7 @@ def log_steps(values: np.ndarray) -> np.ndarray:
     These are the upper bits of a float32 that holds the integer exactly: its exponent and the
     first three bits of its fraction.
     """
-    exact = np.minimum(np.maximum(values, 0), (1 << 24) - 2) + 1
-    steps = exact.astype(np.float32).view(np.int32)
-    steps >>= 20
-    steps -= 127 << 3
-    return steps
+    return _steps((np.minimum(np.maximum(values, 0), _LOG_MAX) + 1).astype(np.float32))
 
 
 def log_features(measures: Sequence[np.ndarray | int]) -> np.ndarray:
@@ -131,7 +132,24 @@ def log_features(measures: Sequence[np.ndarray | int]) -> np.ndarray:
     :param measures: integers that broadcast to the shape of the first one, ``[n, p]``.
     :return: with the first feature left open.
     """
-    features = np.empty((1 + len(measures),) + measures[0].shape, np.int32)
-    for feature, measure in zip(features[1:], measures):
-        feature[:] = log_steps(np.asarray(measure))
-    return features
+    shape = (1 + len(measures),) + measures[0].shape
+    if measures[0].size > _SMALL:
+        features = np.empty(shape, np.int32)
+        for feature, measure in zip(features[1:], measures):
+            feature[:] = log_steps(np.asarray(measure))
+        return features
+    # All at once: on small grids it is the calls that cost.
+    values = np.zeros(shape, np.float32)
+    for value, measure in zip(values[1:], measures):
+        value[:] = np.minimum(measure, _LOG_MAX)
+    np.maximum(values, 0, out=values)
+    values += 1
+    return _steps(values)
+
+
+def _steps(successors: np.ndarray) -> np.ndarray:
+    """Return the logarithms of float32 that are whole numbers plus one; takes their memory."""
+    steps = successors.view(np.int32)
+    steps >>= 20
+    steps -= 127 << 3
+    return steps

@@ -105,6 +105,9 @@ def survey(
     places = layout(height, width)
     known = symbols.reshape(len(symbols), -1).astype(np.int64)
     slots = np.flatnonzero(known.any(axis=1))
+    if not len(slots):
+        nothing = np.zeros((0, known.shape[1]), np.int64)
+        return Survey(slots, nothing, nothing, places.starts)
     starts = np.array((0,) + layer_counts(len(channels)))
     group = np.searchsorted(starts, slots, side='right') - 1
     signed_far, magnitude_far = _far(tables, channels, quantizer, symbols, slots, starts[group])

@@ -9,11 +9,13 @@ import os
 from codec_image import picture
 from command_line import call
 import cv2
-from gsc_ros.evaluation import comparison, ffmpeg
-from gsc_ros.evaluation.comparison import Codec, Comparison, Outcome, Plan, Point
+from gsc_ros.evaluation import ffmpeg
+from gsc_ros.evaluation.content import as_json
 from gsc_ros.evaluation.page import page
+from gsc_ros.evaluation.peer_run import PeerRun
+from gsc_ros.evaluation.plan import Codec, Comparison, Outcome, Plan, Point
 from gsc_ros.evaluation.still_peer import PeerError, STILL_PEERS
-from gsc_ros.evaluation.verdict import as_json, best_within
+from gsc_ros.evaluation.verdict import best_within
 import numpy as np
 import pytest
 
@@ -111,7 +113,7 @@ def test_a_second_run_takes_the_peers_from_the_first(capsys, pictures, tmp_path,
 
     def refuse(*_):
         raise PeerError('was asked again')
-    monkeypatch.setattr(comparison, '_still_coded', refuse)
+    monkeypatch.setattr(PeerRun, '_still_coded', refuse)
     second = stills(capsys, pictures, tmp_path / 'out', '--json').json
     peers = [[point for point in content['points'] if point['codec'] != 'gsc']
              for content in (first, second)]
@@ -125,7 +127,7 @@ def test_a_second_run_takes_the_peers_from_the_first(capsys, pictures, tmp_path,
 def test_a_peer_that_fails_is_a_row_with_its_reason(capsys, pictures, tmp_path, monkeypatch):
     def refuse(*_):
         raise PeerError('no <luck>')
-    monkeypatch.setattr(comparison, '_still_coded', refuse)
+    monkeypatch.setattr(PeerRun, '_still_coded', refuse)
     outcome = stills(capsys, pictures, tmp_path / 'out')
     assert outcome.status == 0
     assert 'failed: jpeg, quality 1, 1/2: no <luck>' in ' '.join(outcome.err.split())

@@ -6,6 +6,7 @@ Compare this codec with others on your own pictures, and write a report.
     gsc bench DRIVE -o out/bench --frames 12
     gsc bench DRIVE -o out/bench-video --stream --rates 7.4,22.7
     gsc bench DRIVE -o out/bench-loss --loss 0.05 --rates 20
+    gsc bench DRIVE -o out/bench-regions --detector yolo.onnx --regions detector:yolo.onnx
     gsc bench DRIVE -o out/bench-snr --snr 4,5,6,7,8
 
 Writes bench.json, a plot per metric and report.html into the folder given by -o. Results of the
@@ -28,15 +29,27 @@ from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.number import bounded
 from gsc_ros.codec.error import CodecError
 from gsc_ros.evaluation import ffmpeg, saliency
-from gsc_ros.evaluation.comparison import compare, Comparison, peers_of, Plan
+from gsc_ros.evaluation.comparison import compare, peers_of
+from gsc_ros.evaluation.content import as_json
+from gsc_ros.evaluation.equal_quality import equal_f1
 from gsc_ros.evaluation.packet_loss import LossyLink
 from gsc_ros.evaluation.page import page
+from gsc_ros.evaluation.plan import Comparison, Plan
 from gsc_ros.evaluation.plot import plots
+from gsc_ros.evaluation.region_source import find, Found
 from gsc_ros.evaluation.resampling import centre
 from gsc_ros.evaluation.score import Scorer
 from gsc_ros.evaluation.store import Store
-from gsc_ros.evaluation.verdict import as_json, at_rates, METRICS, metrics_of, rate_of
-from gsc_ros.perception.network.fastestdet import Detector, DetectorError
+from gsc_ros.evaluation.verdict import at_rates, METRICS, metrics_of, rate_of
+from gsc_ros.perception.network.network import (
+    DetectionNetwork,
+    NetworkError,
+    NetworkSettings,
+    Task,
+)
+from gsc_ros.perception.network.opening import open_network
+from gsc_ros.perception.source.opening import open_sources, SYNTAX
+from gsc_ros.perception.source.source import SourceError as RegionSourceError
 from gsc_ros.sources.frame import SourceError
 from gsc_ros.sources.opening import open_source
 import numpy as np
@@ -76,6 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument('--size', type=_size, default=(1216, 352), metavar='WxH',
                       help='larger frames are cropped around their centre (1216x352); `full` for '
                       'no crop')
+    what.add_argument('--every', type=bounded(int, 1, 10_000), default=1, metavar='N',
+                      help='take each N-th frame of a video, at an N-th of its rate '
+                      '(%(default)s)')
     what.add_argument('--fps', type=bounded(float, 0.01, 1000), metavar='N',
                       help='frames per second (as recorded)')
     codecs = parser.add_argument_group('codecs')
@@ -90,6 +106,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     codecs.add_argument('--profile', default='tiny', help='ours, by name or folder (%(default)s)')
     codecs.add_argument('--threads', type=bounded(int, 1, 64), default=2, metavar='N',
                         help='of our graphs (%(default)s)')
+    regions = parser.add_argument_group('key regions')
+    regions.add_argument('--regions', action='append', default=[], metavar='SOURCE',
+                         help=f'code what perception looks at more finely: {SYNTAX}; may be given '
+                         'several times')
+    regions.add_argument('--objects', action='store_true',
+                         help='ours sends the list of classes and boxes, too')
     link = parser.add_argument_group('lossy link')
     link.add_argument('--mtu', type=bounded(int, 32, 65_507), metavar='B',
                       help=f'payload of a packet in bytes ({MTU}); with --snr the whole of a '
@@ -102,8 +124,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                       help='seeds to average over (%(default)s)')
     metrics = parser.add_argument_group('metrics')
     metrics.add_argument('--detector', type=Path, metavar='FILE',
-                         help='FastestDet as ONNX: how far its detections agree')
+                         help='a detector as ONNX (YOLO, RT-DETR, FastestDet, ...): how far its '
+                         'detections agree with those on the original')
+    metrics.add_argument('--min-score', type=bounded(float, 0, 1), metavar='S',
+                         help="of the detector's objects (its own)")
+    metrics.add_argument('--names', type=Path, metavar='FILE',
+                         help="names of the detector's classes, one a line (its own, or COCO's)")
     metrics.add_argument('--no-vsi', action='store_true', help='leave out VSI, the slowest metric')
+    parser.add_argument('--cache', type=Path, metavar='DIR',
+                        help='where results of peers are kept (REPORT_DIR/cache)')
     parser.add_argument('--workers', type=bounded(int, 1, 256), default=2, metavar='N',
                         help='peers that run at a time (%(default)s)')
     parser.add_argument('--json', action='store_true', help='print bench.json on stdout, too')
@@ -118,24 +147,21 @@ def run(arguments: argparse.Namespace) -> int:
     """
     console = Console(stderr=True)
     plan = _plan(arguments) if arguments.snr is None else None
-    try:
-        detector = Detector(arguments.detector) if arguments.detector else None
-    except DetectorError as error:
-        raise DataError(str(error)) from error
+    detector = _detector(arguments)
     if plan is None:
         return _over_noise(arguments, detector)
     no_vsi = 'not asked for' if arguments.no_vsi else saliency.missing()
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
     try:
         scorer = Scorer(plan.images, detector, with_vsi=no_vsi is None)
-        store = Store(arguments.output / 'cache')
+        store = Store(arguments.cache or arguments.output / 'cache')
         with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                       TimeElapsedColumn(), console=console, transient=True,
                       disable=not console.is_terminal) as progress:
             task = progress.add_task('', total=None)
             comparison = compare(plan, scorer, store, lambda done, total, text: progress.update(
                 task, completed=done, total=total, description=text))
-        content = _write(arguments, plan, comparison, _about(arguments, no_vsi))
+        content = _write(arguments, plan, comparison, _about(arguments, no_vsi, detector))
     except CodecError as error:
         raise DataError(str(error)) from error
     except OSError as error:
@@ -149,12 +175,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _over_noise(arguments: argparse.Namespace, detector: Detector | None) -> int:
+def _over_noise(arguments: argparse.Namespace, detector: DetectionNetwork | None) -> int:
     """Run `--snr`; errors as of :func:`run`."""
     images, _ = _pictures(arguments, still=False, count=bench_snr.FRAMES)
     try:
         return bench_snr.run(arguments, images, detector,
-                             lambda no_vsi: _about(arguments, no_vsi))
+                             lambda no_vsi: _about(arguments, no_vsi, detector))
     except CodecError as error:
         raise DataError(str(error)) from error
     except OSError as error:
@@ -164,7 +190,7 @@ def _over_noise(arguments: argparse.Namespace, detector: Detector | None) -> int
 
 def _plan(arguments: argparse.Namespace) -> Plan:
     mode = 'stream' if arguments.stream else 'stills' if arguments.loss is None else 'loss'
-    known = {peer.name for peer in peers_of(mode)}
+    known = {peer.name for peer in peers_of(mode, bool(arguments.regions))}
     for name in arguments.peers or ():
         if name not in known:
             raise UsageError(f'no peer {name!r}; there are: {", ".join(sorted(known))}')
@@ -178,7 +204,35 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         peers=arguments.peers, profile=arguments.profile, threads=arguments.threads,
         workers=arguments.workers, gallery=len(images) // 2,
         link=LossyLink(arguments.loss or 0.0, arguments.mtu or MTU, arguments.rtt, arguments.seed),
-        trials=arguments.trials if mode == 'loss' else 1)
+        trials=arguments.trials if mode == 'loss' else 1,
+        regions=_found(arguments, images, fps), objects=arguments.objects)
+
+
+def _detector(arguments: argparse.Namespace) -> DetectionNetwork | None:
+    """Open the network whose detections are compared, if one is named."""
+    if arguments.detector is None:
+        return None
+    try:
+        return open_network('onnx-detector', NetworkSettings(
+            str(arguments.detector), arguments.names, 'cpu', min_score=arguments.min_score),
+            Task.DETECTION)
+    except NetworkError as error:
+        raise DataError(str(error)) from error
+
+
+def _found(arguments: argparse.Namespace, images: list[np.ndarray], fps: float) -> Found | None:
+    """Return where perception looks in the pictures, if a source is named."""
+    if not arguments.regions:
+        return None
+    try:
+        source = open_sources(arguments.regions, arguments.threads, arguments.min_score,
+                              names=arguments.names)
+    except RegionSourceError as error:
+        raise DataError(str(error)) from error
+    found = find(', '.join(arguments.regions), source, images, fps)
+    if source.failures:
+        raise DataError(source.error)
+    return found
 
 
 def _pictures(arguments: argparse.Namespace, still: bool,
@@ -191,7 +245,8 @@ def _pictures(arguments: argparse.Namespace, still: bool,
             wanted = set(np.linspace(0, len(source) - 1, min(count, len(source))).round())
             frames = [frame.image for index, frame in enumerate(source) if index in wanted]
         else:
-            frames = [frame.image for frame in islice(source, count)]
+            frames = [frame.image for frame in
+                      islice(source, 0, count * arguments.every, arguments.every)]
     except SourceError as error:
         raise DataError(str(error)) from error
     colour = [np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
@@ -204,10 +259,11 @@ def _pictures(arguments: argparse.Namespace, still: bool,
         raise DataError(f'{arguments.input}: has frames of less than {MIN_SIDE} pixels a side')
     if not still and len({image.shape for image in colour}) > 1:
         raise DataError(f'{arguments.input}: frames of a video must have one size')
-    return colour, source.fps
+    return colour, source.fps if still else source.fps / arguments.every
 
 
-def _about(arguments: argparse.Namespace, no_vsi: str | None) -> dict[str, Any]:
+def _about(arguments: argparse.Namespace, no_vsi: str | None,
+           detector: DetectionNetwork | None) -> dict[str, Any]:
     """Return what the report says of the run."""
     try:
         version = ffmpeg.version().removeprefix('ffmpeg version ').partition(' ')[0]
@@ -216,8 +272,8 @@ def _about(arguments: argparse.Namespace, no_vsi: str | None) -> dict[str, Any]:
     about: dict[str, Any] = {
         'input': arguments.input, 'command': shlex.join(['gsc', *sys.argv[1:]]),
         'versions': {'ffmpeg': version}}
-    if arguments.detector:
-        about['detector'] = arguments.detector.name
+    if detector is not None:
+        about |= {'detector': arguments.detector.name, 'min_score': detector.min_score}
     if no_vsi:
         about['versions']['VSI'] = f'missing: {no_vsi}'
     return about
@@ -247,6 +303,7 @@ def _show(console: Console, plan: Plan, comparison: Comparison) -> None:
                  for name in names)
         table.add_row(row['codec'], f'{row["rate"]:g}', *cells)
     Console().print(table)
+    _show_equal(plan, comparison)
     for codec in comparison.codecs:
         if codec.missing:
             console.print(f'missing: {codec.title}: {codec.missing}', markup=False)
@@ -254,6 +311,19 @@ def _show(console: Console, plan: Plan, comparison: Comparison) -> None:
         if outcome.point.failure:
             console.print(f'failed: {outcome.point.codec}, {outcome.point.setting}, 1/'
                           f'{outcome.point.downscale:g}: {outcome.point.failure}', markup=False)
+
+
+def _show_equal(plan: Plan, comparison: Comparison) -> None:
+    """Print what detections cost, where both of ours and a peer reach them."""
+    rows = [row for row in equal_f1(comparison, plan.mode) if row.ratio is not None]
+    if not rows:
+        return
+    unit = rate_of(plan.mode)[1]
+    table = Table('codec', 'F1', f'{unit}', 'best peer', f'{unit}', 'ratio', box=None)
+    for row in rows:
+        table.add_row(row.codec, f'{row.f1:g}', f'{row.rate:.4g}', row.best,
+                      f'{row.peers[row.best]:.4g}', f'{row.ratio:.2f}')
+    Console().print(table)
 
 
 def _words(text: str) -> list[str]:

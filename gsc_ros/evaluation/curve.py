@@ -39,6 +39,20 @@ def quality_at(curve: Sequence[Knot], rate: float) -> float | None:
                            [knot[1] for knot in curve]))
 
 
+def rate_at(curve: Sequence[Knot], quality: float, unmeasured: bool = False) -> float | None:
+    """
+    Return the rate at which an envelope reaches a quality.
+
+    None when it never does. When its lowest rate is better already, so that less might do: None,
+    or, if ``unmeasured``, that rate.
+    """
+    if not curve or quality > curve[-1][1]:
+        return None
+    if quality < curve[0][1]:
+        return curve[0][0] if unmeasured else None
+    return math.exp(float(_log_rates(curve, [quality])[0]))
+
+
 def bd_rate(ours: Sequence[Knot], other: Sequence[Knot]) -> float | None:
     """
     Return how many percent more bytes we need for the same quality; negative when fewer.

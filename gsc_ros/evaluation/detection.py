@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gsc_ros.perception.network.fastestdet import Detections
+from gsc_ros.perception.network.network import Detected
 import numpy as np
 
 MATCH_IOU = 0.5
@@ -44,9 +45,12 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
     return shared / (area - shared) if area > shared else 0.0
 
 
-def agreement(original: Detections, reconstruction: Detections) -> Agreement:
+def agreement(original: Detected | Detections,
+              reconstruction: Detected | Detections) -> Agreement:
     """
     Pair the detections: the most certain of the reconstruction chooses first.
+
+    Boxes of both are in the same unit, whichever that is.
 
     A pair is of the same class and overlaps by at least half (intersection over union).
     """

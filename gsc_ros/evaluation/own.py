@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from gsc_ros.codec.error import CodecError, MissingReferenceError
-from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder
+from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder, Reconstruction
 from gsc_ros.codec.packet import LATENT_CHANNELS
 from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.evaluation.packet_loss import LossyLink
+from gsc_ros.evaluation.region_source import Found
 from gsc_ros.evaluation.resampling import Picture
 
 #: The smallest packet that the encoder can be asked for.
@@ -27,12 +29,14 @@ class Coded:
     :param picture: the reconstruction as the decoder gives it, uint8 [H, W, 3] RGB.
     :param encode_ms: milliseconds.
     :param decode_ms: milliseconds.
+    :param regions: key regions that were sent; None for a codec without.
     """
 
     size: int
     picture: Picture
     encode_ms: float
     decode_ms: float
+    regions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Sent:
     :param picture: the reconstruction; None when there is none.
     :param encode_ms: milliseconds.
     :param decode_ms: milliseconds; None without a picture.
+    :param regions: key regions that were sent; None when they were not asked for.
     """
 
     size: int
@@ -52,6 +57,7 @@ class Sent:
     picture: Picture | None
     encode_ms: float
     decode_ms: float | None
+    regions: int | None = None
 
 
 class OwnCodec:
@@ -71,6 +77,8 @@ class OwnCodec:
                          f'{threads} threads; whole packets, no caption')
         #: Whether frames can be coded from the ones before.
         self.streams = loaded.context.streams
+        #: Whether it can code key regions.
+        self.has_regions = loaded.has_regions
         self._profile = loaded
         self._threads = threads
         self._encoder = FrameEncoder(loaded, threads)
@@ -80,42 +88,41 @@ class OwnCodec:
         """Code one picture, so that the first measured one does not pay for what all share."""
         self.code(image, EncoderSettings())
 
-    def code(self, image: Picture, settings: EncoderSettings) -> Coded:
+    def code(self, image: Picture, settings: EncoderSettings,
+             regions: Sequence[KeyRegion] | None = None) -> Coded:
         """
         Encode and decode one picture alone.
 
+        :param regions: where perception looks; None for a whole frame alone.
         :raises CodecError: the codec cannot.
         """
-        frame = self._encoder.encode(image, settings)
+        frame = self._encoder.encode(image, settings, *(() if regions is None else (regions,)))
         decoded = self._decoder.decode(frame.payload)
-        return Coded(len(frame.payload), decoded.image, frame.encode_ms, decoded.decode_ms)
+        return Coded(len(frame.payload), decoded.image, frame.encode_ms, decoded.decode_ms,
+                     None if regions is None else len(decoded.regions))
 
-    def stills(self, images: Sequence[Picture], quantizer: int) -> Iterator[Coded]:
+    def stills(self, images: Sequence[Picture], settings: Callable[[Picture], EncoderSettings],
+               found: Found | None = None) -> Iterator[Coded]:
         """
-        Code pictures with all channels and a quantizer.
+        Code pictures, each alone.
 
+        :param settings: of each.
+        :param found: where perception looks in them; the time that took counts.
         :raises CodecError: as :meth:`code`.
         """
-        settings = with_quantizer(quantizer)
-        return (self.code(image, settings) for image in images)
-
-    def stills_within(self, images: Sequence[Picture], bpp: float) -> Iterator[Coded]:
-        """
-        Code pictures so that no packet takes more than ``bpp`` bits per pixel.
-
-        :raises CodecError: as :meth:`code`.
-        """
-        for image in images:
-            limit = int(bpp * image.shape[0] * image.shape[1] / 8)
-            yield self.code(image, within(limit))
+        for number, image in enumerate(images):
+            regions, looked_ms = _found(found, number)
+            one = self.code(image, settings(image), regions)
+            yield replace(one, encode_ms=one.encode_ms + looked_ms)
 
     def send(self, images: Sequence[Picture], fps: float, settings: EncoderSettings,
-             link: LossyLink) -> Iterator[Sent]:
+             link: LossyLink, found: Found | None = None) -> Iterator[Sent]:
         """
         Send a video over a link.
 
         :param settings: of every frame. In stream mode the first frame stands alone, and so does
             the one that answers a report of loss.
+        :param found: where perception looks in them; the time that took counts.
         :raises CodecError: a frame cannot be encoded.
         """
         # What another run has decoded would be taken for received.
@@ -126,23 +133,32 @@ class OwnCodec:
         for number, image in enumerate(images):
             if number in refresh:
                 self._encoder.refresh()
-            frame = self._encoder.encode(image, settings)
+            regions, looked_ms = _found(found, number)
+            frame = self._encoder.encode(image, settings, *(() if regions is None else (regions,)))
             size = len(frame.payload)
             arrived = all(link.carries(number, [size]))
-            picture, decode_ms = _received(decoder, frame.payload) if arrived else (None, None)
-            if picture is None and number >= quiet_until:
+            decoded = _received(decoder, frame.payload) if arrived else None
+            if decoded is None and number >= quiet_until:
                 quiet_until = number + delay
                 refresh.add(quiet_until)
-            yield Sent(size, arrived, picture, frame.encode_ms, decode_ms)
+            yield Sent(size, arrived, None if decoded is None else decoded.image,
+                       frame.encode_ms + looked_ms, None if decoded is None else decoded.decode_ms,
+                       None if regions is None else len(frame.regions))
 
 
-def _received(decoder: FrameDecoder, payload: bytes) -> tuple[Picture | None, float | None]:
-    """Return the picture and the milliseconds it took; None when its reference was lost."""
+def _found(found: Found | None, number: int) -> tuple[tuple[KeyRegion, ...] | None, float]:
+    """Return the key regions of a picture, and the milliseconds that they took."""
+    if found is None:
+        return None, 0.0
+    return found.regions[number], found.milliseconds[number]
+
+
+def _received(decoder: FrameDecoder, payload: bytes) -> Reconstruction | None:
+    """Return what a packet shows; None when its reference was lost."""
     try:
-        decoded = decoder.decode(payload)
+        return decoder.decode(payload)
     except MissingReferenceError:
-        return None, None
-    return decoded.image, decoded.decode_ms
+        return None
 
 
 def with_quantizer(quantizer: int) -> EncoderSettings:

@@ -10,9 +10,10 @@ import math
 from typing import Any
 
 import cv2
-from gsc_ros.evaluation.comparison import Comparison, Outcome, Plan
 from gsc_ros.evaluation.detection import MATCH_IOU
+from gsc_ros.evaluation.equal_quality import equal_f1, region_costs
 from gsc_ros.evaluation.markup import document, photo, svg, table
+from gsc_ros.evaluation.plan import Comparison, Outcome, Plan
 from gsc_ros.evaluation.resampling import Picture, resized
 from gsc_ros.evaluation.verdict import (
     at_rates,
@@ -23,7 +24,6 @@ from gsc_ros.evaluation.verdict import (
     rate_of,
     savings,
 )
-from gsc_ros.perception.network.fastestdet import NMS_IOU, SCORE_THRESHOLD
 import numpy as np
 
 
@@ -36,8 +36,10 @@ def page(comparison: Comparison, plan: Plan, run: Mapping[str, Any],
     :param plots: SVG files by metric.
     """
     sections = (_header(plan, run), _plots(plots), _rates(comparison, plan),
-                _savings(comparison, plan), _gallery(comparison, plan), _codecs(comparison),
-                _points(comparison, plan), _how(plan, run))
+                _savings(comparison, plan),
+                _accuracy(comparison, plan), _regions(comparison, plan),
+                _gallery(comparison, plan), _codecs(comparison), _points(comparison, plan),
+                _how(plan, run))
     return document(f'gsc bench: {run["input"]}', sections)
 
 
@@ -86,6 +88,49 @@ def _savings(comparison: Comparison, plan: Plan) -> str:
     return (f'<section><h2>Bytes for the same quality</h2>{found}<p class="note">BD-rate over the '
             'qualities that both reach: −50 % is half the bytes. A dash: they share no quality.'
             '</p></section>')
+
+
+def _accuracy(comparison: Comparison, plan: Plan) -> str:
+    rows = [row for row in equal_f1(comparison, plan.mode) if row.peers or row.rate]
+    if not rows or 'f1' not in metrics_of(comparison.points):
+        return ''
+    titles = {codec.name: codec.title for codec in comparison.codecs}
+    tables = []
+    for name in dict.fromkeys(row.codec for row in rows):
+        body = [[f'{row.f1:g}', _rate(row.rate, plan),
+                 '–' if row.best is None else f'{_rate(row.peers[row.best], plan)}, '
+                 f'{titles[row.best]}', '–' if row.ratio is None else f'{row.ratio:.2f}']
+                for row in rows if row.codec == name]
+        tables.append(table('F1', [titles[name], 'best peer', 'ratio'], body))
+    unit = 'bytes a frame' if plan.mode == 'stills' else 'kbit/s'
+    return (f'<section><h2>What detections cost</h2><p class="note">{unit[0].upper()}{unit[1:]} '
+            'at which the detector agrees with itself as far, read off the lines above. A ratio of '
+            '0.5 is half the bytes of the best peer.</p>'
+            f'<div class="tables">{"".join(tables)}</div></section>')
+
+
+def _regions(comparison: Comparison, plan: Plan) -> str:
+    rows = region_costs(comparison, plan)
+    if not rows:
+        return ''
+    titles = {codec.name: codec.title for codec in comparison.codecs}
+    unit = rate_of(plan.mode)[1]
+    body = [[f'{titles[row.codec]} at {row.rate:g} {unit}',
+             *('–' if gain is None else f'{gain:+.3f}' for gain in (row.f1, row.ms_ssim)),
+             f'{row.encode_ms:+.1f}'] for row in rows]
+    found = table('the same limit of bytes', ['F1', 'MS-SSIM', 'encode, ms'], body)
+    return ('<section><h2>What key regions change</h2>'
+            f'{found}<p class="note">Against the same codec without regions. Time includes the '
+            'search for them.</p></section>')
+
+
+def _rate(rate: float | None, plan: Plan) -> str:
+    """Return a rate of the plan's mode in words: of stills, the bytes of a frame."""
+    if rate is None:
+        return '–'
+    if plan.mode == 'stills':
+        return f'{rate * np.mean([image[..., 0].size for image in plan.images]) / 8:,.0f}'
+    return f'{rate:.1f}'
 
 
 def _gallery(comparison: Comparison, plan: Plan) -> str:
@@ -163,10 +208,14 @@ def _how(plan: Plan, run: Mapping[str, Any]) -> str:
         'better. For our codec the last good picture is held. Decodable: the frame came, and all '
         'that it builds on.</p>')
     detector = '' if 'detector' not in run else (
-        f'<p>Detections of {escape(str(run["detector"]))} above a score of {SCORE_THRESHOLD:g}, '
-        f'non-maximum suppression at {NMS_IOU:g}: those on the reconstruction against those on the '
-        f'original, of the same class and with an intersection over union of {MATCH_IOU:g} or '
-        'more.</p>')
+        f'<p>Detections of {escape(str(run["detector"]))} of a score of {run["min_score"]:g} or '
+        'more: those on the reconstruction against those on the original, of the same class and '
+        f'with an intersection over union of {MATCH_IOU:g} or more.</p>')
+    regions = '' if plan.regions is None else (
+        f'<p>Key regions are those of {escape(plan.regions.source)} on the original, the same for '
+        'all codecs that code regions, '
+        f'{np.mean([len(each) for each in plan.regions.regions]):.1f} a frame. Ours '
+        f'{"sends" if plan.objects else "does not send"} the list of classes and boxes.</p>')
     versions = escape(', '.join(f'{name} {version}' for name, version in run['versions'].items()))
     return (f'<section><h2>How it was measured</h2><p>Command: <code>{escape(run["command"])}'
             f'</code></p><p>Peers code the picture made smaller by {scales}, and it is enlarged '
@@ -175,7 +224,7 @@ def _how(plan: Plan, run: Mapping[str, Any]) -> str:
             'green and blue; SSIM and MS-SSIM are means over the three. Times are wall-clock per '
             'frame, with the change of size, and with the start of the program where that is '
             'ffmpeg; peers have one thread each, and several of them run at once.</p>'
-            f'{loss}{detector}<p class="note">{versions}</p></section>')
+            f'{loss}{detector}{regions}<p class="note">{versions}</p></section>')
 
 
 def _figure(value: float | None, metric: str) -> str:

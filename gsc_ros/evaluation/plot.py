@@ -7,15 +7,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 import io
 
-from gsc_ros.evaluation.comparison import Comparison, Plan
+from gsc_ros.evaluation.plan import Comparison, Plan
 from gsc_ros.evaluation.verdict import curve, METRICS, metrics_of, present, rate_of
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-OWN_COLOURS = ('#d62728', '#8c1d18')
-PEER_COLOURS = ('#1f77b4', '#2ca02c', '#9467bd', '#ff7f0e', '#17becf', '#8c564b', '#e377c2')
+OWN_COLOURS = ('#f28e8c', '#d62728', '#b58900', '#8c1d18')
+PEER_COLOURS = ('#1f77b4', '#2ca02c', '#9467bd', '#ff7f0e', '#17becf', '#8c564b', '#e377c2',
+                '#7f7f7f', '#bcbd22')
 
 
 def plots(comparison: Comparison, plan: Plan) -> dict[str, bytes]:

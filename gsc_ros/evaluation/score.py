@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 import math
+from threading import Lock
 
 from gsc_ros.evaluation import saliency
 from gsc_ros.evaluation.detection import Agreement, agreement
-from gsc_ros.evaluation.metric import ms_ssim, MS_SSIM_MIN_SIDE, psnr, ssim
+from gsc_ros.evaluation.metric import both_ssim, MS_SSIM_MIN_SIDE, psnr, ssim
 from gsc_ros.evaluation.resampling import Picture
-from gsc_ros.perception.network.fastestdet import Detector
+from gsc_ros.perception.network.network import DetectionNetwork
 import numpy as np
 
 # Equal images have no finite PSNR; a mean needs one. No codec here comes near.
@@ -44,12 +45,13 @@ class Scorer:
     :param with_vsi: whether to compute VSI.
     """
 
-    def __init__(self, originals: Sequence[Picture], detector: Detector | None,
+    def __init__(self, originals: Sequence[Picture], detector: DetectionNetwork | None,
                  with_vsi: bool) -> None:
         self.originals = originals
-        self.identity = f'vsi={with_vsi} detector={detector.digest if detector else None}'
+        self.identity = f'vsi={with_vsi} detector={detector.identity if detector else None}'
         self._detector = detector
         self._with_vsi = with_vsi
+        self._turn = Lock()  # of the detector, which serves one thread at a time
         self._detections = [detector(image) for image in originals] if detector else []
 
     def mean(self, images: Iterable[Picture]) -> Score:
@@ -58,10 +60,13 @@ class Scorer:
         found = Agreement()
         for index, (original, image) in enumerate(zip(self.originals, images)):
             whole = min(original.shape[:2]) >= MS_SSIM_MIN_SIDE
-            rows.append((min(psnr(original, image), MAX_PSNR), ssim(original, image),
-                         ms_ssim(original, image) if whole else math.nan,
+            rows.append((min(psnr(original, image), MAX_PSNR),
+                         *(both_ssim(original, image) if whole
+                           else (ssim(original, image), math.nan)),
                          saliency.vsi(original, image) if self._with_vsi else math.nan))
             if self._detector:
-                found += agreement(self._detections[index], self._detector(image))
+                with self._turn:
+                    seen = self._detector(image)
+                found += agreement(self._detections[index], seen)
         means = [None if math.isnan(value) else value for value in np.mean(rows, axis=0).tolist()]
         return Score(*means, f1=found.f1)

@@ -5,16 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-import math
 from typing import Any
 
-from gsc_ros.evaluation.comparison import Codec, Comparison, Outcome, Plan, Point
 from gsc_ros.evaluation.curve import bd_rate, envelope, Knot, quality_at
+from gsc_ros.evaluation.plan import Codec, Comparison, Outcome, Plan, Point
 
 METRICS = {'psnr': 'PSNR, dB', 'ssim': 'SSIM', 'ms_ssim': 'MS-SSIM', 'vsi': 'VSI',
            'f1': 'detections, F1'}
-BD_METRICS = ('psnr', 'ms_ssim')
+BD_METRICS = ('psnr', 'ms_ssim', 'f1')
 
 
 def rate_of(mode: str) -> tuple[str, str]:
@@ -79,21 +77,3 @@ def present(comparison: Comparison) -> list[Codec]:
     """Return the codecs that have at least one point."""
     having = {point.codec for point in comparison.points}
     return [codec for codec in comparison.codecs if codec.name in having]
-
-
-def as_json(comparison: Comparison, plan: Plan, run: dict[str, Any]) -> dict[str, Any]:
-    """
-    Return everything but the pictures as JSON values.
-
-    :param run: what to say of the run besides.
-    """
-    height, width = plan.images[0].shape[:2]
-    link = asdict(plan.link) | {'trials': plan.trials} if plan.mode == 'loss' else None
-    return {
-        **run, 'mode': plan.mode, 'frames': len(plan.images), 'width': width, 'height': height,
-        'fps': plan.fps, 'rate_unit': rate_of(plan.mode)[1], 'link': link,
-        'codecs': [asdict(codec) for codec in comparison.codecs],
-        'at_rates': at_rates(comparison, plan), 'bd_rate_percent': savings(comparison, plan),
-        'points': [{name: None if isinstance(value, float) and math.isnan(value) else value
-                    for name, value in asdict(outcome.point).items()}
-                   for outcome in comparison.outcomes]}

@@ -66,6 +66,10 @@ class VideoPeer:
         except ffmpeg.FFmpegError as error:
             return str(error)
 
+    def version(self) -> str:
+        """Return the version of the program behind it."""
+        return ffmpeg.version()
+
     def encode(self, frames: np.ndarray, fps: float, kbps: float,
                keys: KeyFrames = KeyFrames()) -> bytes:
         """

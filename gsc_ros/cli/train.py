@@ -8,6 +8,7 @@ Train a structure model, and export it as a profile.
     gsc train text CAPTIONS --output FILE            make the language model of captions
     gsc train mix --kitti DIR ... --output FILE      choose the images of the paper
     gsc train control --base DIR --data FILE --output DIR    train what steers a generator
+    gsc train importance --data DIR --teacher FILE --output DIR    train where to look
     gsc train region --data DIR --base CHECKPOINT --output DIR    train what codes key regions
 """
 
@@ -35,6 +36,7 @@ from gsc_ros.cli.train_generator import (
     run_export_generator,
     run_generator,
 )
+from gsc_ros.cli.train_importance import add_importance_arguments, run_importance
 from gsc_ros.cli.train_progress import run_with_progress
 from gsc_ros.cli.train_region import (
     add_export_region_arguments,
@@ -68,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             ('generator', 'train the embedded generator', add_generator_arguments),
             ('export-generator', 'write a generator profile from checkpoints',
              add_export_generator_arguments),
+            ('importance', 'train the network that says where perception looks',
+             add_importance_arguments),
             ('region', 'train the model that codes key regions', add_region_arguments),
             ('export-region', 'add a model of key regions to a profile',
              add_export_region_arguments)):
@@ -130,8 +134,8 @@ def run(args: argparse.Namespace) -> int:
     others = {
         'text': train_text, 'mix': run_mix, 'control': run_control,
         'autoencoder': run_autoencoder, 'generator': run_generator,
-        'export-generator': run_export_generator, 'region': run_region,
-        'export-region': run_export_region}
+        'export-generator': run_export_generator, 'importance': run_importance,
+        'region': run_region, 'export-region': run_export_region}
     if args.kind in others:
         return others[args.kind](args)
     try:

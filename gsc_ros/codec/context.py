@@ -66,7 +66,7 @@ from gsc_ros.codec.interlace import (
     spread,
     sum_around,
 )
-from gsc_ros.codec.packet import LATENT_CHANNELS, layer_counts
+from gsc_ros.codec.packet import LATENT_CHANNELS, LAYERS
 from gsc_ros.codec.residual import OFFSETS, ResidualCode
 from gsc_ros.codec.survey import Survey, survey
 import numpy as np
@@ -140,12 +140,15 @@ class ContextModel:
     The entropy model of a profile. Immutable; may be shared by threads.
 
     :param tables: its integers.
+    :param groups: channel counts at which groups end, ascending, the last one all channels. Fewer
+        groups are coded faster, of more a channel can be predicted better.
     :raises ProfileError: when they do not fit together.
     """
 
-    def __init__(self, tables: ContextTables):
-        tables.validate()
+    def __init__(self, tables: ContextTables, groups: Sequence[int] = LAYERS):
+        tables.validate(groups)
         self.tables = tables
+        self.groups = tuple(groups)
         self.quantizers = tables.signed_mean.shape[0]
         self.symbol_max = int(tables.symbol_max[0])
         self.streams = len(tables.stream_weight) > 0
@@ -158,17 +161,25 @@ class ContextModel:
             tables.stream_input, tables.stream_bias, tables.stream_output, scales)
 
     @classmethod
-    def from_tables(cls, arrays: dict[str, np.ndarray]) -> ContextModel:
+    def from_tables(
+        cls, arrays: dict[str, np.ndarray], groups: Sequence[int] = LAYERS,
+    ) -> ContextModel:
         """
         Return the model in the arrays of a tables.npz, which may hold others too.
 
+        :param arrays: the arrays by name.
+        :param groups: as of the model.
         :raises ProfileError: when one is missing or does not fit.
         """
         names = [field.name for field in fields(ContextTables)]
         missing = [name for name in names if name not in arrays]
         if missing:
             raise ProfileError(f'entropy model: {", ".join(missing)} missing')
-        return cls(ContextTables(**{name: arrays[name] for name in names}))
+        return cls(ContextTables(**{name: arrays[name] for name in names}), groups)
+
+    def group_ends(self, count: int) -> tuple[int, ...]:
+        """Return the numbers of channels after which the groups of ``count`` channels end."""
+        return tuple(end for end in self.groups if end < count) + (count,)
 
     def encode(
         self, symbols: np.ndarray, channels: Sequence[int], quantizer: int,
@@ -181,7 +192,7 @@ class ContextModel:
         :param channels: their channels, ascending, ``[n]``.
         :param quantizer: the quantizer they were made with.
         :param counts: channel counts after which the stream may be cut: some of
-            :func:`gsc_ros.codec.packet.layer_counts` of n, the last one n.
+            :meth:`group_ends` of n, the last one n.
         :param previous: the symbols of the frame before, which the decoder must have, too.
         :raises ProfileError: when the profile has no stream mode and ``previous`` is given.
         """
@@ -275,7 +286,7 @@ class ContextModel:
             raise ProfileError('the profile has no tables for stream mode')
         frame = _Frame(self.tables, np.asarray(channels, np.int64), quantizer, shape, previous)
         start = 0
-        for end in layer_counts(len(channels)):
+        for end in self.group_ends(len(channels)):
             slots = np.arange(start, end)
             repeated = None if previous is None else frame.repeated(slots, self.symbol_max)
             kinds = coder.kinds(np.s_[start:end], frame.kind_rows(slots), repeated)
@@ -292,7 +303,8 @@ class ContextModel:
         """Return what is coded of a frame that stands alone, and the tables of the kinds."""
         numbers = np.asarray(channels, np.int64)
         found = survey(
-            self.tables, self._still, numbers, quantizer, symbols, self.symbol_max)
+            self.tables, self._still, numbers, quantizer, symbols, self.symbol_max,
+            np.array((0, *self.group_ends(len(numbers)))))
         positions = symbols.shape[1] * symbols.shape[2]
         return found, self.tables.kind_levels(quantizer, numbers, positions)
 
@@ -305,7 +317,7 @@ class ContextModel:
         kinds = kinds_of(symbols.reshape(len(symbols), -1), None)
         plain = self._residuals.plain(found.rows, found.residuals).all(axis=1)
         start = 0
-        for end in layer_counts(len(channels)):
+        for end in self.group_ends(len(channels)):
             encoder.encode(self._kinds, kind_rows[start:end], kinds[start:end])
             coded = np.s_[slice(*np.searchsorted(found.slots, (start, end)))]
             parts = [

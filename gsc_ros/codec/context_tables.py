@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gsc_ros.codec.error import ProfileError
 from gsc_ros.codec.interlace import FRACTION_BITS, log_steps, NEIGHBORS, ONE, PASSES
-from gsc_ros.codec.packet import LATENT_CHANNELS, layer_counts
+from gsc_ros.codec.packet import LATENT_CHANNELS, LAYERS
 from gsc_ros.codec.residual import OFFSETS, RESIDUALS
 import numpy as np
 
@@ -96,8 +97,12 @@ class ContextTables:
     stream_bias: np.ndarray
     stream_output: np.ndarray
 
-    def validate(self) -> None:
-        """Raise a ProfileError unless shapes, types and ranges fit together."""
+    def validate(self, groups: Sequence[int] = LAYERS) -> None:
+        """
+        Raise a ProfileError unless shapes, types and ranges fit together.
+
+        :param groups: channel counts at which groups end when all channels are coded.
+        """
         quantizers, signed, magnitude, still, stream, modes = (
             _side(self.signed_mean, 0), _side(self.signed_reference, 2),
             _side(self.magnitude_reference, 2), _side(self.still_input, 0),
@@ -146,7 +151,8 @@ class ContextTables:
             raise ProfileError(f'entropy model: more than {MAX_REFERENCES} references')
         if (self.gain < 1).any():
             raise ProfileError('entropy model: gain must be positive')
-        first = np.array([_group_start(channel) for channel in range(LATENT_CHANNELS)])
+        ends = np.array((0, *groups))
+        first = ends[np.searchsorted(ends, np.arange(LATENT_CHANNELS), side='right') - 1]
         for reference in (self.signed_reference, self.magnitude_reference):
             if (reference < NO_CHANNEL).any() or (reference >= first[None, :, None]).any():
                 raise ProfileError('entropy model: a reference is not to an earlier group')
@@ -208,8 +214,3 @@ class ScaleNetwork:
 def _side(array: np.ndarray, axis: int) -> int:
     """Return the length of an axis that may be missing."""
     return array.shape[axis] if array.ndim > axis else 0
-
-
-def _group_start(channel: int) -> int:
-    """Return the first channel of a channel's group when all channels are coded."""
-    return max(count for count in (0,) + layer_counts(LATENT_CHANNELS) if count <= channel)

@@ -78,6 +78,10 @@ MAX_PACKET_BYTES = 1 << 26
 # must agree on them without reading a profile.
 LAYERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
 
+# Likewise, channel counts at which the groups end in which the channels of a region are coded. They
+# are few: a region is small, and every group costs the decoder time.
+REGION_GROUPS = (1, 4, 16, 64, 320)
+
 # Of a file that holds one packet.
 PACKET_SUFFIX = '.gsc'
 

@@ -34,7 +34,7 @@ from gsc_ros.codec.interlace import (
     spread,
     sum_around,
 )
-from gsc_ros.codec.packet import LATENT_CHANNELS, layer_counts
+from gsc_ros.codec.packet import LATENT_CHANNELS
 from gsc_ros.codec.residual import OFFSETS
 import numpy as np
 
@@ -89,7 +89,7 @@ def layout(height: int, width: int) -> Layout:
 
 def survey(
     tables: ContextTables, network: ScaleNetwork, channels: np.ndarray, quantizer: int,
-    symbols: np.ndarray, symbol_max: int,
+    symbols: np.ndarray, symbol_max: int, starts: np.ndarray,
 ) -> Survey:
     """
     Evaluate the model.
@@ -100,6 +100,7 @@ def survey(
     :param quantizer: the quantizer.
     :param symbols: integers ``[n, h, w]``.
     :param symbol_max: largest magnitude of a symbol.
+    :param starts: int64 ``[g + 1]``, where each group of channels begins, and the end.
     """
     height, width = symbols.shape[1:]
     places = layout(height, width)
@@ -108,7 +109,6 @@ def survey(
     if not len(slots):
         nothing = np.zeros((0, known.shape[1]), np.int64)
         return Survey(slots, nothing, nothing, places.starts)
-    starts = np.array((0,) + layer_counts(len(channels)))
     group = np.searchsorted(starts, slots, side='right') - 1
     signed_far, magnitude_far = _far(tables, channels, quantizer, symbols, slots, starts[group])
 

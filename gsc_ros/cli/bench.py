@@ -177,9 +177,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _over_noise(arguments: argparse.Namespace, detector: DetectionNetwork | None) -> int:
     """Run `--snr`; errors as of :func:`run`."""
-    images, _ = _pictures(arguments, still=False, count=bench_snr.FRAMES)
+    images, fps = _pictures(arguments, still=False, count=bench_snr.FRAMES)
     try:
-        return bench_snr.run(arguments, images, detector,
+        return bench_snr.run(arguments, images, detector, _found(arguments, images, fps),
                              lambda no_vsi: _about(arguments, no_vsi, detector))
     except CodecError as error:
         raise DataError(str(error)) from error

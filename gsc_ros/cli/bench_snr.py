@@ -14,6 +14,7 @@ from typing import Any
 from gsc_ros.cli.error import UsageError
 from gsc_ros.cli.number import bounded
 from gsc_ros.evaluation import saliency
+from gsc_ros.evaluation.region_source import Found
 from gsc_ros.evaluation.resampling import Picture
 from gsc_ros.evaluation.snr.link import CapacityError, NoisyLink
 from gsc_ros.evaluation.snr.page import as_json, page
@@ -24,6 +25,7 @@ from gsc_ros.evaluation.still_peer import STILL_PEERS, StillPeer
 from gsc_ros.evaluation.store import Store
 from gsc_ros.evaluation.task.weight import LPIPS, VGG16, WeightError, WeightFolder
 from gsc_ros.link.channel.noise import Modulation
+from gsc_ros.perception.network.network import DetectionNetwork
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -59,20 +61,22 @@ def add_arguments(parser: argparse.ArgumentParser, mode: Any) -> None:
                          help="where the weights of LPIPS are (torch hub's cache)")
 
 
-def run(arguments: argparse.Namespace, images: Sequence[Picture], detector: Any,
+def run(arguments: argparse.Namespace, images: Sequence[Picture],
+        detector: DetectionNetwork | None, found: Found | None,
         about: Callable[[str | None], dict[str, Any]]) -> int:
     """
     Compare over a noisy channel, and write the report.
 
     :param images: uint8 [H, W, 3] RGB of one size.
     :param detector: for the agreement of detections; None for none.
+    :param found: where perception looks, for ours with key regions; None for no such codec.
     :param about: from why VSI is missing to what the report says of the run.
     :raises UsageError: a peer is unknown, or the channel holds no frame.
     :raises CodecError: our profile cannot be used.
     :raises OSError: the report cannot be written.
     """
     console = Console(stderr=True)
-    plan = _plan(arguments, images)
+    plan = _plan(arguments, images, found)
     try:
         links = [NoisyLink(one.uses, plan.modulation, one.code_rate, plan.mtu)
                  for one in plan.operating_points]
@@ -84,7 +88,8 @@ def run(arguments: argparse.Namespace, images: Sequence[Picture], detector: Any,
     if no_lpips:
         described['versions']['LPIPS'] = f'missing: {no_lpips}'
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
-    scorer = PairScorer(images, Store(arguments.output / 'cache'), no_vsi is None, lpips, detector)
+    store = Store(arguments.cache or arguments.output / 'cache')
+    scorer = PairScorer(images, store, no_vsi is None, lpips, detector)
     with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                   TimeElapsedColumn(), console=console, transient=True,
                   disable=not console.is_terminal) as progress:
@@ -102,7 +107,8 @@ def run(arguments: argparse.Namespace, images: Sequence[Picture], detector: Any,
     return 0
 
 
-def _plan(arguments: argparse.Namespace, images: Sequence[Picture]) -> SnrPlan:
+def _plan(arguments: argparse.Namespace, images: Sequence[Picture],
+          found: Found | None) -> SnrPlan:
     points = [OperatingPoint(uses, code_rate) for uses in arguments.uses or USES
               for code_rate in arguments.code_rates or CODE_RATES]
     return SnrPlan(
@@ -111,7 +117,7 @@ def _plan(arguments: argparse.Namespace, images: Sequence[Picture]) -> SnrPlan:
         peers=_peers(PEERS if arguments.peers is None else arguments.peers),
         downscales=arguments.downscales or DOWNSCALES, profile=arguments.profile,
         threads=arguments.threads, workers=arguments.workers, seed=arguments.seed,
-        trials=arguments.trials, gallery=len(images) // 2)
+        trials=arguments.trials, gallery=len(images) // 2, found=found)
 
 
 def _peers(names: Sequence[str]) -> list[StillPeer]:

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.frame import EncodedFrame, FrameDecoder, FrameEncoder
 from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.evaluation.metric import psnr
 from gsc_ros.evaluation.own import within
+from gsc_ros.evaluation.region_source import Found
 from gsc_ros.evaluation.resampling import Picture, reduced, resized
 from gsc_ros.evaluation.snr.link import CapacityError, NoisyLink, Sent
 from gsc_ros.evaluation.still_peer import StillPeer
@@ -133,16 +134,21 @@ class OwnCoder:
     :param profile: its name or folder.
     :param images: uint8 [H, W, 3] RGB.
     :param threads: of each graph.
+    :param found: where perception looks in the images; None where nobody knows.
     :raises ProfileError: it cannot be used.
     """
 
-    def __init__(self, profile: str, images: Sequence[Picture], threads: int) -> None:
+    def __init__(self, profile: str, images: Sequence[Picture], threads: int,
+                 found: Found | None = None) -> None:
         loaded = load_profile(profile)
         self.settings = f'profile {loaded.name} {loaded.short_hash:04x}, all channels'
+        #: Whether it can code key regions.
+        self.has_regions = loaded.has_regions
         self._images = images
+        self._found = found
         self._encoder = FrameEncoder(loaded, threads)
         self._decoder = FrameDecoder(loaded, threads)
-        self._frames: dict[Any, EncodedFrame] = {}
+        self._frames: dict[tuple[int, int, bool], EncodedFrame] = {}
 
     def whole(self, number: int, link: NoisyLink) -> Coded:
         """
@@ -150,8 +156,15 @@ class OwnCoder:
 
         :raises NotFittingError: no packet is that small.
         """
-        frame = self._frame(number, link)
-        return Coded(link.send(frame.payload), self._decoded(frame.payload), None, _words(frame))
+        return self._whole(self._frame(number, link), link)
+
+    def with_regions(self, number: int, link: NoisyLink) -> Coded:
+        """
+        Code a picture with its key regions, as one piece.
+
+        :raises NotFittingError: as :meth:`whole`.
+        """
+        return self._whole(self._frame(number, link, self._found.regions[number]), link)
 
     def layered(self, number: int, link: NoisyLink) -> Coded:
         """
@@ -162,26 +175,33 @@ class OwnCoder:
         :raises NotFittingError: as :meth:`whole`.
         """
         frame = self._frame(number, link)
-        fitting = [end for end in frame.layer_ends[:-1] if end <= link.base_capacity]
+        most = link.base_capacity(len(frame.payload))
+        fitting = [end for end in frame.layer_ends[:-1] if end <= most]
         if fitting:
             base = wire.cut(frame.payload, len(fitting), frame.layer_ends)
             try:
                 sent = link.send(frame.payload, base)
             except CapacityError:
-                return self.whole(number, link)
+                return self._whole(frame, link)
             return Coded(sent, self._decoded(frame.payload), self._decoded(base),
                          f'{_words(frame)}, base of {len(base)} bytes')
-        return self.whole(number, link)
+        return self._whole(frame, link)
 
-    def _frame(self, number: int, link: NoisyLink) -> EncodedFrame:
-        limit = link.capacity - SPLICE_BYTES
-        if (number, limit) not in self._frames:
+    def _whole(self, frame: EncodedFrame, link: NoisyLink) -> Coded:
+        return Coded(link.send(frame.payload), self._decoded(frame.payload), None, _words(frame))
+
+    def _frame(self, number: int, link: NoisyLink,
+               regions: Sequence[KeyRegion] | None = None) -> EncodedFrame:
+        """Return a coded picture; with key regions when these are given, even none."""
+        key = number, link.capacity, regions is not None
+        if key not in self._frames:
             try:
-                self._frames[number, limit] = self._encoder.encode(
-                    self._images[number], within(limit))
+                self._frames[key] = self._encoder.encode(
+                    self._images[number], within(link.capacity - SPLICE_BYTES),
+                    *(() if regions is None else (regions,)))
             except CodecError as error:
                 raise NotFittingError(str(error)) from error
-        return self._frames[number, limit]
+        return self._frames[key]
 
     def _decoded(self, payload: bytes) -> Picture:
         return self._decoder.decode(payload).image

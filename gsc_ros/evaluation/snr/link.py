@@ -107,12 +107,12 @@ class NoisyLink:
         self._mtu = mtu
         self._room = mtu - _RECORD_BYTES - parity_overhead(max(1, self.data))
         what = f'{uses} symbols of {modulation.value}'
-        if not self.data or self._room <= FIRST_BYTES + _HEADER_BYTES + _BASE_LENGTH_BYTES:
-            raise CapacityError(
-                f'{what} hold no frame in datagrams of {mtu} bytes at code rate {code_rate:g}')
         if self.datagrams > MAX_DATAGRAMS:
             raise CapacityError(
                 f'{what} are more than {MAX_DATAGRAMS} datagrams of {mtu} bytes')
+        if not self.data or self._room <= FIRST_BYTES + _HEADER_BYTES + _BASE_LENGTH_BYTES:
+            raise CapacityError(
+                f'{what} hold no frame in datagrams of {mtu} bytes at code rate {code_rate:g}')
         self._hello = rover.seal(Heartbeat().pack(), 0)
 
     @property
@@ -120,10 +120,15 @@ class NoisyLink:
         """Return the bytes of the largest packet without a base."""
         return self._packet_bytes(self.data)
 
-    @property
-    def base_capacity(self) -> int:
-        """Return the bytes of the largest base; 0 or less where there is no room for one."""
-        bodies = round(self.data * BASE_BODIES)
+    def base_capacity(self, size: int) -> int:
+        """
+        Return the bytes of the largest base; 0 where there is no room for one.
+
+        :param size: bytes of the packet that it is the base of.
+        """
+        needed = next((bodies for bodies in range(1, self.data)
+                       if self._packet_bytes(bodies) >= size), self.data)
+        bodies = round(needed * BASE_BODIES)
         return self._packet_bytes(bodies) - _BASE_LENGTH_BYTES if bodies else 0
 
     def uses(self, sent: Sent) -> float:
@@ -182,7 +187,7 @@ class NoisyLink:
         reassembler = Reassembler(ReassemblyLimits(), partial_ns=1)
         reassembler.accept(Part(Kind.ANNOUNCEMENT, 0, _ANNOUNCEMENT.hash, 0, FLAG_LAST,
                                 _ANNOUNCEMENT.pack()), 0, 0)
-        decoder = ErasureDecoder()
+        decoder = ErasureDecoder(max_equations=MAX_DATAGRAMS)
         arrivals = []
         for datagram in datagrams:
             opened = record.open(datagram, 0)

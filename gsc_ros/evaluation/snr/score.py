@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 import hashlib
+from threading import Lock
 
 from gsc_ros.evaluation import saliency
 from gsc_ros.evaluation.detection import Agreement, agreement
@@ -14,6 +15,7 @@ from gsc_ros.evaluation.metric import psnr, ssim
 from gsc_ros.evaluation.resampling import Picture
 from gsc_ros.evaluation.score import MAX_PSNR
 from gsc_ros.evaluation.store import Store
+from gsc_ros.perception.network.network import DetectionNetwork
 import numpy as np
 
 #: Metrics of a pair by name; `agreement` has the three counts of :class:`detection.Agreement`.
@@ -35,21 +37,22 @@ class PairScorer:
     :param store: where scores are kept.
     :param with_vsi: whether to compute VSI.
     :param lpips: the metric; None to leave it out.
-    :param detector: has `digest`, and from a picture gives detections; None to leave F1 out.
+    :param detector: for the agreement of detections; None to leave F1 out.
     """
 
     def __init__(self, originals: Sequence[Picture], store: Store, with_vsi: bool,
                  lpips: Distance | None = None,
-                 detector: Callable[[Picture], object] | None = None) -> None:
+                 detector: DetectionNetwork | None = None) -> None:
         self._originals = originals
         self._digests = [digest(image) for image in originals]
         self._store = store
         self._with_vsi = with_vsi
         self._lpips = lpips
         self._detector = detector
+        self._turn = Lock()  # of the detector, which serves one thread at a time
         self._detections = [detector(image) for image in originals] if detector else []
         self._identity = (f'vsi={with_vsi} lpips={lpips is not None} '
-                          f'detector={detector.digest if detector else None}')
+                          f'detector={detector.identity if detector else None}')
 
     def score(self, pairs: Iterable[tuple[int, str]], pictures: dict[str, Picture], workers: int,
               report: Callable[[int, int], None]) -> dict[tuple[int, str], PairScore]:
@@ -91,7 +94,9 @@ class PairScorer:
         if self._lpips:
             score['lpips'] = self._lpips(original, picture)
         if self._detector:
-            found = agreement(self._detections[number], self._detector(picture))
+            with self._turn:
+                seen = self._detector(picture)
+            found = agreement(self._detections[number], seen)
             score['agreement'] = [found.both, found.original, found.reconstruction]
         return score
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gsc_ros.codec.error import CodecError
+from gsc_ros.evaluation.region_source import Found
 from gsc_ros.evaluation.resampling import Picture
 from gsc_ros.evaluation.snr.coding import Coded, Coder, NotFittingError, OwnCoder, PeerCoder
 from gsc_ros.evaluation.snr.link import NoisyLink
@@ -59,6 +60,8 @@ class SnrPlan:
     :param seed: of the noise.
     :param trials: seeds to average over, from this one on.
     :param gallery: number of the image of which the report shows what came.
+    :param found: where perception looks in the images, for ours with key regions; None for no
+        such codec.
     """
 
     images: Sequence[Picture]
@@ -74,6 +77,7 @@ class SnrPlan:
     seed: int = 0
     trials: int = 5
     gallery: int = 0
+    found: Found | None = None
 
 
 @dataclass(frozen=True)
@@ -194,12 +198,19 @@ def study(plan: SnrPlan, links: Sequence[NoisyLink], scorer: PairScorer,
 
 def _codecs(plan: SnrPlan) -> tuple[list[SnrCodec], dict[str, Coder]]:
     """Return what the report says of the codecs, and what codes for those that are there."""
-    own = OwnCoder(plan.profile, plan.images, plan.threads)
+    own = OwnCoder(plan.profile, plan.images, plan.threads, plan.found)
     codecs = [
         SnrCodec('gsc', 'gsc', f'{own.settings}; every frame alone, protected alike', own=True),
         SnrCodec('gsc-layers', 'gsc, layers', 'the same packets, the first layers protected better',
                  own=True)]
     coders: dict[str, Coder] = {'gsc': own.whole, 'gsc-layers': own.layered}
+    if plan.found is not None:
+        missing = '' if own.has_regions else 'its profile has no model of key regions'
+        codecs.append(SnrCodec(
+            'gsc-regions', 'gsc, regions', f'{own.settings}; key regions of {plan.found.source} in '
+            'the same bytes, protected alike', own=True, missing=missing))
+        if not missing:
+            coders['gsc-regions'] = own.with_regions
     for peer in plan.peers:
         missing = peer.missing() or ''
         codecs.append(SnrCodec(peer.name, peer.title, peer.settings, missing=missing))

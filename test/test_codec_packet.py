@@ -91,7 +91,7 @@ def test_a_packet_with_any_bit_flipped_is_refused():
 
 
 @pytest.mark.parametrize(('offset', 'value', 'message'), [
-    (0, 0x51, 'magic'), (0, 0xA2, 'version 2'), (1, 0x04, 'length of the structure'),
+    (0, 0x51, 'magic'), (0, 0xA2, 'version 2'), (1, 0x04, 'length of the regions'),
     (1, 0x20, 'list of objects'), (1, 0x40, 'flags 0x40'), (1, 0x80, 'flags 0x80'),
     (8, 0x01, 'reserved'), (1, 0x01, 'caption id is truncated'), (1, 0x08, 'truncated'),
     (1, 0x09, 'exclude'), (1, 0x10, 'reference to another packet is truncated')])

@@ -71,6 +71,9 @@ from gsc_ros.codec.residual import OFFSETS, ResidualCode
 from gsc_ros.codec.survey import Survey, survey
 import numpy as np
 
+# Channel counts at which groups end in which the channels of a region are coded. They are few: a
+# region is small, and every group costs the decoder time.
+REGION_GROUPS = (1, 4, 16, 64, 320)
 # Symbols visited at once, for the memory they take.
 _CHUNK = 1 << 16
 _FAR_CHUNK = 1 << 12

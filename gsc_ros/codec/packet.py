@@ -21,11 +21,10 @@ numbers are big endian::
                    (flag bit 3)  instead: caption id alone; the caption is the one sent with it
       channel set  (flag bit 1)  combinatorial rank of the channel set, in the fewest bytes
       objects      (flag bit 5)  what a detector has found (see codec.region.object_list)
-      length       (flag bit 2)  varint, bytes of the structure
-      structure                  the rest, or so many bytes: one range-coded stream; zeros follow
-                                 where it ends
-      regions      (flag bit 2)  number of regions - 1, a byte of 0..31, and the rest: one
-                                 range-coded stream (see codec.region.bitstream)
+      structure                  the rest: one range-coded stream; zeros follow where it ends
+      regions      (flag bit 2)  number of regions - 1, a byte of 0..31; one range-coded stream
+                                 (see codec.region.bitstream); the length of that, its varint
+                                 backwards, so that the structure lies where it does without them
 
 Channels are coded in ascending order and in groups, the *layers*; each region is a layer, too. A
 packet may be shortened after any layer with :func:`cut`; what comes out is a complete packet with
@@ -77,10 +76,6 @@ MAX_PACKET_BYTES = 1 << 26
 # Channel counts after which a packet may be cut. Part of the wire format: cut() and the decoder
 # must agree on them without reading a profile.
 LAYERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
-
-# Likewise, channel counts at which the groups end in which the channels of a region are coded. They
-# are few: a region is small, and every group costs the decoder time.
-REGION_GROUPS = (1, 4, 16, 64, 320)
 
 # Of a file that holds one packet.
 PACKET_SUFFIX = '.gsc'
@@ -161,7 +156,7 @@ class Packet:
             'channel_set': explicit,
             'objects': len(self.objects),
             'structure': len(self.stream),
-            'regions': self._region_head_bytes + len(self.regions),
+            'regions': _regions_bytes(len(self.regions)) if self.region_count else 0,
         }
 
     def region_ends(self, ends: Sequence[int]) -> tuple[int, ...]:
@@ -170,13 +165,8 @@ class Packet:
 
         :param ends: bytes of ``regions`` needed for each.
         """
-        size = sum(self.section_sizes().values()) - len(self.regions)
-        return tuple(size + end for end in ends)
-
-    @property
-    def _region_head_bytes(self) -> int:
-        """Bytes of the structure's length and of the number of regions."""
-        return len(_varint(len(self.stream))) + 1 if self.region_count else 0
+        size = sum(replace(self, region_count=0, regions=b'').section_sizes().values())
+        return tuple(size + _regions_bytes(end) for end in ends)
 
 
 def layer_counts(channel_count: int) -> tuple[int, ...]:
@@ -250,12 +240,10 @@ def serialize(packet: Packet) -> bytes:
     if packet.explicit:
         data += rank_channels(packet.channels).to_bytes(channel_set_bytes(count), 'big')
     data += packet.objects
-    if packet.region_count:
-        data += _varint(len(packet.stream))
     data += packet.stream
     if packet.region_count:
         data.append(packet.region_count - 1)
-        data += packet.regions
+        data += packet.regions + _varint(len(packet.regions))[::-1]
     if len(data) > MAX_PACKET_BYTES:
         raise CodecError(f'a packet of {len(data)} bytes exceeds {MAX_PACKET_BYTES}')
     data[CRC_OFFSET:HEADER_BYTES] = _checksum(data).to_bytes(2, 'big')
@@ -334,11 +322,12 @@ def parse(payload: bytes) -> Packet:
         offset += len(objects)
     stream, region_count, regions = data[offset:], 0, b''
     if flags & FLAG_REGIONS:
-        length, offset = _read_varint(data, offset, 'structure')
-        if len(data) <= offset + length:
-            raise PacketError('the structure is truncated')
-        stream, region_count = data[offset:offset + length], 1 + data[offset + length]
-        regions = data[offset + length + 1:]
+        length, size = _read_varint(stream[:-MAX_VARINT_BYTES - 1:-1], 0, 'regions')
+        end = len(stream) - size
+        if length >= end:
+            raise PacketError('the regions are truncated')
+        stream, tail = stream[:end - length - 1], stream[end - length - 1:end]
+        region_count, regions = tail[0] + 1, tail[1:]
         if region_count > MAX_REGIONS:
             raise PacketError(f'{region_count} regions are not in 1..{MAX_REGIONS}')
     return Packet(
@@ -373,21 +362,37 @@ def cut(payload: bytes, layers: int, ends: Sequence[int]) -> bytes:
         raise PacketError(f'{layers} layers are not in 1..{len(ends)}')
     if layers == len(ends):
         return bytes(payload)
-    # A prefix of a stream is a stream of fewer regions or channels: only the head is written anew.
+    # A prefix of a stream is a stream of fewer regions or channels: only the rest is written anew.
     if layers > len(counts):
-        shorter = replace(packet, region_count=layers - len(counts), regions=b'')
-        available = packet.regions
-    else:
-        shorter = replace(
-            packet, channels=packet.channels[:counts[layers - 1]], stream=b'', region_count=0,
-            regions=b'')
-        available = packet.stream
-    size = ends[layers - 1] - sum(shorter.section_sizes().values())
-    if not 0 <= size <= len(available):
+        kept = layers - len(counts)
+        room = ends[layers - 1] - sum(
+            replace(packet, region_count=0, regions=b'').section_sizes().values())
+        return serialize(replace(
+            packet, region_count=kept, regions=_prefix(packet.regions, _stream_bytes(room))))
+    shorter = replace(
+        packet, channels=packet.channels[:counts[layers - 1]], stream=b'', region_count=0,
+        regions=b'')
+    room = ends[layers - 1] - sum(shorter.section_sizes().values())
+    return serialize(replace(shorter, stream=_prefix(packet.stream, room)))
+
+
+def _prefix(stream: bytes, length: int) -> bytes:
+    """Return the first ``length`` bytes of a stream, or raise a PacketError."""
+    if not 0 <= length <= len(stream):
         raise PacketError('the layer ends are not those of this packet')
-    kept = available[:size]
-    return serialize(
-        replace(shorter, regions=kept) if shorter.region_count else replace(shorter, stream=kept))
+    return stream[:length]
+
+
+def _stream_bytes(section: int) -> int:
+    """Return the length of the stream in a section of regions that is so long; -1 for none."""
+    lengths = (section - 1 - size for size in range(1, MAX_VARINT_BYTES + 1))
+    return next((length for length in lengths
+                 if length >= 0 and _regions_bytes(length) == section), -1)
+
+
+def _regions_bytes(length: int) -> int:
+    """Return the bytes of a section of regions whose stream is so long."""
+    return 1 + length + len(_varint(length))
 
 
 def _validate(packet: Packet) -> None:

@@ -11,6 +11,7 @@ from gsc_ros.evaluation.snr.score import mean, PairScorer
 from gsc_ros.evaluation.snr.study import GRAY, OperatingPoint, SnrPlan, study
 from gsc_ros.evaluation.still_peer import STILL_PEERS
 from gsc_ros.evaluation.store import Store
+from gsc_ros.evaluation.stream_cache import StreamCache
 from gsc_ros.link.channel.noise import Modulation
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def result(wanted, tmp_path):
     links = [NoisyLink(one.uses, wanted.modulation, one.code_rate, wanted.mtu)
              for one in wanted.operating_points]
     scorer = PairScorer(wanted.images, Store(tmp_path), with_vsi=False)
-    return study(wanted, links, scorer, lambda *_: None)
+    return study(wanted, links, scorer, StreamCache(Store(tmp_path)), lambda *_: None)
 
 
 @pytest.mark.parametrize('modulation', Modulation)
@@ -144,10 +145,11 @@ def test_a_channel_that_holds_no_frame_is_refused(uses, code_rate, mtu, message)
         NoisyLink(uses, BPSK, code_rate, mtu)
 
 
-def test_a_peer_sends_the_best_that_fits(images):
+def test_a_peer_sends_the_best_that_fits(images, tmp_path):
+    streams = StreamCache(Store(tmp_path))
     link = NoisyLink(40000, BPSK, 0.5, 64)
-    many = PeerCoder(PEERS['webp'], images, (1.0, 2.0, 4.0))(0, link)
-    few = PeerCoder(PEERS['webp'], images, (4.0,))(0, link)
+    many = PeerCoder(PEERS['webp'], images, (1.0, 2.0, 4.0), streams)(0, link)
+    few = PeerCoder(PEERS['webp'], images, (4.0,), streams)(0, link)
     assert len(many.sent.packet) <= link.capacity
     assert len(many.sent.packet) > 0.8 * link.capacity
     error = [np.square(images[0] - coded.picture.astype(float)).mean() for coded in (many, few)]
@@ -155,8 +157,8 @@ def test_a_peer_sends_the_best_that_fits(images):
     assert many.picture.shape == images[0].shape
 
 
-def test_a_peer_that_does_not_fit_says_how_small_it_is(images):
-    coder = PeerCoder(PEERS['jpeg'], images, (2.0, 8.0))
+def test_a_peer_that_does_not_fit_says_how_small_it_is(images, tmp_path):
+    coder = PeerCoder(PEERS['jpeg'], images, (2.0, 8.0), StreamCache(Store(tmp_path)))
     with pytest.raises(NotFittingError, match=r'bytes at least \(1/8, quality 1\), of 147'):
         coder(0, NoisyLink(3600, BPSK, 0.5, 64))
 

@@ -23,6 +23,7 @@ from gsc_ros.evaluation.snr.score import Distance, PairScorer
 from gsc_ros.evaluation.snr.study import OperatingPoint, SnrPlan, SnrStudy, study
 from gsc_ros.evaluation.still_peer import STILL_PEERS, StillPeer
 from gsc_ros.evaluation.store import Store
+from gsc_ros.evaluation.stream_cache import StreamCache
 from gsc_ros.evaluation.task.weight import LPIPS, VGG16, WeightError, WeightFolder
 from gsc_ros.link.channel.noise import Modulation
 from gsc_ros.perception.network.network import DetectionNetwork
@@ -94,8 +95,10 @@ def run(arguments: argparse.Namespace, images: Sequence[Picture],
                   TimeElapsedColumn(), console=console, transient=True,
                   disable=not console.is_terminal) as progress:
         task = progress.add_task('', total=None)
-        result = study(plan, links, scorer, lambda done, total, text: progress.update(
-            task, completed=done, total=total, description=text))
+        result = study(
+            plan, links, scorer, StreamCache(store),
+            lambda done, total, text: progress.update(
+                task, completed=done, total=total, description=text))
     content = _write(arguments.output, result, plan, links, described)
     if arguments.json:
         print(json.dumps(content))

@@ -18,6 +18,7 @@ from gsc_ros.evaluation.region_source import Found
 from gsc_ros.evaluation.resampling import Picture, reduced, resized
 from gsc_ros.evaluation.snr.link import CapacityError, NoisyLink, Sent
 from gsc_ros.evaluation.still_peer import StillPeer
+from gsc_ros.evaluation.stream_cache import StreamCache
 
 # What a packet sent with its base takes more: the base's length, and what differs in the head.
 SPLICE_BYTES = 16
@@ -67,13 +68,15 @@ class PeerCoder:
     :param peer: the codec.
     :param images: uint8 [H, W, 3] RGB.
     :param downscales: factors that it may choose from.
+    :param streams: codes, and remembers.
     """
 
-    def __init__(self, peer: StillPeer, images: Sequence[Picture],
-                 downscales: Sequence[float]) -> None:
+    def __init__(self, peer: StillPeer, images: Sequence[Picture], downscales: Sequence[float],
+                 streams: StreamCache) -> None:
         self._peer = peer
         self._images = images
         self._downscales = downscales
+        self._streams = streams
 
     def __call__(self, number: int, link: NoisyLink) -> Coded:
         """
@@ -118,7 +121,8 @@ class PeerCoder:
         return best
 
     def _form(self, small: Picture, factor: float, quality: float) -> _Form:
-        return _Form(self._peer.encode(small, quality), f'1/{factor:g}, quality {quality:.3g}',
+        stream = self._streams.still(self._peer, small, quality)
+        return _Form(stream.data, f'1/{factor:g}, quality {quality:.3g}',
                      factor, quality)
 
     def _decoded(self, form: _Form, image: Picture) -> Picture:

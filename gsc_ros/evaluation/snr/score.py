@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-import hashlib
 from threading import Lock
 
 from gsc_ros.evaluation import saliency
@@ -15,6 +14,7 @@ from gsc_ros.evaluation.metric import psnr, ssim
 from gsc_ros.evaluation.resampling import Picture
 from gsc_ros.evaluation.score import MAX_PSNR
 from gsc_ros.evaluation.store import Store
+from gsc_ros.evaluation.stream_cache import digest
 from gsc_ros.perception.network.network import DetectionNetwork
 import numpy as np
 
@@ -22,11 +22,6 @@ import numpy as np
 PairScore = dict[str, float | list[int]]
 #: From reference and image, uint8 [H, W, 3] RGB, to a distance.
 Distance = Callable[[Picture, Picture], float]
-
-
-def digest(picture: Picture) -> str:
-    """Return what tells a picture from others."""
-    return hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()
 
 
 class PairScorer:

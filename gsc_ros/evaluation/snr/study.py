@@ -18,8 +18,9 @@ from gsc_ros.evaluation.region_source import Found
 from gsc_ros.evaluation.resampling import Picture
 from gsc_ros.evaluation.snr.coding import Coded, Coder, NotFittingError, OwnCoder, PeerCoder
 from gsc_ros.evaluation.snr.link import NoisyLink
-from gsc_ros.evaluation.snr.score import digest, mean, PairScorer
+from gsc_ros.evaluation.snr.score import mean, PairScorer
 from gsc_ros.evaluation.still_peer import PeerError, StillPeer
+from gsc_ros.evaluation.stream_cache import digest, StreamCache
 from gsc_ros.link.channel.noise import Modulation
 import numpy as np
 
@@ -162,16 +163,17 @@ class _Run:
 Report = Callable[[int, int, str], None]
 
 
-def study(plan: SnrPlan, links: Sequence[NoisyLink], scorer: PairScorer,
+def study(plan: SnrPlan, links: Sequence[NoisyLink], scorer: PairScorer, streams: StreamCache,
           report: Report) -> SnrStudy:
     """
     Run all codecs.
 
     :param links: of the operating points.
+    :param streams: codes for the peers.
     :raises ProfileError: our profile cannot be used.
-    :raises OSError: the store of scores cannot be written.
+    :raises OSError: the store of scores or streams cannot be written.
     """
-    codecs, coders = _codecs(plan)
+    codecs, coders = _codecs(plan, streams)
     pictures: dict[str, Picture] = {}
     fits: list[Fit] = []
     runs: list[_Run] = []
@@ -196,18 +198,18 @@ def study(plan: SnrPlan, links: Sequence[NoisyLink], scorer: PairScorer,
     return SnrStudy(tuple(codecs), tuple(fits), tuple(points), kept)
 
 
-def _codecs(plan: SnrPlan) -> tuple[list[SnrCodec], dict[str, Coder]]:
+def _codecs(plan: SnrPlan, streams: StreamCache) -> tuple[list[SnrCodec], dict[str, Coder]]:
     """Return what the report says of the codecs, and what codes for those that are there."""
     own = OwnCoder(plan.profile, plan.images, plan.threads, plan.found)
     codecs = [
         SnrCodec('gsc', 'gsc', f'{own.settings}; every frame alone, protected alike', own=True),
-        SnrCodec('gsc-layers', 'gsc, layers', 'the same packets, the first layers protected better',
+        SnrCodec('gsc-layers', 'gsc layers', 'the same packets, the first layers protected better',
                  own=True)]
     coders: dict[str, Coder] = {'gsc': own.whole, 'gsc-layers': own.layered}
     if plan.found is not None:
         missing = '' if own.has_regions else 'its profile has no model of key regions'
         codecs.append(SnrCodec(
-            'gsc-regions', 'gsc, regions', f'{own.settings}; key regions of {plan.found.source} in '
+            'gsc-regions', 'gsc regions', f'{own.settings}; key regions of {plan.found.source} in '
             'the same bytes, protected alike', own=True, missing=missing))
         if not missing:
             coders['gsc-regions'] = own.with_regions
@@ -215,7 +217,7 @@ def _codecs(plan: SnrPlan) -> tuple[list[SnrCodec], dict[str, Coder]]:
         missing = peer.missing() or ''
         codecs.append(SnrCodec(peer.name, peer.title, peer.settings, missing=missing))
         if not missing:
-            coders[peer.name] = PeerCoder(peer, plan.images, plan.downscales)
+            coders[peer.name] = PeerCoder(peer, plan.images, plan.downscales, streams)
     return codecs, coders
 
 

@@ -5,19 +5,23 @@ Print what a generator makes of the packets that the structure decoder shows at 
 
     python benchmarks/evaluate_generator.py INPUT [--generator NAME_OR_DIR] [--profile NAME_OR_DIR]
         [--detector FILE] [--quantizers N ...] [--steps N ...] [--every N] [--count N]
-        [--size 1216x352] [--pictures DIR] [--json]
+        [--size 1216x352] [--objects] [--pictures DIR] [--json]
 
 For each quantizer, one row for the structure decoder, one for its picture after an unsharp mask,
 which invents nothing, and one for each number of steps: bytes of the packets, PSNR, MS-SSIM, the
 agreement of a detector (F1 over all images), the spectrum's distance, flicker (with --every 1) and
 time per image. The spectrum's distance is that of ``gsc_ros/evaluation/spectrum.py``; ``energy`` is
 the difference with its sign: below 0 a picture is too smooth.
+
+With --objects the detector's list of what is in the original goes along, in the bytes of a packet:
+each number of steps gets two rows more, with that list (which counts in the bytes) and with a wrong
+one, its boxes mirrored to the other side of the picture.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 import json
 from pathlib import Path
@@ -30,6 +34,13 @@ from gsc_ros.codec.generator.flicker import FlickerMeter
 from gsc_ros.codec.generator.generator import GenerationSettings, Generator
 from gsc_ros.codec.generator.opening import open_generator
 from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.region.object_list import (
+    MAX_OBJECTS,
+    ObjectBox,
+    pack_objects,
+    packed_bytes,
+    unpack_objects,
+)
 from gsc_ros.evaluation.detection import Agreement, agreement
 from gsc_ros.evaluation.metric import ms_ssim, psnr
 from gsc_ros.evaluation.resampling import centre
@@ -37,6 +48,9 @@ from gsc_ros.evaluation.spectrum import spectrum_gap
 from gsc_ros.perception.network.fastestdet import Detector
 from gsc_ros.sources.opening import open_source
 import numpy as np
+
+# Lists of objects that a picture is generated with.
+KINDS = ('', 'list', 'wrong list')
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,24 @@ def sharpened(image: np.ndarray) -> np.ndarray:
     wide = image.astype(np.float32)
     made = 2 * wide - cv2.GaussianBlur(wide, (0, 0), 3)
     return np.clip(np.rint(made), 0, 255).astype(np.uint8)
+
+
+def listed(detector: Detector, image: np.ndarray) -> tuple[ObjectBox, ...]:
+    """Return what a receiver is told of the objects of a picture."""
+    found = detector(image)
+    objects = [ObjectBox(int(kind), float(score), tuple(np.clip(box, 0, 1).tolist()))
+               for box, kind, score in zip(found.boxes, found.classes, found.scores)]
+    if not objects:
+        return ()
+    return tuple(unpack_objects(
+        pack_objects(objects[:MAX_OBJECTS], image.shape[1], image.shape[0]),
+        image.shape[1], image.shape[0])[0])
+
+
+def mirrored(objects: tuple[ObjectBox, ...]) -> tuple[ObjectBox, ...]:
+    """Return a list of the same objects on the other side of the picture."""
+    return tuple(replace(one, box=(1 - one.box[2], one.box[1], 1 - one.box[0], one.box[3]))
+                 for one in objects)
 
 
 class Measurement:
@@ -104,7 +136,9 @@ def evaluate(args: argparse.Namespace, generator: Generator) -> list[Row]:
     pictures = [centre(frame.image, width, height) for frame in frames]
     result = []
     for quantizer in args.quantizers:
-        names = ['structure', 'unsharp', *(f'generate {steps}' for steps in args.steps)]
+        ways = [(f'generate {steps}{kind and f", {kind}"}', steps, kind)
+                for steps in args.steps for kind in KINDS[:None if args.objects else 1]]
+        names = ['structure', 'unsharp', *(name for name, _, _ in ways)]
         measured = {name: Measurement(detector, args.every == 1) for name in names}
         for image in pictures:
             packet = encoder.encode(image, EncoderSettings(
@@ -118,12 +152,16 @@ def evaluate(args: argparse.Namespace, generator: Generator) -> list[Row]:
                 image, frame, len(packet.payload), sharp, time.perf_counter() - began)
             column = [image, frame.image, sharp]
             condition = decoder.condition(frame, frame.caption)
-            for name, steps in zip(names[2:], args.steps):
+            objects = listed(detector, image) if args.objects else ()
+            lists = dict(zip(KINDS, ((), objects, mirrored(objects))))
+            for name, steps, kind in ways:
+                told = replace(condition, objects=lists[kind])
                 began = time.perf_counter()
-                (made,) = generator.generate([condition], GenerationSettings(
+                (made,) = generator.generate([told], GenerationSettings(
                     steps=steps, use_text=not args.no_text, use_structure=not args.no_structure))
                 seconds = time.perf_counter() - began
-                measured[name].add(image, frame, len(packet.payload), made, seconds)
+                size = len(packet.payload) + packed_bytes(len(told.objects))
+                measured[name].add(image, frame, size, made, seconds)
                 column.append(made)
         pixels = pictures[0].shape[0] * pictures[0].shape[1]
         result += [one.row(quantizer, name, pixels) for name, one in measured.items()]
@@ -147,6 +185,7 @@ def main() -> int:
     parser.add_argument('--caption', default='', help='sent with every packet')
     parser.add_argument('--no-text', action='store_true', help='do not look at the caption')
     parser.add_argument('--no-structure', action='store_true', help='leave the control out')
+    parser.add_argument('--objects', action='store_true', help='with lists, too')
     parser.add_argument('--size', default='1216x352', help='largest width x height')
     parser.add_argument('--every', type=int, default=1, help='use every Nth image')
     parser.add_argument('--count', type=int, default=100_000, help='images at most')
@@ -154,15 +193,17 @@ def main() -> int:
     parser.add_argument('--pictures', type=Path, default=None)
     parser.add_argument('--json', action='store_true')
     args = parser.parse_args()
+    if args.objects and not args.detector:
+        parser.error('--objects needs --detector')
     rows = evaluate(args, open_generator(args.generator, threads=args.threads))
     if args.json:
         print(json.dumps([asdict(row) for row in rows]))
         return 0
-    print(' q decoder       bytes    bpp   PSNR MS-SSIM    F1 spectrum energy flicker     ms')
+    print(' q decoder           bytes    bpp   PSNR MS-SSIM    F1 spectrum energy flicker     ms')
     for row in rows:
         f1, flicker = (' ' * 5 if value is None else f'{value:5.2f}'
                        for value in (row.f1, row.flicker))
-        print(f'{row.quantizer:2} {row.decoder:12} {row.bytes:6.0f} {row.bpp:.4f} {row.psnr:6.2f} '
+        print(f'{row.quantizer:2} {row.decoder:17} {row.bytes:6.0f} {row.bpp:.4f} {row.psnr:6.2f} '
               f'{row.ms_ssim:7.3f} {f1} {row.spectrum:8.2f} {row.energy:6.2f} {flicker:>7} '
               f'{row.milliseconds:6.0f}')
     return 0

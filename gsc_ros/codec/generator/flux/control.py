@@ -25,6 +25,9 @@ from gsc_ros.codec.generator.object_map import MAP_CHANNELS
 import torch
 from torch import nn, Tensor
 
+# Most tokens have no object: where one is, it learns faster for being larger.
+OBJECTS_GAIN = 4.0
+
 
 class ConditionEmbedder(nn.Module):
     """
@@ -65,7 +68,9 @@ class ConditionEmbedder(nn.Module):
         end = self.linear.in_features
         structure, others = tokens[..., :channels], tokens[..., channels:end]
         embedded = self.linear(torch.cat([structure * self.structure_scale, others], dim=-1))
-        return embedded if self.objects is None else embedded + self.objects(tokens[..., end:])
+        if self.objects is None:
+            return embedded
+        return embedded + self.objects(OBJECTS_GAIN * tokens[..., end:])
 
 
 def make_control(

@@ -75,10 +75,16 @@ def fit_width(image: np.ndarray, width: int) -> np.ndarray:
     """Return the image scaled to `width` columns, in proportion; 0 leaves it as it is."""
     if width in (0, image.shape[1]):
         return image
-    height = max(1, round(image.shape[0] * width / image.shape[1]))
     smaller = width < image.shape[1]
-    return cv2.resize(image, (width, height),
+    return cv2.resize(image, fitted_size(image.shape[1], image.shape[0], width),
                       interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def fitted_size(image_width: int, image_height: int, width: int) -> tuple[int, int]:
+    """Return width and height of an image scaled to `width` columns; 0 leaves it as it is."""
+    if width == 0:
+        return image_width, image_height
+    return width, max(1, round(image_height * width / image_width))
 
 
 def shrink(image: np.ndarray, max_width: int) -> np.ndarray:

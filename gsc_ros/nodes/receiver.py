@@ -7,7 +7,8 @@ Receiver: coded frames in, images out.
                                            ├─ `stream_wait`: frames whose reference is missing
                                            └─ `generation_view`: pictures that are generated
     <prefix>/<camera>/gsc/camera_info ──> scaled to the image ──>   camera_info, confidence,
-                                                                    caption, status
+                                                                    caption, status,
+                                                                    detections, overlay
     <prefix>/<camera>/gsc/refresh <── a frame refers to one that will not come any more
     <prefix>/<camera>/gsc/region ──> `region_view` ──> reconstructed/<camera>/region/image, ...
 """
@@ -21,8 +22,10 @@ import time
 
 from gsc_ros.codec.error import MissingReferenceError, PacketError
 from gsc_ros.codec.frame import FrameDecoder, ReadFrame
+from gsc_ros.codec.generator.manifest import structure_hash
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.msg import GscFrame
+from gsc_ros.nodes import conversion, detection
 from gsc_ros.nodes.admission import size_defect
 from gsc_ros.nodes.diagnostic import Report
 from gsc_ros.nodes.generation_view import GenerationView
@@ -67,6 +70,7 @@ class Receiver(ManagedNode):
     def configure(self) -> None:
         """Load the profile, advertise the reconstructions, subscribe to the frames."""
         self._profile = load_profile(self.settings.profile)
+        self._names = detection.further_names(self.settings.labels)
         decoder = FrameDecoder(self._profile, threads=self.settings.decoder_threads)
         for name in self.settings.cameras:
             self._cameras[name] = self._open_camera(name, decoder)
@@ -74,7 +78,7 @@ class Receiver(ManagedNode):
             self, decoder, lambda name: self._cameras[name].calibration)
         if Mode(self.settings.mode) is not Mode.STRUCTURE:
             self._generation = GenerationView(
-                self, decoder, self._profile.content_hash.hex(),
+                self, decoder, structure_hash(self._profile),
                 {name: camera.generation for name, camera in self._cameras.items()}, self._show)
 
     def activate(self) -> None:
@@ -103,7 +107,7 @@ class Receiver(ManagedNode):
         for camera in self._cameras.values():
             for subscription in camera.inputs:
                 self.destroy_subscription(subscription)
-            for publisher in (camera.caption, camera.refresh):
+            for publisher in (camera.caption, camera.detections, camera.refresh):
                 self.destroy_lifecycle_publisher(publisher)
             for topics in (camera.pictures, camera.generated):
                 if topics is not None:
@@ -138,15 +142,18 @@ class Receiver(ManagedNode):
             self.create_subscription(
                 CameraInfo, f'{frames}/camera_info',
                 lambda info: self._take_calibration(name, info), latched_qos()))
-        caption = self.create_lifecycle_publisher(
-            String, f'{pictures}/caption', image_qos(),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        caption, detections = (
+            self.create_lifecycle_publisher(
+                message, f'{pictures}/{topic}', image_qos(),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            for message, topic in ((String, 'caption'), (detection.message_type(), 'detections')))
         refresh = self.create_lifecycle_publisher(UInt32, f'{frames}/refresh', notice_qos())
         kinds = [pictures]
         if Mode(self.settings.mode) is Mode.AUTO:
             kinds.append(f'{pictures}/generated')
-        return Camera(name, inputs, caption, refresh, decoder.branch(), *(
-            PictureTopics(self, kind, lambda: self._cameras[name].calibration) for kind in kinds))
+        return Camera(name, inputs, caption, detections, refresh, decoder.branch(), *(
+            PictureTopics(self, kind, self._names, lambda: self._cameras[name].calibration)
+            for kind in kinds))
 
     def _take_frame(self, name: str, frame: GscFrame) -> None:
         if self.state != 'active':
@@ -243,10 +250,20 @@ class Receiver(ManagedNode):
         caption = camera.captions.take(
             frame.session, frame.sequence, read.packet.caption_id, read.caption)
         decoded = Decoded(frame, read, caption, camera.decoder)
+        self._tell(camera, decoded)
         if self._generation is None:
             self._show(camera.name, decoded, structure_view(decoded.result))
         else:
             self._generation.take(camera.name, decoded)
+
+    def _tell(self, camera: Camera, decoded: Decoded) -> None:
+        """Publish what a frame tells of its original, before there is a picture."""
+        frame, packet, objects = decoded.frame, decoded.read.packet, decoded.objects
+        width, height = conversion.fitted_size(
+            packet.width, packet.height, self.settings.output_width)
+        camera.counters.objects += len(objects)
+        camera.detections.publish(detection.to_message(
+            objects, width, height, frame.header, frame.sequence, self._names))
 
     def _show(self, name: str, decoded: Decoded, view: View) -> None:
         self._cameras[name].show(decoded, view, self._profile.content_hash)

@@ -42,6 +42,8 @@ class ReceiverCounters:
     waited: int = 0  # in a stream: decoded once a repair had brought the one before
     replaced: int = 0  # newer frames came before the decoder had time
     published: int = 0
+    objects: int = 0  # that the frames told of
+    key_regions: int = 0  # of the published pictures
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Camera:
     name: str
     inputs: tuple[Subscription, Subscription]
     caption: Publisher
+    detections: Publisher
     refresh: Publisher
     decoder: FrameDecoder
     pictures: PictureTopics
@@ -139,6 +142,7 @@ class Camera:
             if decoded.caption.text:
                 self.caption.publish(String(data=decoded.caption.text))
             self.counters.published += 1
+            self.counters.key_regions += len(getattr(decoded.result, 'regions', ()))
         topics = self.generated if aside else self.pictures
         counters, generation = self.counters, self.generation
         status = status_of(decoded, profile_hash)

@@ -4,6 +4,7 @@
 What the receiver publishes of a decoded frame: pictures, each with how it was made.
 
     <topics>/image, <topics>/camera_info, <topics>/confidence, <topics>/status
+    <topics>/overlay, with the parameter `overlay`: the image with objects and regions drawn into it
 
 All have the stamp and the frame_id of the source.
 """
@@ -11,20 +12,23 @@ All have the stamp and the frame_id of the source.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 import math
+from typing import Any
 
 from gsc_ros.codec.caption.memory import CaptionView
 from gsc_ros.codec.frame import FrameDecoder, ReadFrame, Reconstruction
 from gsc_ros.codec.packet import SECTIONS
-from gsc_ros.msg import GscFrame, GscStatus
-from gsc_ros.nodes import calibration, conversion, stamp
+from gsc_ros.codec.region.object_list import ObjectBox, unpack_objects
+from gsc_ros.msg import CodedRegion, GscFrame, GscStatus
+from gsc_ros.nodes import calibration, conversion, overlay, stamp
 from gsc_ros.nodes.badge import badge
 from gsc_ros.nodes.lifecycle import ManagedNode
 from gsc_ros.nodes.qos import image_qos
 import numpy as np
+from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -52,6 +56,14 @@ class Decoded:
     def result(self) -> Reconstruction:
         """The structure picture."""
         return self.decoder.render(self.read)
+
+    @cached_property
+    def objects(self) -> tuple[ObjectBox, ...]:
+        """What the frame tells of its original, without a picture being made."""
+        packet = self.read.packet
+        if not packet.objects:
+            return ()
+        return unpack_objects(packet.objects, packet.width, packet.height)[0]
 
 
 @dataclass(frozen=True)
@@ -83,23 +95,31 @@ def structure_view(result: Reconstruction) -> View:
 class PictureTopics:
     """The topics of one kind of pictures of one camera; publish from any thread."""
 
-    def __init__(self, node: ManagedNode, prefix: str,
+    def __init__(self, node: ManagedNode, prefix: str, names: Sequence[str],
                  calibration_of: Callable[[], CameraInfo | None]) -> None:
         """
         Advertise the topics.
 
         :param node: the receiver.
         :param prefix: of the topics.
+        :param names: of the classes of objects that COCO does not have.
         :param calibration_of: returns what is known of the camera's calibration.
         """
         self._node = node
+        self._names = names
         self._calibration_of = calibration_of
-        self._image, self._camera_info, self._confidence, self._status = (
+        topics = [('image', Image), ('camera_info', CameraInfo), ('confidence', Image),
+                  ('status', GscStatus)]
+        if node.settings.overlay:
+            topics.append(('overlay', Image))
+        self._publishers = [
             node.create_lifecycle_publisher(
                 message, f'{prefix}/{topic}', image_qos(),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies())
-            for topic, message in (('image', Image), ('camera_info', CameraInfo),
-                                   ('confidence', Image), ('status', GscStatus)))
+            for topic, message in topics]
+        self._image, self._camera_info, self._confidence, self._status, *overlays = (
+            self._publishers)
+        self._overlay: Publisher | None = overlays[0] if overlays else None
 
     def publish(self, view: View, decoded: Decoded, status: GscStatus) -> None:
         """
@@ -126,10 +146,13 @@ class PictureTopics:
         now_ns = self._node.get_clock().now().nanoseconds  # 0 while simulated time has not begun
         status.age = (now_ns - stamp_ns) / 1e9 if stamp_ns and now_ns else math.nan
         self._status.publish(status)
+        if self._overlay is not None and self._overlay.get_subscription_count():
+            self._overlay.publish(conversion.to_message(
+                overlay.draw(image, decoded.objects, _shares(status), self._names), header))
 
     def close(self) -> None:
         """Release the topics."""
-        for publisher in (self._image, self._camera_info, self._confidence, self._status):
+        for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
 
@@ -143,7 +166,22 @@ def status_of(decoded: Decoded, profile_hash: bytes) -> GscStatus:
         **{f'bytes_{section}': result.sections.get(section, 0) for section in SECTIONS},
         bytes_total=total, bpp=8 * total / (width * height),
         channels=array('H', result.channels), layers_received=result.layers, layers_sent=0,
+        regions=[_message_of(region) for region in getattr(result, 'regions', ())],
         caption_state=caption.state.value,
         caption_id=-1 if caption.caption_id is None else caption.caption_id,
         profile=result.profile, profile_hash=profile_hash.hex(), encode_ms=frame.encode_ms,
         decode_ms=result.decode_ms)
+
+
+def _message_of(region: Any) -> CodedRegion:
+    left, top, right, bottom = region.box
+    return CodedRegion(
+        x=left, y=top, width=right - left, height=bottom - top, scale=region.scale,
+        level=region.level, tracked=region.track)
+
+
+def _shares(status: GscStatus) -> list[tuple[float, float, float, float]]:
+    """Return the boxes of a frame's regions as shares of its picture."""
+    return [(region.x / status.width, region.y / status.height,
+             (region.x + region.width) / status.width,
+             (region.y + region.height) / status.height) for region in status.regions]

@@ -13,6 +13,7 @@ from gsc_ros.codec.caption.schedule import SCENE_THRESHOLD
 from gsc_ros.codec.error import CodecError
 from gsc_ros.link.record.cipher import Suite
 from gsc_ros.nodes.generator_schema import GeneratorParameters
+from gsc_ros.nodes.key_region_schema import CameraRegionParameters, RegionParameters
 from gsc_ros.nodes.parameter import camera_list, group, parameter, topic_refusal
 from gsc_ros.nodes.transport_schema import (
     SerialParameters,
@@ -95,6 +96,7 @@ class SenderParameters:
     region_ring_mb: int = parameter(
         64, 'Memory for the originals of all cameras, in MB; where it is full they are thinned '
         'out.', minimum=1, maximum=65_536, live=True)
+    regions: RegionParameters = group(RegionParameters)
     captioner: str = parameter(
         'fixed', 'Who writes the captions: nobody, the parameter caption, a model in this process, '
         'or an OpenAI-compatible endpoint.', choices=tuple(name.value for name in CaptionerName))
@@ -157,6 +159,7 @@ class SenderCameraParameters:
         live=True)
     max_width: int = parameter(
         -1, 'Width in pixels, at most; 0 keeps it.', minimum=-1, maximum=8192, live=True)
+    regions: CameraRegionParameters = group(CameraRegionParameters)
     caption: str = parameter(
         '', 'The caption, with captioner fixed.', live=True, check=_caption_refusal)
 
@@ -260,6 +263,11 @@ class ReceiverParameters:
         choices=tuple(mode.value for mode in Mode))
     badge: bool = parameter(
         False, 'Write into a corner of each picture how it was made; for people.', live=True)
+    overlay: bool = parameter(
+        False, 'Publish each picture once more with its objects and regions drawn into it.')
+    labels: str = parameter(
+        '', 'File with the names of the classes of objects from number 80 on, one a line; those '
+        'below are those of COCO.')
     decoder_threads: int = parameter(1, 'CPU threads of the decoder.', minimum=1, maximum=64)
     repair_wait_s: float = parameter(
         2.0, 'Seconds for which frames of a stream wait for a repair of the one that they refer '

@@ -62,6 +62,7 @@ class Camera:
         """Return the node-wide parameters with those of the camera over them."""
         own = {field.name: getattr(self.parameters, field.name)
                for field in fields(SenderCameraParameters) if hasattr(settings, field.name)}
+        own['regions'] = self.parameters.regions.over(settings.regions)
         return replace(settings, **{
             name: value for name, value in own.items() if value not in (-1, '')})
 

@@ -1,0 +1,197 @@
+# Copyright 2026 The gsc_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where perception looks in the images of a sender, without a ROS graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codec_image import picture
+from gsc_ros.codec.region.region import FULL_WEIGHT, KeyRegion
+from gsc_ros.msg import DetectedObject, DetectedObjectArray, RegionRequest
+from gsc_ros.nodes import key_region_watch, stamp
+from gsc_ros.nodes.key_region_schema import CameraRegionParameters, RegionParameters, SourceName
+from gsc_ros.nodes.key_region_watch import KeyRegionWatch
+from gsc_ros.perception.source.source import RegionSource, SourceError
+import numpy as np
+import pytest
+from sensor_msgs.msg import RegionOfInterest
+
+IMAGE = picture(96, 160)
+# Twice as wide and high as the picture that is coded.
+SIZE = (320, 192)
+SECOND = stamp.NANOSECONDS
+
+
+class Looker:
+    """A source that looks at pictures: one box, or a failure."""
+
+    name = 'importance'
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.failure: Exception | None = None
+
+    def find(self, image: np.ndarray, stamp_ns: int) -> list[KeyRegion]:
+        self.asked += 1
+        if self.failure is not None:
+            raise self.failure
+        return [KeyRegion((0.0, 0.0, 32.0, 32.0), FULL_WEIGHT / 4, self.name)]
+
+
+class Bench:
+    """A watch over one camera or two, and what it has logged."""
+
+    def __init__(self, *sources: str, cameras: tuple[str, ...] = ('front',),
+                 **parameters: object) -> None:
+        self.log: list[str] = []
+        shared = RegionParameters(sources=sources, **parameters)
+        self.watch = KeyRegionWatch(dict.fromkeys(cameras, shared), self.log.append)
+
+    def look(self, at_s: float = 0.0, camera: str = 'front') -> list[KeyRegion]:
+        return self.watch.look(camera, IMAGE, SIZE, 1000 * SECOND + round(at_s * SECOND))
+
+    def request(self, ttl_s: int = 0, **box: int) -> None:
+        request = RegionRequest(**({'x': 100, 'y': 60, 'width': 80, 'height': 40} | box))
+        request.ttl.sec = ttl_s
+        self.watch.ask('front', request)
+
+    def detect(self, at_s: float, *boxes: tuple[float, float]) -> None:
+        message = DetectedObjectArray(objects=[
+            DetectedObject(class_id=2, score=0.5, x=x, y=y, width=40.0, height=20.0)
+            for x, y in boxes])
+        message.header.stamp = stamp.from_ns(1000 * SECOND + round(at_s * SECOND))
+        self.watch.take_detections('front', message)
+
+
+@pytest.fixture
+def looker(monkeypatch: pytest.MonkeyPatch) -> Looker:
+    looker = Looker()
+    opened: list[str] = []
+
+    def open_source(words: str, *_: object, **__: object) -> RegionSource:
+        opened.append(words)
+        assert len(opened) == 1, 'opened once for all cameras'
+        return looker
+    monkeypatch.setattr(key_region_watch, 'open_source', open_source)
+    return looker
+
+
+def test_the_box_of_an_operator_is_a_key_region_until_its_time_is_over():
+    bench = Bench('request')
+    assert bench.look() == []
+    bench.request(ttl_s=5)
+    region, = bench.look(4.9)
+    assert (region.source, region.weight) == ('request', FULL_WEIGHT)
+    assert region.box == (50.0, 30.0, 90.0, 50.0), 'scaled to the picture that is coded'
+    assert bench.look(5.1) == []
+
+
+def test_two_boxes_of_an_operator_hold_beside_each_other():
+    bench = Bench('request')
+    bench.look()
+    bench.request()
+    bench.request(x=0, y=0)
+    assert len(bench.look(30.0)) == 2
+    assert bench.look(61.0) == []
+
+
+def test_a_request_that_is_none_is_left_to_who_refuses_it():
+    bench = Bench('request')
+    bench.look()
+    bench.request(width=0)
+    assert bench.look() == []
+
+
+def test_detections_of_the_robot_hold_until_the_next_ones():
+    bench = Bench('topic', topic_keep_s=2.0)
+    bench.look()
+    bench.detect(0.0, (0.0, 0.0), (200.0, 100.0))
+    assert len(bench.look(1.0)) == 2
+    bench.detect(1.5, (200.0, 100.0))
+    region, = bench.look(2.5)
+    assert (region.source, region.class_id, region.score) == ('topic', 2, 0.5)
+    assert region.box == (100.0, 50.0, 120.0, 60.0)
+    assert bench.look(4.0) == []
+
+
+def test_a_region_of_interest_holds_beside_detections():
+    bench = Bench('topic')
+    bench.look()
+    bench.detect(0.0, (0.0, 0.0))
+    bench.watch.take_roi('front', RegionOfInterest(x_offset=200, y_offset=100, width=40, height=40))
+    assert {region.class_id for region in bench.look()} == {2, None}
+    assert bench.watch.values('front')['key_region_messages'] == 2
+
+
+def test_what_is_said_before_the_first_image_has_no_place_in_it():
+    bench = Bench('topic', 'request')
+    bench.detect(0.0, (0.0, 0.0))
+    bench.request()
+    assert bench.look() == []
+
+
+def test_what_nobody_listens_to_does_no_harm():
+    bench = Bench('zones', zones='0,0,1,0.5')
+    bench.look()
+    bench.request()
+    region, = bench.look()
+    assert (region.source, region.box) == ('zones', (0.0, 0.0, 160.0, 48.0))
+
+
+def test_a_watch_that_was_stopped_has_forgotten_what_was_said():
+    bench = Bench('request')
+    bench.look()
+    bench.request()
+    bench.watch.stop()
+    assert bench.look() == []
+
+
+def test_cameras_share_the_detector(looker: Looker):
+    bench = Bench('detector', cameras=('front', 'left'), detector='a.onnx')
+    assert bench.look() and bench.look(camera='left')
+    assert looker.asked == 2
+
+
+def test_what_looks_at_pictures_may_be_asked_now_and_then(looker: Looker):
+    bench = Bench('importance', period_s=1.0)
+    assert all(bench.look(at_s) for at_s in (0.0, 0.4, 0.8, 1.2))
+    assert looker.asked == 2
+
+
+@pytest.mark.parametrize('failure', [SourceError('it is blind'), ZeroDivisionError('it is blind')])
+def test_a_source_that_fails_is_counted_and_reported_and_the_frames_go_on(
+        looker: Looker, failure: Exception):
+    bench = Bench('importance')
+    looker.failure = failure
+    assert bench.look() == []
+    assert bench.watch.values('front')['key_region_failures'] == 1
+    assert 'it is blind' in bench.watch.take_trouble('front')
+    assert bench.watch.take_trouble('front') is None
+    assert 'it is blind' in bench.log[0]
+    looker.failure = None
+    assert bench.look()
+
+
+def test_a_source_that_fails_leaves_the_regions_of_the_others(looker: Looker):
+    bench = Bench('importance', 'zones', zones='0,0,0.5,0.5')
+    looker.failure = SourceError('it is blind')
+    assert [region.source for region in bench.look()] == ['zones']
+
+
+@pytest.mark.parametrize(('sources', 'parameters', 'reason'), [
+    (('detector',), {}, 'names no file'),
+    (('detector',), {'detector': 'missing.onnx'}, 'missing.onnx'),
+    (('zones',), {}, '0 zones')])
+def test_a_source_that_cannot_be_opened_says_why(
+        sources: tuple[str, ...], parameters: dict[str, str], reason: str, tmp_path: Path):
+    with pytest.raises(SourceError, match=reason):
+        Bench(*sources, **parameters)
+
+
+def test_a_camera_may_have_sources_of_its_own_or_none():
+    shared = RegionParameters(sources=('importance', 'importance', 'topic'), max=7)
+    assert CameraRegionParameters().over(shared) == shared
+    assert shared.names == (SourceName.IMPORTANCE, SourceName.TOPIC)
+    own = CameraRegionParameters(sources=('none',), max=0).over(shared)
+    assert (own.names, own.max, own.topic) == ((), 0, shared.topic)

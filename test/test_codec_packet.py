@@ -11,7 +11,10 @@ from pathlib import Path
 import re
 
 from gsc_ros.codec import packet as wire
+from gsc_ros.codec.context import REGION_GROUPS
 from gsc_ros.codec.error import CodecError, PacketError
+from gsc_ros.codec.region import grid, object_list
+from gsc_ros.codec.region.object_list import ObjectBox, pack_objects
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import pytest
@@ -23,9 +26,17 @@ channel_sets = st.one_of(
     st.sets(st.integers(0, 319), min_size=1, max_size=320).map(lambda s: tuple(sorted(s))))
 captions = st.one_of(
     st.just((b'', None)), st.tuples(st.binary(max_size=300), st.integers(0, 255)))
+object_lists = st.lists(
+    st.builds(ObjectBox, st.integers(0, 255), st.just(0.5), st.just((0, 0, 1, 0.5))), max_size=32,
+).map(lambda objects: pack_objects(objects, 64, 64))
+regions = st.one_of(
+    st.just((0, b'')), st.tuples(st.integers(1, 32), st.binary(max_size=200)))
 packets = st.builds(
-    lambda caption, **fields: wire.Packet(text=caption[0], caption_id=caption[1], **fields),
-    caption=captions, stream_reference=st.none() | st.integers(0, 0xFFFF),
+    lambda caption, regions, **fields: wire.Packet(
+        text=caption[0], caption_id=caption[1], region_count=regions[0], regions=regions[1],
+        **fields),
+    caption=captions, regions=regions, objects=object_lists,
+    stream_reference=st.none() | st.integers(0, 0xFFFF),
     profile_hash=st.integers(0, 0xFFFF), width=st.integers(16, 8192),
     height=st.integers(16, 8192), channels=channel_sets, quantizer=st.integers(0, 15),
     seed=st.integers(0, 255), stream=st.binary(max_size=300))
@@ -74,15 +85,20 @@ def test_an_ordinary_header_takes_12_bytes():
     assert len(wire.serialize(replace(ORDINARY, stream=b''))) == wire.HEADER_BYTES == 12
 
 
+FULL = replace(
+    ORDINARY, text=b'text', caption_id=9, channels=(3, 7, 200), region_count=3, regions=b'regions',
+    objects=pack_objects([ObjectBox(1, 1, (0, 0, 1, 1))], 1216, 352))
+
+
 def test_a_packet_truncated_anywhere_is_refused():
-    data = wire.serialize(replace(ORDINARY, text=b'text', caption_id=9, channels=(3, 7, 200)))
+    data = wire.serialize(FULL)
     for length in range(len(data)):
         with pytest.raises(PacketError):
             wire.parse(data[:length])
 
 
 def test_a_packet_with_any_bit_flipped_is_refused():
-    data = wire.serialize(replace(ORDINARY, text=b'text', caption_id=9, channels=(3, 7, 200)))
+    data = wire.serialize(FULL)
     for bit in range(8 * len(data)):
         damaged = bytearray(data)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -166,7 +182,8 @@ def test_a_channel_set_survives_its_rank(channels):
     {'width': 15}, {'height': 8193}, {'quantizer': 16}, {'seed': 256}, {'channels': (1, 1)},
     {'channels': (2, 1)}, {'channels': (320,)}, {'channels': (-1, 3)}, {'profile_hash': 1 << 16},
     {'text': bytes(4096), 'caption_id': 0}, {'text': b'text'}, {'caption_id': 256},
-    {'stream_reference': 1 << 16}])
+    {'stream_reference': 1 << 16}, {'region_count': 33}, {'region_count': -1},
+    {'regions': b'regions'}, {'objects': bytes(5)}, {'objects': bytes(7)}])
 def test_a_field_out_of_range_is_not_written(change):
     with pytest.raises(CodecError):
         wire.serialize(replace(ORDINARY, **change))
@@ -191,6 +208,68 @@ def test_cutting_keeps_the_head_and_the_first_channels():
     assert wire.cut(short, 1, ends[:1]) == short
 
 
+def test_cutting_takes_away_regions_before_channels():
+    packet = replace(FULL, channels=(0, 1, 2), stream=b'abcdef', regions=b'a' * 200)
+    data = wire.serialize(packet)
+    head = 12 + 6 + 6
+    # Of 127 bytes the length takes one byte, of 200 two.
+    ends = (head + 1, head + 3, head + 6, *packet.region_ends((5, 127, 200)))
+    assert ends[3:] == (head + 6 + 2 + 5, head + 6 + 2 + 127, head + 6 + 3 + 200)
+    assert ends[-1] == len(data) and packet.layers == len(ends)
+    none = {'region_count': 0, 'regions': b''}
+    kept = [
+        {'channels': (0,), 'stream': b'a', **none}, {'channels': (0, 1), 'stream': b'abc', **none},
+        none, {'region_count': 1, 'regions': b'a' * 5}, {'region_count': 2, 'regions': b'a' * 127},
+        {}]
+    for layers, (end, change) in enumerate(zip(ends, kept), 1):
+        short = wire.cut(data, layers, ends)
+        assert len(short) == end and wire.parse(short) == replace(packet, **change)
+        # What is cut can be cut again.
+        for fewer in range(1, layers + 1):
+            assert wire.cut(short, fewer, ends[:layers]) == wire.cut(data, fewer, ends)
+
+
+def test_the_structure_lies_where_it_does_without_the_regions():
+    data = wire.serialize(FULL)
+    short = wire.serialize(replace(FULL, region_count=0, regions=b''))
+    assert [at for at in range(len(short)) if short[at] != data[at]] == [1, 10, 11]
+
+
+def test_a_packet_of_a_stream_keeps_its_regions():
+    packet = replace(FULL, stream_reference=1)
+    data = wire.serialize(packet)
+    assert packet.layers == 1 and wire.cut(data, 1, (len(data),)) == data
+    with pytest.raises(PacketError):
+        wire.cut(data, 1, (len(data) - 1, len(data)))
+
+
+@pytest.mark.parametrize('tail', [
+    b'', b'\x80', b'\x00\x80', b'\x20\x00', b'\x00\x02', b'\xff\xff\xff\xff',
+    b'\x01\x80\x80\x80\x80'])
+def test_malformed_regions_are_refused(tail):
+    data = bytearray(wire.serialize(replace(ORDINARY, stream=b'')))
+    data[1] = wire.FLAG_REGIONS
+    with pytest.raises(PacketError, match='regions'):
+        wire.parse(with_checksum(bytes(data) + tail))
+
+
+def test_regions_may_have_no_bytes_at_all():
+    packet = replace(ORDINARY, region_count=1, stream=b'')
+    data = wire.serialize(packet)
+    assert data[12:] == b'\0\0' and wire.parse(data) == packet
+
+
+@pytest.mark.parametrize('ends', [
+    (15, 16, 24), (15, 16, 24, 33, 35), (15, 16, 24, 24, 33), (15, 16, 24, 25, 33),
+    (15, 16, 24, 34, 33), (15, 16, 24, 400, 33)])
+def test_cutting_regions_with_ends_of_another_packet_is_refused(ends):
+    data = wire.serialize(replace(
+        ORDINARY, channels=(0, 1, 2), stream=b'abcdefghijkl', region_count=2, regions=b'regions'))
+    assert len(data) == 33
+    with pytest.raises(PacketError):
+        wire.cut(data, 4, ends)
+
+
 @pytest.mark.parametrize(('layers', 'ends'), [
     (0, (15, 16, 24)), (4, (15, 16, 24)), (1, (15, 24)), (1, (15, 16, 23)), (1, (5, 16, 24)),
     (1, (4000, 16, 24))])
@@ -212,7 +291,12 @@ def test_the_document_has_the_bytes_of_the_module():
         'FLAG_CHANNEL_SET': f'0x{wire.FLAG_CHANNEL_SET:02X}',
         'FLAG_REGIONS': f'0x{wire.FLAG_REGIONS:02X}',
         'FLAG_CAPTION_REFERENCE': f'0x{wire.FLAG_CAPTION_REFERENCE:02X}',
-        'FLAG_STREAM': f'0x{wire.FLAG_STREAM:02X}', 'SIZE_BITS': str(wire.SIZE_BITS),
+        'FLAG_STREAM': f'0x{wire.FLAG_STREAM:02X}',
+        'FLAG_OBJECTS': f'0x{wire.FLAG_OBJECTS:02X}', 'MAX_REGIONS': str(wire.MAX_REGIONS),
+        'MAX_OBJECTS': str(object_list.MAX_OBJECTS),
+        'OBJECT_BITS': str(object_list.OBJECT_BITS), 'CELL': str(grid.CELL),
+        'SCALES': ', '.join(map(str, grid.SCALES)),
+        'REGION_GROUPS': ', '.join(map(str, REGION_GROUPS)), 'SIZE_BITS': str(wire.SIZE_BITS),
         'COUNT_BITS': str(wire.COUNT_BITS), 'QUANTIZER_BITS': str(wire.QUANTIZER_BITS),
         'MIN_SIDE': str(wire.MIN_SIDE), 'MAX_SIDE': str(wire.MAX_SIDE),
         'LATENT_CHANNELS': str(wire.LATENT_CHANNELS), 'MAX_TEXT_BYTES': str(wire.MAX_TEXT_BYTES),

@@ -7,14 +7,16 @@ Frames to packets and back: what nodes and commands use.
 ::
 
     image ─> analysis ─> y ─> selection, quantizer ─> symbols ─> context model ─> packet
-    packet ─> context model ─> symbols ─> y_hat ─> synthesis ─> image, confidence
+      └─ key regions ─> what they are more than the base picture ─> region model ───┘
+    packet ─> context model ─> symbols ─> y_hat ─> synthesis ─> image, confidence <─ regions
                                             └─ image, caption ─> condition of a generator
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 import time
 
 from gsc_ros.codec import packet as wire
@@ -25,6 +27,16 @@ from gsc_ros.codec.generator.generator import Condition
 from gsc_ros.codec.profile import Profile
 from gsc_ros.codec.rate_control import fit
 from gsc_ros.codec.rate_distortion import choose, choose_within, ErrorMeter
+from gsc_ros.codec.region.bitstream import decode_regions
+from gsc_ros.codec.region.canvas import Canvas, PlacedRegion
+from gsc_ros.codec.region.encoder import Followed
+from gsc_ros.codec.region.frame import FrameRegions, WantedRegions
+from gsc_ros.codec.region.object_list import ObjectBox, unpack_objects
+from gsc_ros.codec.region.region import KeyRegion
+from gsc_ros.codec.region.scene import BaseCanvas, Scene
+from gsc_ros.codec.region.setting import Offer, RegionSettings, SentRegion
+from gsc_ros.codec.region.transform import RegionTransform
+from gsc_ros.codec.region.window import base_canvas
 from gsc_ros.codec.selection import most_similar, Selection
 from gsc_ros.codec.stream import Remembered, StreamMemory
 from gsc_ros.codec.structure import Analysis, check_image, Synthesis
@@ -50,6 +62,7 @@ class EncoderSettings:
         the same size. The frames of a stream, the first one included, cannot be cut. They cost
         less, and need the frame before to be decoded. Use one encoder for each camera.
     :param refresh_interval: frames of a stream after which one stands alone, at least 1.
+    :param regions: what key regions may take of the frame.
     """
 
     channels: int = 32
@@ -62,6 +75,7 @@ class EncoderSettings:
     seed: int = 0
     stream: bool = False
     refresh_interval: int = 100
+    regions: RegionSettings = field(default_factory=RegionSettings)
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,8 @@ class EncodedFrame:
     :param payload: the packet.
     :param layer_ends: strictly ascending lengths of every packet that ``packet.cut`` can make of
         the payload; the last one is the payload's own.
-    :param sections: bytes of header, text, channel_set, structure and regions; they add up.
+    :param sections: bytes of header, text, channel_set, objects, structure and
+        regions; they add up.
     :param channels: the channels sent, ascending.
     :param quantizer: the quantizer used.
     :param stream_reference: checksum of the packet that this one refers to; None when it stands
@@ -80,6 +95,8 @@ class EncodedFrame:
     :param width: image width in pixels.
     :param height: image height in pixels.
     :param encode_ms: wall-clock time of the encoding in milliseconds.
+    :param regions: the key regions sent, in the order of the packet.
+    :param allocation: the ways to spend bits on regions that were compared, and which were taken.
     """
 
     payload: bytes
@@ -91,6 +108,8 @@ class EncodedFrame:
     width: int
     height: int
     encode_ms: float
+    regions: tuple[SentRegion, ...] = ()
+    allocation: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,12 +121,16 @@ class ReadFrame:
     :param caption: text that came along; empty for none.
     :param symbols: int16 ``[len(packet.channels), h, w]``.
     :param read_ms: wall-clock time of the reading in milliseconds.
+    :param objects: what a detector on the rover has found.
+    :param scene: the key regions; None for none.
     """
 
     packet: wire.Packet
     caption: str
     symbols: np.ndarray
     read_ms: float
+    objects: tuple[ObjectBox, ...] = ()
+    scene: Scene | None = None
 
 
 @dataclass(frozen=True)
@@ -124,13 +147,17 @@ class Reconstruction:
         frame brought with it.
     :param channels: channels that were received, ascending.
     :param layers: layers that were received.
-    :param sections: bytes of header, text, channel_set, structure and regions.
+    :param sections: bytes of header, text, channel_set, objects, structure and regions.
     :param symbols: int16 ``[len(channels), h, w]``, what the packet says of the latent.
     :param quantizer: the quantizer of the symbols.
     :param seed: seed that the packet carries for a generator, 0..255.
     :param mode: how the image was made: ``structure``.
     :param profile: name of the profile.
     :param decode_ms: wall-clock time of the decoding in milliseconds.
+    :param objects: what a detector on the rover has found.
+    :param regions: where key regions lie.
+    :param region_mask: uint8 ``[H, W]``: 255 where the pixels are those of a region, 0 elsewhere,
+        the feather between; None without regions.
     """
 
     image: np.ndarray
@@ -147,6 +174,9 @@ class Reconstruction:
     mode: str
     profile: str
     decode_ms: float
+    objects: tuple[ObjectBox, ...] = ()
+    regions: tuple[PlacedRegion, ...] = ()
+    region_mask: np.ndarray | None = None
 
 
 class FrameEncoder:
@@ -169,7 +199,9 @@ class FrameEncoder:
         self._synthesis = Synthesis(profile, threads)
         # Checked now rather than with the first image.
         _ = profile.context, profile.gains
+        self._regions = FrameRegions(profile, self._synthesis, threads)
         self._last: Remembered | None = None
+        self._followed: tuple[Followed, ...] = ()
         self._since_refresh = 0
 
     def branch(self) -> FrameEncoder:
@@ -184,12 +216,15 @@ class FrameEncoder:
 
     def encode(
         self, image: np.ndarray, settings: EncoderSettings = EncoderSettings(),
+        key_regions: Sequence[KeyRegion] = (),
     ) -> EncodedFrame:
         """
         Encode one image.
 
         :param image: uint8 ``[H, W, 3]`` RGB, 16..8192 pixels a side.
         :param settings: how.
+        :param key_regions: where perception looks. Of a profile that has no region model only the
+            list of objects is sent.
         :raises CodecError: when the image or a setting is out of range, or not even one channel
             fits ``max_bytes``.
         """
@@ -211,16 +246,44 @@ class FrameEncoder:
             profile_hash=self._profile.short_hash, width=width, height=height, channels=(0,),
             quantizer=quantizer, seed=settings.seed, text=caption, caption_id=caption_id,
             stream_reference=None if before is None else before.reference)
-        candidate = self._choose(settings, coder, work, head)
-        packet = candidate.packet(head)
+        wanted = self._regions.wanted(
+            image, key_regions, () if before is None else self._followed, settings.regions)
+        head = replace(head, objects=wanted.objects)
+        candidate = self._candidate(settings, coder, work, head, wanted)
+        packet, ends = candidate.packet(head), candidate.packet_ends(head)
+        regions = self._regions.encode(
+            image, packet, candidate.symbols, wanted, settings.regions, settings.max_bytes,
+            keep=settings.stream)
+        if regions is not None:
+            coded = regions.coded
+            packet = replace(packet, region_count=len(coded.ends), regions=coded.stream)
+            ends += packet.region_ends(coded.ends)
         payload = wire.serialize(packet)
         self._last = Remembered.of(payload, packet, candidate.symbols)
+        self._followed = () if regions is None else regions.followed
         self._since_refresh = 0 if before is None else self._since_refresh + 1
         return EncodedFrame(
-            payload=payload, layer_ends=candidate.packet_ends(head),
+            payload=payload, layer_ends=(len(payload),) if settings.stream else ends,
             sections=packet.section_sizes(), channels=packet.channels,
             quantizer=packet.quantizer, stream_reference=packet.stream_reference, width=width,
-            height=height, encode_ms=(time.perf_counter() - start) * 1e3)
+            height=height, encode_ms=(time.perf_counter() - start) * 1e3,
+            regions=() if regions is None else regions.sent,
+            allocation=() if regions is None else regions.offers)
+
+    def _candidate(
+        self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, head: wire.Packet,
+        wanted: WantedRegions,
+    ) -> Candidate:
+        """Return the way to send the base, with room left for the regions that are wanted."""
+        if settings.max_bytes is not None and wanted.any:
+            share = replace(
+                settings, max_bytes=int(settings.max_bytes * settings.regions.base_share))
+            try:
+                return self._choose(share, coder, work, head)
+            except CodecError:
+                # What is too little for a part of it may be enough for the base alone.
+                pass
+        return self._choose(settings, coder, work, head)
 
     def _choose(
         self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, head: wire.Packet,
@@ -295,6 +358,9 @@ class FrameDecoder:
         self._synthesis.load()
         self._context = profile.context
         self._memory = StreamMemory()
+        self._transform = RegionTransform(profile, threads) if profile.has_regions else None
+        if self._transform is not None:
+            self._transform.load()
 
     def branch(self) -> FrameDecoder:
         """Return a decoder for another stream, on any thread; both use the same graphs."""
@@ -309,7 +375,9 @@ class FrameDecoder:
         :raises PacketError: as :meth:`decode` does.
         """
         packet = wire.parse(payload)
-        self._memory.keep(Remembered.of(payload, packet, self.decode_symbols(packet)))
+        symbols = self.decode_symbols(packet)
+        self._memory.keep(
+            Remembered.of(payload, packet, symbols, self._scene(packet, symbols)))
 
     def decode(self, payload: bytes) -> Reconstruction:
         """
@@ -331,9 +399,14 @@ class FrameDecoder:
         start = time.perf_counter()
         packet = wire.parse(payload)
         caption = text.decompress(packet.text)
+        objects: tuple[ObjectBox, ...] = ()
+        if packet.objects:
+            objects, _ = unpack_objects(packet.objects, packet.width, packet.height)
         symbols = self.decode_symbols(packet)
-        self._memory.keep(Remembered.of(payload, packet, symbols))
-        return ReadFrame(packet, caption, symbols, (time.perf_counter() - start) * 1e3)
+        scene = self._scene(packet, symbols)
+        self._memory.keep(Remembered.of(payload, packet, symbols, scene))
+        return ReadFrame(
+            packet, caption, symbols, (time.perf_counter() - start) * 1e3, objects, scene)
 
     def render(self, read: ReadFrame) -> Reconstruction:
         """Make the picture of a packet that this decoder, or a branch, has read; on any thread."""
@@ -341,13 +414,16 @@ class FrameDecoder:
         packet, symbols = read.packet, read.symbols
         picture = self._synthesis.render(
             symbols, packet.channels, packet.quantizer, packet.height, packet.width)
+        canvas = Canvas.over(picture)
+        regions = () if read.scene is None else read.scene.draw(canvas)
         return Reconstruction(
-            image=picture.image, confidence=picture.confidence, caption=read.caption,
+            image=canvas.picture, confidence=canvas.confidence, caption=read.caption,
             caption_id=packet.caption_id, caption_reference=packet.caption_reference,
-            channels=packet.channels, layers=len(packet.layer_counts),
+            channels=packet.channels, layers=packet.layers,
             sections=packet.section_sizes(), symbols=symbols, quantizer=packet.quantizer,
             seed=packet.seed, mode='structure', profile=self._profile.name,
-            decode_ms=read.read_ms + (time.perf_counter() - start) * 1e3)
+            decode_ms=read.read_ms + (time.perf_counter() - start) * 1e3, objects=read.objects,
+            regions=regions, region_mask=canvas.mask if regions else None)
 
     def condition(
         self, frame: Reconstruction, caption: str, seed: int | None = None,
@@ -366,7 +442,7 @@ class FrameDecoder:
             text=caption, latent=self._synthesis.latent(
                 frame.symbols, frame.channels, frame.quantizer),
             channels=frame.channels, structure=frame.image, level=frame.quantizer / finest,
-            seed=frame.seed if seed is None else seed, start=start)
+            seed=frame.seed if seed is None else seed, start=start, objects=frame.objects)
 
     def decode_symbols(self, packet: wire.Packet) -> np.ndarray:
         """
@@ -385,6 +461,26 @@ class FrameDecoder:
             raise PacketError(
                 f'{packet.width}x{packet.height} pixels are more than {self._max_pixels}')
         pitch = self._profile.pitch
+        before = self._memory.find(packet)
         return self._context.decode(
             packet.stream, packet.channels, packet.quantizer,
-            -(-packet.height // pitch), -(-packet.width // pitch), self._memory.find(packet))
+            -(-packet.height // pitch), -(-packet.width // pitch),
+            None if before is None else before.symbols)
+
+    def _scene(self, packet: wire.Packet, symbols: np.ndarray) -> Scene | None:
+        """Return the regions of a packet, of which the symbols of the base are known."""
+        if not packet.region_count:
+            return None
+        if self._transform is None:
+            raise PacketError(f'profile {self._profile.name} has no region model')
+        before = self._memory.find(packet)
+        known = None if before is None else before.scene
+        regions = decode_regions(
+            self._profile.region_context, packet.regions, packet.region_count, packet.width,
+            packet.height, 0 if known is None else len(known.regions))
+        return Scene(regions, known, self._base(packet, symbols), self._transform)
+
+    def _base(self, packet: wire.Packet, symbols: np.ndarray) -> BaseCanvas:
+        return lambda boxes: base_canvas(
+            self._synthesis, self._profile.pitch, symbols, packet.channels, packet.quantizer,
+            packet.height, packet.width, boxes)

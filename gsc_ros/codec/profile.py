@@ -30,6 +30,7 @@ user's own, in ``$XDG_DATA_HOME/gsc_ros/profiles`` (``~/.local/share`` unless th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 import hashlib
@@ -42,7 +43,7 @@ from typing import Any
 import zipfile
 import zlib
 
-from gsc_ros.codec.context import ContextModel
+from gsc_ros.codec.context import ContextModel, REGION_GROUPS
 from gsc_ros.codec.context_tables import MAX_SYMBOL
 from gsc_ros.codec.error import ProfileError
 from gsc_ros.codec.packet import LATENT_CHANNELS, LAYERS, MAX_QUANTIZERS
@@ -168,7 +169,7 @@ class Profile:
     @cached_property
     def region_context(self) -> ContextModel:
         """As :attr:`context`, of the model of key regions."""
-        return self._context(self._region_tables, self._regions)
+        return self._context(self._region_tables, self._regions, REGION_GROUPS)
 
     @property
     def _regions(self) -> RegionManifest:
@@ -198,8 +199,9 @@ class Profile:
 
     def _context(
         self, tables: dict[str, np.ndarray], manifest: Manifest | RegionManifest,
+        groups: Sequence[int] = LAYERS,
     ) -> ContextModel:
-        model = ContextModel.from_tables(tables)
+        model = ContextModel.from_tables(tables, groups)
         if (model.quantizers, model.symbol_max) != (manifest.quantizers, manifest.symbol_max):
             raise ProfileError(f'profile {self.name}: the entropy model is of another geometry')
         return model

@@ -24,6 +24,7 @@ from gsc_ros.cli.picture import Job, plan_jobs, write_image
 from gsc_ros.cli.progress import work_through
 from gsc_ros.codec.error import CodecError, GeneratorError, ProfileError
 from gsc_ros.codec.frame import FrameDecoder, Reconstruction
+from gsc_ros.codec.generator.composition import keep_regions
 from gsc_ros.codec.generator.confidence import generated_confidence
 from gsc_ros.codec.generator.generator import GenerationSettings, Generator
 from gsc_ros.codec.generator.manifest import structure_hash
@@ -122,6 +123,7 @@ class _Pictures:
         condition = self._decoder.condition(frame, caption, self._seed)
         start_s = time.perf_counter()
         (image,) = self._generator.generate([condition], self._settings)
+        image = keep_regions(frame.image, frame.region_mask, image)
         said = {'generator': self._generator.name, 'seed': condition.seed,
                 'steps': self._settings.steps or self._generator.steps,
                 'generate_ms': 1e3 * (time.perf_counter() - start_s)}

@@ -11,7 +11,7 @@ The encoder never waits: a caption goes with whatever frame comes after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 import secrets
 import time
@@ -31,6 +31,7 @@ from gsc_ros.codec.caption.schedule import (
 )
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.frame import EncodedFrame, EncoderSettings, FrameEncoder
+from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.schema import SenderParameters
 from gsc_ros.nodes.worker import Worker
@@ -110,7 +111,7 @@ class Captioning:
         self._cameras[name].encoder.refresh()
 
     def encode(self, name: str, image: np.ndarray, coding: SenderParameters,
-               settings: EncoderSettings) -> EncodedFrame:
+               settings: EncoderSettings, key_regions: Sequence[KeyRegion] = ()) -> EncodedFrame:
         """
         Encode a picture of a camera with what it shall say of its caption.
 
@@ -119,6 +120,7 @@ class Captioning:
         :param image: uint8 ``[H, W, 3]`` RGB, which nobody changes afterwards.
         :param coding: the parameters as they are for this camera.
         :param settings: everything else about the frame.
+        :param key_regions: where perception looks in it.
         :raises CodecError: as FrameEncoder.encode does.
         """
         now_s, camera = time.monotonic(), self._cameras[name]
@@ -128,11 +130,11 @@ class Captioning:
         try:
             encoded = camera.encoder.encode(image, replace(
                 settings, caption=use.text, caption_id=use.caption_id,
-                caption_reference=use.reference))
+                caption_reference=use.reference), key_regions)
         except CodecError:
             if not use.text:
                 raise
-            encoded = camera.encoder.encode(image, settings)
+            encoded = camera.encoder.encode(image, settings, key_regions)
             self.counters.without_room += 1
             schedule.refused(use, now_s)
         else:

@@ -7,7 +7,8 @@ The generated pictures of a receiver: how they come about, and where they are sh
     mode auto        reconstructed/<camera>/image                structure, at once
                      reconstructed/<camera>/generated/image      generated, when it is ready
 
-In either mode the structure pictures go on when there is no generator, or when it fails.
+In either mode the structure pictures go on when there is no generator, or when it fails. Key
+regions stay as they were measured: the rest is generated around them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import math
 import threading
 
 from gsc_ros.codec.frame import FrameDecoder
+from gsc_ros.codec.generator.composition import keep_regions
 from gsc_ros.codec.generator.confidence import generated_confidence
 from gsc_ros.codec.generator.flicker import FlickerMeter
 from gsc_ros.codec.generator.generator import Condition, Generator
@@ -143,7 +145,8 @@ class GenerationView:
             self._cameras[name].start(result.image) if settings.start_previous else None)
 
     def _generated(self, name: str, decoded: Decoded, generated: Generated) -> None:
-        result, image = decoded.result, generated.image
+        result = decoded.result
+        image = keep_regions(result.image, result.region_mask, generated.image)
         self._show(name, decoded, View(
             image, generated_confidence(result.image, result.confidence, image),
             GscStatus.MODE_GENERATE, generated.generator, generated.generate_ms,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 
+from gsc_ros.codec.region.setting import RegionSettings
 from gsc_ros.nodes.parameter import parameter, topic_refusal
 from gsc_ros.perception.source.source import SourceError
 from gsc_ros.perception.source.zones import parse_zones
@@ -91,14 +92,22 @@ class RegionParameters:
     objects: bool = parameter(
         True, 'Send the list of objects: class, score and box, six bytes for each.', live=True)
     level: int = parameter(
-        -1, 'How finely regions are quantized, 0 the coarsest; -1 finds it for each.', minimum=-1,
-        maximum=15, live=True)
+        -1, 'How finely regions are quantized where neither beta nor max_bytes says it, 0 the '
+        'coarsest; -1 is the default of the profile.', minimum=-1, maximum=15, live=True)
     alpha: float = parameter(
-        1.0, 'What a gain is worth, where there is no max_bytes.', minimum=0, maximum=1e6,
+        1.0, 'Worth of what a region gains; see docs/key_regions.md.', minimum=1e-9, maximum=1e9,
         live=True)
     beta: float = parameter(
-        0.0, 'What a bit costs, where there is no max_bytes; see docs/key_regions.md.', minimum=0,
-        maximum=1e6, live=True)
+        0.0, 'Price of a bit; with max_bytes the least price.', minimum=0, maximum=1e9, live=True)
+    base_share: float = parameter(
+        RegionSettings.base_share, 'Share of max_bytes that is kept for the rest of the frame.',
+        minimum=0, maximum=1, live=True)
+
+    def settings(self) -> RegionSettings:
+        """Return what the encoder is told."""
+        return RegionSettings(
+            objects=self.objects, alpha=self.alpha, beta=self.beta, most=self.max,
+            level=None if self.level < 0 else self.level, base_share=self.base_share)
 
     @property
     def names(self) -> tuple[SourceName, ...]:

@@ -258,7 +258,7 @@ class Receiver(ManagedNode):
 
     def _tell(self, camera: Camera, decoded: Decoded) -> None:
         """Publish what a frame tells of its original, before there is a picture."""
-        frame, packet, objects = decoded.frame, decoded.read.packet, decoded.objects
+        frame, packet, objects = decoded.frame, decoded.read.packet, decoded.read.objects
         width, height = conversion.fitted_size(
             packet.width, packet.height, self.settings.output_width)
         camera.counters.objects += len(objects)

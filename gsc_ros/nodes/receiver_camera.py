@@ -142,7 +142,7 @@ class Camera:
             if decoded.caption.text:
                 self.caption.publish(String(data=decoded.caption.text))
             self.counters.published += 1
-            self.counters.key_regions += len(getattr(decoded.result, 'regions', ()))
+            self.counters.key_regions += len(decoded.result.regions)
         topics = self.generated if aside else self.pictures
         counters, generation = self.counters, self.generation
         status = status_of(decoded, profile_hash)

@@ -16,12 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 import math
-from typing import Any
 
 from gsc_ros.codec.caption.memory import CaptionView
 from gsc_ros.codec.frame import FrameDecoder, ReadFrame, Reconstruction
 from gsc_ros.codec.packet import SECTIONS
-from gsc_ros.codec.region.object_list import ObjectBox, unpack_objects
+from gsc_ros.codec.region.canvas import PlacedRegion
 from gsc_ros.msg import CodedRegion, GscFrame, GscStatus
 from gsc_ros.nodes import calibration, conversion, overlay, stamp
 from gsc_ros.nodes.badge import badge
@@ -56,14 +55,6 @@ class Decoded:
     def result(self) -> Reconstruction:
         """The structure picture."""
         return self.decoder.render(self.read)
-
-    @cached_property
-    def objects(self) -> tuple[ObjectBox, ...]:
-        """What the frame tells of its original, without a picture being made."""
-        packet = self.read.packet
-        if not packet.objects:
-            return ()
-        return unpack_objects(packet.objects, packet.width, packet.height)[0]
 
 
 @dataclass(frozen=True)
@@ -148,7 +139,7 @@ class PictureTopics:
         self._status.publish(status)
         if self._overlay is not None and self._overlay.get_subscription_count():
             self._overlay.publish(conversion.to_message(
-                overlay.draw(image, decoded.objects, _shares(status), self._names), header))
+                overlay.draw(image, decoded.read.objects, _shares(status), self._names), header))
 
     def close(self) -> None:
         """Release the topics."""
@@ -166,18 +157,18 @@ def status_of(decoded: Decoded, profile_hash: bytes) -> GscStatus:
         **{f'bytes_{section}': result.sections.get(section, 0) for section in SECTIONS},
         bytes_total=total, bpp=8 * total / (width * height),
         channels=array('H', result.channels), layers_received=result.layers, layers_sent=0,
-        regions=[_message_of(region) for region in getattr(result, 'regions', ())],
+        regions=[_message_of(region) for region in result.regions],
         caption_state=caption.state.value,
         caption_id=-1 if caption.caption_id is None else caption.caption_id,
         profile=result.profile, profile_hash=profile_hash.hex(), encode_ms=frame.encode_ms,
         decode_ms=result.decode_ms)
 
 
-def _message_of(region: Any) -> CodedRegion:
+def _message_of(region: PlacedRegion) -> CodedRegion:
     left, top, right, bottom = region.box
     return CodedRegion(
         x=left, y=top, width=right - left, height=bottom - top, scale=region.scale,
-        level=region.level, tracked=region.track)
+        level=region.level, tracked=region.tracked)
 
 
 def _shares(status: GscStatus) -> list[tuple[float, float, float, float]]:

@@ -9,6 +9,7 @@ Sender: camera images in, coded frames out.
     <camera>/gsc/taken ────> in a stream: code the next image
     <camera>/gsc/refresh ──> in a stream: let it stand alone
     <camera>/gsc/region_request ──> a box of an original, coded better ──> <camera>/gsc/region
+    <camera>/regions/... ──> `key_region_watch`: boxes that are coded better in the next frames
 
 Images are subscribed to only while somebody listens to `<camera>/gsc`.
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from functools import partial
 import secrets
 import sys
 import time
@@ -25,9 +27,11 @@ import time
 from gsc_ros.codec.frame import EncoderSettings, FrameEncoder, Selection
 from gsc_ros.codec.profile import load_profile, Profile
 from gsc_ros.msg import GscFrame, GscRegion, RegionRequest
-from gsc_ros.nodes import calibration, conversion, stamp
+from gsc_ros.nodes import calibration, conversion, detection, stamp
 from gsc_ros.nodes.captioning import Captioning
-from gsc_ros.nodes.diagnostic import Report
+from gsc_ros.nodes.diagnostic import Level, Report
+from gsc_ros.nodes.key_region_schema import RegionParameters, SourceName
+from gsc_ros.nodes.key_region_watch import KeyRegionWatch
 from gsc_ros.nodes.lifecycle import LOG_PERIOD_S, ManagedNode
 from gsc_ros.nodes.process import run
 from gsc_ros.nodes.qos import frame_qos, latched_qos, notice_qos, sensor_qos
@@ -37,7 +41,7 @@ from gsc_ros.nodes.sender_camera import Camera
 from gsc_ros.nodes.worker import Worker
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Empty, UInt32
 
 
@@ -50,6 +54,7 @@ class Sender(ManagedNode):
         self._profile: Profile | None = None
         self._captioning: Captioning | None = None
         self._regions: RegionDesk | None = None
+        self._watch: KeyRegionWatch | None = None
         self._worker: Worker[Image | CompressedImage] = Worker(
             'encoder', self._encode, self._encode_failed)
         super().__init__('sender', SenderParameters, SenderCameraParameters)
@@ -90,6 +95,11 @@ class Sender(ManagedNode):
                     RegionRequest, f'{name}/gsc/region_request',
                     lambda request, camera=camera: self._take_region_request(camera, request),
                     notice_qos()))
+        self._watch = KeyRegionWatch(
+            {name: camera.coding(self.settings).regions for name, camera in self._cameras.items()},
+            self._log)
+        for camera in self._cameras.values():
+            self._hear_perception(camera, camera.coding(self.settings).regions)
 
     def activate(self) -> None:
         """Start the encoder and follow the cameras that somebody listens to."""
@@ -108,8 +118,9 @@ class Sender(ManagedNode):
             camera.turn.stop()
         if self._captioning is not None:
             self._captioning.stop()
-        if self._regions is not None:
-            self._regions.stop()
+        for part in (self._regions, self._watch):
+            if part is not None:
+                part.stop()
         self._worker.stop()
 
     def cleanup(self) -> None:
@@ -117,10 +128,10 @@ class Sender(ManagedNode):
         for camera in self._cameras.values():
             for publisher in (camera.frames, camera.calibrations, camera.regions):
                 self.destroy_lifecycle_publisher(publisher)
-            for subscription in camera.notices:
+            for subscription in (*camera.notices, *camera.perception):
                 self.destroy_subscription(subscription)
         self._cameras.clear()
-        self._captioning = self._regions = self._profile = None
+        self._captioning = self._regions = self._watch = self._profile = None
 
     def settings_changed(self) -> None:
         """Take over live parameters; they hold from the next frame."""
@@ -143,9 +154,12 @@ class Sender(ManagedNode):
         """Yield one report per camera."""
         for camera in self._cameras.values():
             level, message = camera.cause()
+            trouble = self._watch.take_trouble(camera.name)
+            if level is Level.OK and trouble is not None:
+                level, message = Level.WARN, trouble
             values = asdict(camera.counters) | {
                 'encode_ms': camera.encode_ms, 'listeners': camera.frames.get_subscription_count()}
-            values |= self._regions.values(camera.name)
+            values |= self._regions.values(camera.name) | self._watch.values(camera.name)
             camera.trouble = None
             camera.reported = replace(camera.counters)
             yield Report(camera.name, level, message, values)
@@ -172,6 +186,18 @@ class Sender(ManagedNode):
                     lambda info: self._take_calibration(camera, info), sensor_qos())]
         elif not wanted:
             self._unsubscribe(camera)
+
+    def _hear_perception(self, camera: Camera, regions: RegionParameters) -> None:
+        """Subscribe to what the robot's own perception says, where that is a source."""
+        if SourceName.TOPIC not in regions.names:
+            return
+        prefix, watch = f'{camera.name}/{regions.topic}', self._watch
+        camera.perception = tuple(self.create_subscription(
+            message, f'{prefix}/{topic}', partial(take, camera.name), sensor_qos(),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            for message, topic, take in (
+                (detection.message_type(), 'detections', watch.take_detections),
+                (RegionOfInterest, 'roi', watch.take_roi)))
 
     def _unsubscribe(self, camera: Camera) -> None:
         for subscription in camera.subscriptions:
@@ -211,6 +237,7 @@ class Sender(ManagedNode):
     def _take_region_request(self, camera: Camera, request: RegionRequest) -> None:
         if self.state == 'active':
             self._regions.ask(camera.name, request, camera.regions.publish)
+            self._watch.ask(camera.name, request)
 
     def _take_calibration(self, camera: Camera, info: CameraInfo) -> None:
         if camera.calibration is None or not calibration.same(info, camera.calibration):
@@ -225,24 +252,27 @@ class Sender(ManagedNode):
             # The link may cut frames that are of no stream: nothing can refer to them either.
             camera.stands_alone = not coding.stream
             self._captioning.refresh(name)
-        image = conversion.shrink(
-            conversion.to_rgb(message, coding.max_pixels), coding.max_width)
+        original = conversion.to_rgb(message, coding.max_pixels)
+        image = conversion.shrink(original, coding.max_width)
+        start_s = time.perf_counter()
+        key_regions = self._watch.look(
+            name, image, original.shape[1::-1], stamp.to_ns(message.header.stamp))
         encoded = self._captioning.encode(name, image, coding, EncoderSettings(
             channels=coding.channels, max_bytes=coding.max_bytes or None,
             quantizer=None if coding.quantizer < 0 else coding.quantizer,
             selection=Selection(coding.selection), stream=bool(coding.stream),
-            refresh_interval=coding.stream_refresh_interval))
+            refresh_interval=coding.stream_refresh_interval,
+            regions=coding.regions.settings()), key_regions)
+        camera.encode_ms = 1e3 * (time.perf_counter() - start_s)
         frame = GscFrame(
             header=message.header, sequence=camera.sequence, session=self._session,
             camera_id=camera.number, camera=name, priority=camera.parameters.priority,
-            layer_ends=encoded.layer_ends, encode_ms=encoded.encode_ms,
+            layer_ends=encoded.layer_ends, encode_ms=camera.encode_ms,
             payload=array('B', encoded.payload))
         # Before the link can take the frame: the answer names it by its number.
         camera.sequence = (camera.sequence + 1) % 2 ** 32
         camera.frames.publish(frame)
-        camera.encode_ms = encoded.encode_ms
-        camera.counters.sent += 1
-        camera.counters.sent_bytes += len(encoded.payload)
+        camera.count(encoded)
 
     def _log(self, text: str) -> None:
         if self.context.ok():  # else the process ends

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 import time
 
+from gsc_ros.codec.frame import EncodedFrame
+from gsc_ros.codec.region.object_list import OBJECT_BITS, OBJECT_COUNT_BITS
 from gsc_ros.nodes.diagnostic import Level
 from gsc_ros.nodes.schema import SenderCameraParameters, SenderParameters
 from gsc_ros.nodes.throttle import FrameClock, Throttle
@@ -32,6 +34,9 @@ class SenderCounters:
     sent: int = 0
     sent_bytes: int = 0
     refreshes: int = 0  # asked for by the bridge or, through it, by the receiver
+    key_regions: int = 0  # sent
+    key_region_bytes: int = 0
+    objects: int = 0  # sent
 
 
 @dataclass
@@ -51,6 +56,7 @@ class Camera:
     reported: SenderCounters = field(default_factory=SenderCounters)
     subscriptions: list[Subscription] = field(default_factory=list)
     notices: tuple[Subscription, ...] = ()
+    perception: tuple[Subscription, ...] = ()  # what the robot says that it looks at
     calibration: CameraInfo | None = None
     sequence: int = 0
     stands_alone: bool = True  # the next frame of a stream
@@ -65,6 +71,17 @@ class Camera:
         own['regions'] = self.parameters.regions.over(settings.regions)
         return replace(settings, **{
             name: value for name, value in own.items() if value not in (-1, '')})
+
+    def count(self, encoded: EncodedFrame) -> None:
+        """Count a frame that was sent."""
+        counters = self.counters
+        counters.sent += 1
+        counters.sent_bytes += len(encoded.payload)
+        counters.key_regions += len(encoded.regions)
+        counters.key_region_bytes += encoded.sections['regions']
+        # Less than an object's bits are left over.
+        counters.objects += max(
+            0, 8 * encoded.sections['objects'] - OBJECT_COUNT_BITS) // OBJECT_BITS
 
     def cause(self) -> tuple[Level, str]:
         """Return what limits the camera now."""

@@ -9,8 +9,12 @@ import time
 
 from command_line import call, HEIGHT, WIDTH
 from gsc_ros.codec import text
-from gsc_ros.codec.packet import layer_counts, Packet, serialize
+from gsc_ros.codec.packet import layer_counts, Packet, parse, serialize
+from gsc_ros.codec.region.bitstream import CodedRegion, encode_regions, NO_MOTION
+from gsc_ros.codec.region.object_list import ObjectBox, pack_objects
+import numpy as np
 import pytest
+from region_profile import region_profile
 
 PACKET = Packet(profile_hash=0xBEEF, width=WIDTH, height=HEIGHT, channels=(3, 5, 8), quantizer=2,
                 seed=7, caption_id=3,
@@ -135,3 +139,70 @@ def test_a_damaged_packet_of_a_folder_is_named_and_an_empty_folder_is_told(capsy
 def test_a_caption_as_before_is_said(capsys, tmp_path):
     (tmp_path / 'a.gsc').write_bytes(serialize(replace(PACKET, text=b'', caption_id=7)))
     assert 'as before, number 7' in call(capsys, 'info', tmp_path / 'a.gsc').out
+
+
+@pytest.fixture(name='rich', scope='module')
+def fixture_rich(tmp_path_factory):
+    """Return the path of a packet with objects and regions, and the folder of its profile."""
+    folder = tmp_path_factory.mktemp('rich')
+    profile = region_profile(folder / 'profile')
+    channels = tuple(range(8))
+    structure = profile.context.encode(
+        np.ones((8, -(-HEIGHT // 32), -(-WIDTH // 32)), np.int16), channels, 2, layer_counts(8))
+    regions = encode_regions(profile.region_context, [
+        CodedRegion(scale, 1, 2, 3, 4, 5, None, NO_MOTION, 6, np.ones((6, 4, 3), np.int16))
+        for scale in (2, 1)], WIDTH, HEIGHT)
+    packet = Packet(
+        profile_hash=profile.short_hash, width=WIDTH, height=HEIGHT, channels=channels,
+        quantizer=2, stream=structure.stream.ljust(structure.ends[-1], b'\0'), region_count=2,
+        regions=regions.stream, objects=pack_objects(
+            [ObjectBox(2, 0.9, (0.25, 0.25, 0.5, 0.75))], WIDTH, HEIGHT))
+    path = folder / 'a.gsc'
+    path.write_bytes(serialize(packet))
+    return path, folder / 'profile'
+
+
+def test_objects_and_regions_are_listed(capsys, rich):
+    path, profile = rich
+    shown = call(capsys, 'info', path, '--profile', profile, '--layers', '--json').json
+    assert sum(shown['sections'].values()) == shown['bytes'] == path.stat().st_size
+    assert shown['sections']['objects'] == 6
+    assert shown['layers'] == len(shown['structure_layers']) + len(shown['regions'])
+    (found,) = shown['objects']
+    assert (found['class'], found['score']) == (2, 0.9375)
+    assert found['box'] == pytest.approx(
+        [WIDTH / 4, HEIGHT / 4, WIDTH / 2, HEIGHT * 3 / 4], rel=0.1)
+    assert [region['box'] for region in shown['regions']] == [[16, 32, 64, 96], [8, 16, 32, 48]]
+    assert [(region['scale'], region['level'], region['channels'])
+            for region in shown['regions']] == [(2, 5, 6), (1, 5, 6)]
+    # Beside the streams, there are the number of regions and the length.
+    assert sum(region['bytes'] for region in shown['regions']) == shown['sections']['regions'] - 2
+    lines = call(capsys, 'info', path, '--profile', profile).out.splitlines()
+    assert any('class 2' in line and '0.94' in line for line in lines)
+    assert any('48 x 64 at 16, 32' in line and 'scale 2' in line for line in lines)
+
+
+def test_regions_are_only_counted_without_their_profile(capsys, rich):
+    path, _ = rich
+    shown = call(capsys, 'info', path, '--json').json
+    assert (shown['region_count'], shown['regions']) == (2, None)
+    assert 'tiny is' in shown['regions_unread']
+    assert '2 regions' in call(capsys, 'info', path).out
+
+
+def test_a_damaged_region_is_bad_data(capsys, rich, tmp_path):
+    path, profile = rich
+    packet = parse(path.read_bytes())
+    damaged = tmp_path / 'bad.gsc'
+    damaged.write_bytes(serialize(replace(packet, regions=b'\xff' * 40)))
+    done = call(capsys, 'info', damaged, '--profile', profile)
+    assert done.status == 1 and 'region' in done.err and done.out == ''
+
+
+def test_a_folder_of_packets_with_and_without_regions_has_means(capsys, rich, tmp_path):
+    path, _ = rich
+    (tmp_path / 'a.gsc').write_bytes(path.read_bytes())
+    (tmp_path / 'b.gsc').write_bytes(serialize(PACKET))
+    shown = call(capsys, 'info', tmp_path, '--json').json
+    assert shown['mean_sections']['objects'] == 3
+    assert shown['mean_sections']['regions'] > 0

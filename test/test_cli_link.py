@@ -8,7 +8,11 @@ import xml.etree.ElementTree
 
 from command_line import call, write_picture
 from gsc_ros.cli.link_input import read_packets
+from gsc_ros.codec.packet import Packet, serialize
+from gsc_ros.codec.region.bitstream import CodedRegion, encode_regions, NO_MOTION
+import numpy as np
 import pytest
+from region_profile import region_profile
 
 
 @pytest.fixture(name='packets')
@@ -49,6 +53,23 @@ def test_the_layers_of_packets_on_disk_are_those_that_the_encoder_made(
     assert [list(frame.ends) for frame in frames] == [one['layer_ends'] for one in encoded]
     for frame in frames:
         assert tuple(len(frame.render(1 + index)) for index in range(len(frame.ends))) == frame.ends
+
+
+def test_the_regions_of_a_packet_on_disk_can_be_shed(tmp_path):
+    profile = region_profile(tmp_path / 'profile')
+    grid = np.ones((3, 2, 2), np.int16)
+    structure = profile.context.encode(grid, range(3), 2, (1, 2, 3))
+    coded = encode_regions(profile.region_context, [
+        CodedRegion(scale, 0, 0, 2, 2, 5, None, NO_MOTION, 3, grid) for scale in (1, 2)], 64, 64)
+    packet = Packet(
+        profile_hash=profile.short_hash, width=64, height=64, channels=(0, 1, 2), quantizer=2,
+        stream=structure.stream.ljust(structure.ends[-1], b'\0'), region_count=2,
+        regions=coded.stream)
+    (tmp_path / 'a.gsc').write_bytes(serialize(packet))
+    (frame,) = read_packets(tmp_path / 'a.gsc', str(tmp_path / 'profile'), 1).frames
+    assert frame.ends == (
+        *(12 + end for end in structure.ends), *packet.region_ends(coded.ends))
+    assert [len(frame.render(1 + index)) for index in range(5)] == list(frame.ends)
 
 
 def test_pictures_are_coded_and_the_same_call_gives_the_same_run(tmp_path, capsys):

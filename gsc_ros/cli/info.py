@@ -3,7 +3,7 @@
 """
 Show what a .gsc packet holds, or what the packets of a folder hold on average.
 
-They are checked, but not decoded: no profile is needed.
+They are checked, but not decoded: no profile is needed, but to list key regions.
 
     gsc info photo.gsc
     gsc info packets/
@@ -15,19 +15,31 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gsc_ros.cli.error import DataError
 from gsc_ros.cli.file import read_bytes
 from gsc_ros.codec import text
-from gsc_ros.codec.error import CodecError, MissingReferenceError, ProfileMismatchError
+from gsc_ros.codec.error import (
+    CodecError,
+    MissingReferenceError,
+    ProfileError,
+    ProfileMismatchError,
+)
 from gsc_ros.codec.packet import (
     layer_counts,
     MAX_PACKET_BYTES,
+    Packet,
     PACKET_SUFFIX,
     parse,
     SECTIONS,
     VERSION,
 )
+from gsc_ros.codec.region.object_list import unpack_objects
+
+if TYPE_CHECKING:
+    from gsc_ros.codec.profile import Profile
+    from gsc_ros.codec.region.bitstream import CodedRegion
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--layers', action='store_true',
                         help='measure the layers of the structure stream; needs the profile')
     parser.add_argument('--profile', default='tiny',
-                        help='name or folder of the profile for --layers (%(default)s)')
+                        help='name or folder of the profile for --layers and for key regions '
+                             '(%(default)s)')
     parser.add_argument('--json', action='store_true', help='print one JSON object on stdout')
 
 
@@ -64,6 +77,8 @@ def _describe_file(path: Path, arguments: argparse.Namespace) -> dict:
     payload = read_bytes(path, MAX_PACKET_BYTES)
     try:
         description = {'input': str(path), **describe(payload)}
+        if description['region_count']:
+            description |= _describe_regions(payload, arguments.profile)
         if arguments.layers:
             description['structure_layers'] = measure_layers(payload, arguments.profile)
     except CodecError as error:
@@ -96,14 +111,69 @@ def describe(payload: bytes) -> dict:
         'bpp': 8 * len(payload) / (packet.width * packet.height),
         'width': packet.width, 'height': packet.height,
         'sections': packet.section_sizes(),
-        'layers': len(packet.layer_counts), 'channels': list(packet.channels),
+        'layers': packet.layers, 'channels': list(packet.channels),
         'quantizer': packet.quantizer, 'seed': packet.seed,
         'caption': text.decompress(packet.text), 'caption_id': packet.caption_id,
         'caption_reference': packet.caption_reference,
         'stream_reference': None if packet.stream_reference is None
         else f'{packet.stream_reference:04x}',
         'profile_hash': f'{packet.profile_hash:04x}',
+        'objects': _describe_objects(packet), 'region_count': packet.region_count,
     }
+
+
+def _describe_objects(packet: Packet) -> list[dict]:
+    """Return what the packet says about each object, boxes in pixels."""
+    if not packet.objects:
+        return []
+    objects, _ = unpack_objects(packet.objects, packet.width, packet.height)
+    size = (packet.width, packet.height, packet.width, packet.height)
+    return [{
+        'class': one.class_id, 'score': one.score,
+        'box': [round(share * side, 1) for share, side in zip(one.box, size)]} for one in objects]
+
+
+def _describe_regions(payload: bytes, profile_name: str) -> dict:
+    """Return the regions of a packet, or why they cannot be told."""
+    try:
+        regions, sizes = measure_regions(payload, profile_name)
+    except (ProfileError, ProfileMismatchError, MissingReferenceError) as error:
+        return {'regions': None, 'regions_unread': str(error)}
+    packet = parse(payload)
+    return {'regions': [{
+        'box': list(region.box(packet.width, packet.height)), 'scale': region.scale,
+        'level': region.level, 'channels': region.channels, 'bytes': size}
+        for region, size in zip(regions, sizes)]}
+
+
+def measure_regions(payload: bytes, profile_name: str) -> tuple[list[CodedRegion], list[int]]:
+    """
+    Return the regions of a packet, the most important first, and the bytes that each adds.
+
+    :raises CodecError: when the packet is damaged, or the profile missing or another one.
+    """
+    packet, profile = _with_profile(payload, profile_name)
+    # Imported here: no packet without regions needs the entropy coder.
+    from gsc_ros.codec.region.bitstream import decode_regions, encode_regions
+    size = (packet.width, packet.height)
+    regions = decode_regions(
+        profile.region_context, packet.regions, packet.region_count, *size)
+    ends = encode_regions(profile.region_context, regions, *size).ends
+    return regions, [end - start for start, end in zip((0, *ends), ends)]
+
+
+def _with_profile(payload: bytes, profile_name: str) -> tuple[Packet, Profile]:
+    """Return a packet that stands alone, and its profile."""
+    # Imported here: without --layers and regions, nothing of the models is needed.
+    from gsc_ros.codec.profile import load_profile
+    packet, profile = parse(payload), load_profile(profile_name)
+    if packet.profile_hash != profile.short_hash:
+        raise ProfileMismatchError(f'the packet was made with profile {packet.profile_hash:04x}, '
+                                   f'{profile_name} is {profile.short_hash:04x}')
+    if packet.stream_reference is not None:
+        raise MissingReferenceError(
+            'a packet that refers to another has one layer, which that one is needed to measure')
+    return packet, profile
 
 
 def measure_layers(payload: bytes, profile_name: str) -> list[int]:
@@ -114,15 +184,7 @@ def measure_layers(payload: bytes, profile_name: str) -> list[int]:
 
     :raises CodecError: when the packet is damaged, or the profile missing or another one.
     """
-    # Imported here: without --layers, nothing of the models is needed.
-    from gsc_ros.codec.profile import load_profile
-    packet, profile = parse(payload), load_profile(profile_name)
-    if packet.profile_hash != profile.short_hash:
-        raise ProfileMismatchError(f'the packet was made with profile {packet.profile_hash:04x}, '
-                                   f'{profile_name} is {profile.short_hash:04x}')
-    if packet.stream_reference is not None:
-        raise MissingReferenceError(
-            'a packet that refers to another has one layer, which that one is needed to measure')
+    packet, profile = _with_profile(payload, profile_name)
     height, width = -(-packet.height // profile.pitch), -(-packet.width // profile.pitch)
     symbols = profile.context.decode(
         packet.stream, packet.channels, packet.quantizer, height, width)
@@ -178,4 +240,22 @@ def _table(description: dict) -> str:
         if name == 'structure' and 'structure_layers' in description:
             layers = zip(layer_counts(len(channels)), description['structure_layers'])
             rows += [(f'    to {count} ch.', f'{layer} bytes') for count, layer in layers]
+        if name == 'objects':
+            rows += [(f'    class {one["class"]}', f'{_box(one["box"])}, score {one["score"]:.2f}')
+                     for one in description['objects']]
+        if name == 'regions' and description['region_count']:
+            rows += _region_rows(description)
     return _columns(description['input'], rows)
+
+
+def _region_rows(description: dict) -> list[tuple[str, str]]:
+    if description['regions'] is None:
+        return [(f'    {description["region_count"]} regions', description['regions_unread'])]
+    return [(f'    region {number}', f'{_box(region["box"])}, scale {region["scale"]}, '
+             f'level {region["level"]}, {region["channels"]} channels, {region["bytes"]} bytes')
+            for number, region in enumerate(description['regions'], 1)]
+
+
+def _box(sides: list[float]) -> str:
+    left, top, right, bottom = sides
+    return f'{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}'

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 
 from gsc_ros.cli.error import DataError
 from gsc_ros.cli.file import read_bytes
-from gsc_ros.cli.info import measure_layers
+from gsc_ros.cli.info import measure_layers, measure_regions
 from gsc_ros.cli.progress import track
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.frame import EncodedFrame, EncoderSettings, FrameEncoder
@@ -79,8 +79,12 @@ def _packet_ends(payload: bytes, packet: Packet, profile_name: str) -> tuple[int
     counts = layer_counts(len(packet.channels))
     for count, layer in zip(counts, measure_layers(payload, profile_name)):
         end += layer
-        head = replace(packet, channels=packet.channels[:count], stream=b'')
+        head = replace(
+            packet, channels=packet.channels[:count], stream=b'', region_count=0, regions=b'')
         ends.append(end + sum(head.section_sizes().values()))
+    if packet.region_count:
+        _, sizes = measure_regions(payload, profile_name)
+        ends += packet.region_ends(tuple(accumulate(sizes)))
     return (*ends[:-1], len(payload))
 
 

@@ -49,8 +49,10 @@ def export_graphs(model: RegionModel, directory: Path) -> None:
     columns = torch.export.Dim('columns', min=1, max=1024)
     picture = {2: STRIDE * rows, 3: STRIDE * columns}
     example = torch.zeros(1, 3, 5 * STRIDE, 7 * STRIDE)
-    write_graph(model.g_a, (example, example), (picture, picture), ['image', 'prediction'],
-                ['y'], directory / REGION_ANALYSIS_FILE)
+    # Two tensors: one that is given twice would become one input of the graph.
+    write_graph(
+        model.g_a, (example, torch.rand_like(example)), (picture, picture),
+        ['image', 'prediction'], ['y'], directory / REGION_ANALYSIS_FILE)
     write_graph(
         model.g_s, (torch.zeros(1, LATENT_CHANNELS, 5, 7), example, torch.zeros(1)),
         ({2: rows, 3: columns}, picture, None), ['y_hat', 'prediction', 'level'],

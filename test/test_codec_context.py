@@ -6,7 +6,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
 
-from gsc_ros.codec.context import ContextModel, PreviousSymbols
+from gsc_ros.codec.context import (
+    ContextModel,
+    kinds_of,
+    mirrored,
+    PreviousSymbols,
+    REGION_GROUPS,
+    Visit,
+)
 from gsc_ros.codec.context_tables import (
     ContextTables,
     KIND_LEVELS,
@@ -20,11 +27,11 @@ from gsc_ros.codec.context_tables import (
     STREAM_FEATURES,
     STREAM_INPUTS,
 )
-from gsc_ros.codec.entropy import TOTAL
+from gsc_ros.codec.entropy import FrequencyTables, SymbolEncoder, TOTAL
 from gsc_ros.codec.error import PacketError, ProfileError
 from gsc_ros.codec.interlace import interlace, log_steps, PASSES
 from gsc_ros.codec.packet import layer_counts
-from gsc_ros.codec.residual import OFFSETS, RESIDUALS
+from gsc_ros.codec.residual import OFFSETS, ResidualCode, RESIDUALS
 from gsc_ros.training.context_fit import fit_context, FitSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,6 +150,73 @@ def test_symbols_come_back_after_every_cut(
             coded.stream[:end], channels[:kept], quantizer, height, width, previous)
         assert found.dtype == np.int16
         assert (found == symbols[:kept]).all()
+
+
+def grouped(model: ContextModel, groups: tuple[int, ...]) -> ContextModel:
+    """Return a model of the same integers with other groups, less what refers into a group."""
+    starts = np.array((0,) + groups)
+    first = starts[np.searchsorted(starts, np.arange(320), side='right') - 1][None, :, None]
+
+    def earlier(reference: np.ndarray) -> np.ndarray:
+        return np.where(reference < first, reference, -1).astype(np.int16)
+
+    return ContextModel(replace(
+        model.tables, signed_reference=earlier(model.tables.signed_reference),
+        magnitude_reference=earlier(model.tables.magnitude_reference)), groups)
+
+
+class Recorder:
+    """Writes symbols as the walk visits them."""
+
+    def __init__(self, model: ContextModel, symbols: np.ndarray):
+        self._known = symbols.reshape(len(symbols), -1)
+        self._residuals = ResidualCode(model.tables.frequency)
+        self._kinds = FrequencyTables(model.tables.kind_frequency)
+        self.encoder = SymbolEncoder()
+
+    def kinds(self, slots: slice, rows: np.ndarray, repeated: np.ndarray | None) -> np.ndarray:
+        """Write kinds."""
+        kinds = kinds_of(self._known[slots], repeated)
+        self.encoder.encode(self._kinds, rows, kinds)
+        return kinds
+
+    def symbols(self, slots: np.ndarray, visit: Visit) -> np.ndarray:
+        """Write symbols."""
+        values = self._known[slots[:, None], visit.positions]
+        residuals = mirrored(values - visit.center, visit)
+        self._residuals.encode(self.encoder, visit.rows.ravel(), residuals.ravel())
+        return values
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1 << 32), height=st.integers(1, 9), width=st.integers(1, 9),
+       count=st.integers(1, 30), few=st.booleans(), symbol_max=st.sampled_from([1, 9, 700]))
+def test_who_knows_all_symbols_writes_what_the_walk_does(
+        seed, height, width, count, few, symbol_max):
+    rng = np.random.default_rng(seed)
+    model = ContextModel(random_tables(seed % 5, symbol_max=symbol_max))
+    if few:
+        model = grouped(model, REGION_GROUPS)
+    channels = np.sort(rng.choice(320, count, replace=False))
+    span = rng.integers(0, symbol_max + 1)
+    symbols = rng.integers(-span, span + 1, (count, height, width)).astype(np.int16)
+    symbols[rng.random(count) < 0.3] = 0
+    recorder = Recorder(model, symbols)
+    for _ in model.walk(channels, 1, (height, width), recorder):
+        recorder.encoder.mark()
+    coded = model.encode(symbols, channels, 1, model.group_ends(count))
+    assert coded == recorder.encoder.finish()
+    assert (model.decode(coded.stream, channels, 1, height, width) == symbols).all()
+    bits = model.entropy(symbols, channels, 1).sum()
+    assert 8 * len(coded.stream) == pytest.approx(bits, rel=0.01, abs=40)
+
+
+def test_groups_end_where_they_are_told_to():
+    model = grouped(ContextModel(random_tables()), REGION_GROUPS)
+    assert [model.group_ends(count) for count in (1, 3, 24, 320)] == [
+        (1,), (1, 3), (1, 4, 16, 24), REGION_GROUPS]
+    with pytest.raises(ProfileError, match='earlier group'):
+        ContextModel(random_tables(), REGION_GROUPS)
 
 
 @settings(max_examples=25, deadline=None)

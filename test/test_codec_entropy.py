@@ -117,6 +117,20 @@ def test_uniform_values_take_their_bits_and_come_back(seed, length):
     assert (SymbolDecoder(stream).decode_uniform(bits) == values).all()
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1 << 32), length=st.integers(1, 50))
+def test_ranks_take_their_logarithms_and_come_back(seed, length):
+    rng = np.random.default_rng(seed)
+    # Of one there is nothing to say.
+    counts = np.maximum(1 << rng.integers(0, 25, length), rng.integers(1, 4, length))
+    ranks = rng.integers(0, counts)
+    encoder = SymbolEncoder()
+    encoder.encode_ranks(counts.tolist(), ranks.tolist())
+    stream = encoder.finish().stream
+    assert len(stream) <= np.log2(counts).sum() / 8 + 2
+    assert SymbolDecoder(stream).decode_ranks(counts.tolist()) == ranks.tolist()
+
+
 def test_an_impossible_stream_is_a_packet_error():
     tables = FrequencyTables(np.array([[TOTAL - 1, 1]]))
     with pytest.raises(PacketError, match='damaged'):

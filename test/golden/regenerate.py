@@ -13,10 +13,13 @@ FOLDER = Path(__file__).resolve().parent
 sys.path[:0] = [str(FOLDER.parent), str(FOLDER.parent.parent)]
 
 from codec_image import picture  # noqa: E402
+from golden_region import digest, region_packets  # noqa: E402
 from gsc_ros.codec import packet as wire  # noqa: E402
 from gsc_ros.codec import text  # noqa: E402
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder  # noqa: E402
 from gsc_ros.codec.profile import load_profile  # noqa: E402
+from gsc_ros.codec.region.region import KeyRegion  # noqa: E402
+from gsc_ros.codec.region.setting import RegionSettings  # noqa: E402
 from gsc_ros.codec.selection import Selection  # noqa: E402
 import numpy as np  # noqa: E402
 
@@ -31,6 +34,10 @@ CASES = {
     'as_before': ((64, 64), EncoderSettings(channels=4, caption_id=77, caption_reference=True)),
     'limited': ((480, 640), EncoderSettings(channels=320, max_bytes=400)),
 }
+
+OBJECTS = (
+    KeyRegion((10, 20, 60, 90), source='detector', class_id=2, score=0.9),
+    KeyRegion((200.5, 0, 400, 33), source='detector', class_id=255, score=0.2))
 
 
 def main() -> None:
@@ -54,18 +61,25 @@ def main() -> None:
         view = np.ascontiguousarray(turning[:, 5 * number:5 * number + 320])
         payloads[f'stream_{number}'] = fresh.encode(
             view, EncoderSettings(channels=320, quantizer=number, stream=True)).payload
+    payloads['objects'] = encoder.encode(
+        picture(200, 320, seed=98), EncoderSettings(channels=4, regions=RegionSettings(most=0)),
+        OBJECTS).payload
+    if profile.has_regions:
+        payloads |= region_packets(profile)
     entries = {}
     for name, payload in payloads.items():
         (FOLDER / f'{name}.gsc').write_bytes(payload)
         packet = wire.parse(payload)
         symbols = decoder.decode_symbols(packet).astype('<i2').tobytes()
-        decoder.decode(payload)
+        scene = decoder.read(payload).scene
         entries[name] = {
             'bytes': len(payload), 'width': packet.width, 'height': packet.height,
             'channels': list(packet.channels), 'quantizer': packet.quantizer, 'seed': packet.seed,
             'stream_reference': packet.stream_reference,
             'caption': text.decompress(packet.text), 'caption_id': packet.caption_id,
-            'symbols_sha256': hashlib.sha256(symbols).hexdigest()}
+            'symbols_sha256': hashlib.sha256(symbols).hexdigest(),
+            'objects': packet.objects.hex(),
+            'regions_sha256': None if scene is None else digest(scene.regions)}
     document = {'profile': profile.content_hash.hex(), 'packets': entries}
     (FOLDER / 'packets.json').write_text(json.dumps(document, indent=1) + '\n', encoding='utf-8')
     print(f'{len(entries)} packets, {sum(map(len, payloads.values()))} bytes')

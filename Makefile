@@ -4,6 +4,7 @@
 #   make demo                    reconstruct a camera over a thin link, on this machine
 #        INPUT=path              drive, folder, video or bag; else see `gsc demo --help`
 #        MODE= OUTPUT= LINK_BPS= LOSS= FPS=   the options of `gsc demo` of these names
+#        REGIONS=1               code better where perception looks, or REGIONS=detector:net.onnx
 #        ARGS='--seconds 20'     and any others
 #   make test                    run every test
 #        TESTS=test/test_cli.py  or some of them
@@ -13,6 +14,8 @@
 #        MINUTES=10              for so long
 #   make bench-link              measure the link against its bars; half an hour
 #        ARGS='--quick'          short runs, or --only budget,use,...
+#   make bench-regions           compare with other codecs by what a detector sees; hours at first
+#        ARGS='--only stills'    some groups, or another --detector, --data, ...
 #   make lint                    check the style
 #   make clean                   remove what was built and written
 #   make distclean               remove the virtual environment, too
@@ -26,12 +29,13 @@ export PYTHON
 
 option = $(if $($(1)),$(2) '$($(1))')
 
-.PHONY: demo test fuzz bench-link build lint clean distclean
+.PHONY: demo test fuzz bench-link bench-regions build lint clean distclean
 
 demo: build
 	scripts/run gsc demo $(call option,INPUT,--input) $(call option,MODE,--mode) \
 	  $(call option,OUTPUT,--output) $(call option,LINK_BPS,--link-bps) \
-	  $(call option,LOSS,--loss) $(call option,FPS,--fps) $(ARGS)
+	  $(call option,LOSS,--loss) $(call option,FPS,--fps) \
+	  $(if $(REGIONS),--regions $(if $(filter-out 1,$(REGIONS)),'$(REGIONS)')) $(ARGS)
 
 test:
 	scripts/provision full
@@ -45,6 +49,11 @@ bench-link:
 	scripts/provision full
 	scripts/build
 	scripts/run python benchmarks/link_bars.py $(ARGS)
+
+bench-regions:
+	scripts/provision full
+	scripts/build
+	scripts/run python benchmarks/region_bars.py $(ARGS)
 
 build:
 	scripts/provision base

@@ -47,6 +47,9 @@ def generate_launch_description() -> LaunchDescription:
             'generator', default_value='tiny',
             description='Name or directory of the generator, with mode generate or auto'),
         DeclareLaunchArgument(
+            'overlay', default_value='false', choices=['true', 'false'],
+            description='Publish each picture once more with its objects and regions drawn in'),
+        DeclareLaunchArgument(
             'link', default_value='plain', choices=[
                 'plain', 'iridium', 'lora', 'nbiot', 'modem900', 'fading', 'acoustic',
                 'mars_relay'],
@@ -94,7 +97,11 @@ def generate_launch_description() -> LaunchDescription:
             package='gsc_ros', executable='receiver', name='receiver', output='screen',
             namespace=LaunchConfiguration('namespace'),
             parameters=[
-                {'mode': text('mode'), 'generator.profile': text('generator')},
+                {
+                    'mode': text('mode'),
+                    'generator.profile': text('generator'),
+                    'overlay': ParameterValue(LaunchConfiguration('overlay'), value_type=bool),
+                },
                 LaunchConfiguration('params_file'),
                 lifecycle,
             ],

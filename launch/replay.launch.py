@@ -49,7 +49,7 @@ def generate_launch_description() -> LaunchDescription:
             'receiver', default_value='true', choices=['true', 'false'],
             description='Start the ground side on this machine too; needs the transport sim'),
         # Its further arguments (params_file, ground_params_file, link, transport, peers, key_file,
-        # autostart ...) are ours as well.
+        # autostart, regions, detector, overlay ...) are ours as well.
         IncludeLaunchDescription(
             PathJoinSubstitution([share, 'launch', 'rover.launch.py'])),
         # The player is the source of the time: it does not run on it.

@@ -73,6 +73,13 @@ def generate_launch_description() -> LaunchDescription:
             'key_file', default_value='',
             description='File of the keys, the same on both machines (gsc keys new FILE)'),
         DeclareLaunchArgument(
+            'regions', default_value='[request]',
+            description='Who says where perception looks, as [importance, topic, request]; also '
+                        'detector, zones, none'),
+        DeclareLaunchArgument(
+            'detector', default_value='',
+            description='With the source detector, its file or directory'),
+        DeclareLaunchArgument(
             'receiver', default_value='false', choices=['true', 'false'],
             description='With sim, start the ground side on this machine too'),
         DeclareLaunchArgument(
@@ -100,7 +107,15 @@ def generate_launch_description() -> LaunchDescription:
         Node(
             package='gsc_ros', executable='sender', name='sender', output='screen',
             namespace=LaunchConfiguration('namespace'),
-            parameters=[LaunchConfiguration('params_file'), lifecycle],
+            parameters=[
+                {
+                    'regions.sources': ParameterValue(
+                        LaunchConfiguration('regions'), value_type=list[str]),
+                    'regions.detector': text('detector'),
+                },
+                LaunchConfiguration('params_file'),
+                lifecycle,
+            ],
             ros_arguments=['--log-level', LaunchConfiguration('log_level')]),
         Node(
             package='gsc_ros', executable='bridge', name='bridge', output='screen',

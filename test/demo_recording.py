@@ -12,6 +12,7 @@ from gsc_ros.demo.recording import (
     ImageStore,
     LinkRecord,
     Recording,
+    RegionRecord,
     SectionBytes,
     SourceRecord,
 )
@@ -23,11 +24,17 @@ PERIOD_NS = 100_000_000
 HEIGHT, WIDTH = 180, 320
 
 
-def make_recording(directory: Path, sources: int = 10, lost: tuple[int, ...] = (3,)) -> Recording:
+# Of a recording with regions: the box of one, in which the picture and the confidence are better.
+REGION = (40, 20, 160, 100)
+
+
+def make_recording(directory: Path, sources: int = 10, lost: tuple[int, ...] = (3,),
+                   regions: bool = False) -> Recording:
     """
     Return a recording of a 10 Hz camera over a 20 kbit/s link.
 
     :param lost: numbers of the frames that did not arrive.
+    :param regions: whether the frames have a key region and a car in it.
     """
     recording = Recording(ImageStore(directory))
     generator = np.random.default_rng(0)
@@ -38,14 +45,25 @@ def make_recording(directory: Path, sources: int = 10, lost: tuple[int, ...] = (
         recording.sources.append(SourceRecord(stamp_ns, recording.store.add(original)))
         if number in lost:
             continue
+        image = cv2.GaussianBlur(original, (0, 0), 4)
+        confidence = np.full((HEIGHT, WIDTH), 200, np.uint8)
+        told = {}
+        if regions:
+            left, top, right, bottom = REGION
+            image[top:bottom, left:right] = original[top:bottom, left:right]
+            confidence[top:bottom, left:right] = 240
+            recording.objects[stamp_ns] = ('car',)
+            told = {'regions': (RegionRecord(REGION, 2, 5, False),),
+                    'overlay': recording.store.add(255 - image)}
         recording.frames.append(FrameRecord(
             stamp_ns=stamp_ns, received_ns=stamp_ns + (100 + number) * 1_000_000,
             frame_id='camera', sequence=number,
-            image=recording.store.add(cv2.GaussianBlur(original, (0, 0), 4)),
-            confidence=recording.store.add(np.full((HEIGHT, WIDTH), 200, np.uint8)),
-            sections=SectionBytes(header=12, structure=188 + number), layers_received=5,
+            image=recording.store.add(image), confidence=recording.store.add(confidence),
+            sections=SectionBytes(
+                header=12, structure=188 + number, objects=6 * regions, regions=50 * regions),
+            layers_received=5,
             channels=12, mode='structure', profile='tiny', caption='', encode_ms=20.0,
-            decode_ms=30.0))
+            decode_ms=30.0, **told))
     recording.coded_bytes = [200] * (sources - 1)
     recording.link = LinkRecord(
         budget_bps=20_000, burst_bits=4_000, dropped={'superseded': 1, 'expired': 0})

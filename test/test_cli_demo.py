@@ -56,6 +56,24 @@ def test_what_is_asked_for_is_passed_on(capsys, asked):
     assert settings.caption == 'a road'
 
 
+def test_regions_come_from_the_sources_named_or_from_those_that_are_there(
+        capsys, asked, monkeypatch, tmp_path):
+    monkeypatch.setenv('GSC_SHARED_DATA', str(tmp_path))
+    call(capsys, 'demo')
+    call(capsys, 'demo', '--regions')
+    call(capsys, 'demo', '--regions', 'zones:0,0,1,0.5', f'detector:{tmp_path}/net.onnx')
+    assert [settings.regions for settings in asked] == [
+        (), ('importance',), ('zones:0,0,1,0.5', f'detector:{tmp_path}/net.onnx')]
+
+
+@pytest.mark.parametrize('source', ['topic', 'detector', 'importance:x', 'zones:'])
+def test_what_is_no_source_of_regions_is_refused(capsys, asked, source):
+    done = call(capsys, 'demo', '--regions', source)
+    assert done.status == 2
+    assert 'no source of regions' in done.err
+    assert not asked
+
+
 def test_a_run_that_fails_is_one_line_and_status_1(capsys, asked):
     done = call(capsys, 'demo', '--json')
     assert (done.status, done.out, done.err) == (1, '', 'gsc demo: error: not started\n')

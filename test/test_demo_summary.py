@@ -9,7 +9,8 @@ from pathlib import Path
 from demo_recording import HEIGHT, make_departures, make_recording, WIDTH
 from gsc_ros.demo.score import score_frames
 from gsc_ros.demo.setting import DemoSettings, LEAST_BYTES, pace
-from gsc_ros.demo.summary import Ending, statistic, summarise
+from gsc_ros.demo.statistic import statistic
+from gsc_ros.demo.summary import Ending, summarise
 from gsc_ros.link.audit import verify_budget
 import pytest
 

@@ -202,12 +202,13 @@ def test_a_launch_file_is_accepted_by_launch(path: Path):
     assert set(arguments_of(path)) <= declared
 
 
-def test_rviz_shows_original_reconstruction_and_confidence():
+def test_rviz_shows_original_reconstruction_confidence_and_overlay():
     content = yaml.safe_load(
         (REPOSITORY / 'config' / 'rviz' / 'gsc.rviz').read_text(encoding='utf-8'))
     topics = [display['Topic']['Value'] for display in content['Visualization Manager']['Displays']]
     assert topics == [
-        '/front/image_raw', '/reconstructed/front/image', '/reconstructed/front/confidence']
+        '/front/image_raw', '/reconstructed/front/image', '/reconstructed/front/confidence',
+        '/reconstructed/front/overlay']
 
 
 def test_shared_memory_holds_many_images():

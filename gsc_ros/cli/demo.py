@@ -21,14 +21,17 @@ from gsc_ros.codec.error import CodecError
 from gsc_ros.demo.display import Display
 from gsc_ros.demo.error import DemoError
 from gsc_ros.demo.run import run_demo
-from gsc_ros.demo.setting import default_input, DemoSettings
+from gsc_ros.demo.setting import default_input, default_sources, DemoSettings
 from gsc_ros.demo.summary import Ending, Summary
 from gsc_ros.nodes.parameter import CAMERA_NAME
 from gsc_ros.nodes.schema import Mode
+from gsc_ros.perception.source.opening import SYNTAX
 from gsc_ros.sources import SourceError
 from rich.console import Console
 
 INTERRUPTED = 130
+# Sources of regions, and whether something follows the name.
+_SOURCES = {'importance': False, 'detector': True, 'zones': True}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help='name or folder of the generator (%(default)s)')
     codec.add_argument('--steps', type=bounded(int, 1, 1000), metavar='N',
                        help="steps of its sampler (the generator's default)")
+    codec.add_argument('--regions', nargs='*', type=_source, metavar='SOURCE',
+                       help='code better where perception looks, as one or several say: '
+                       f'{SYNTAX}; without any: importance, and the detector of the shared data '
+                       'if that is there')
     codec.add_argument('--caption', type=_caption, default='', metavar='TEXT',
                        help='caption to send, which guides the generator (none)')
     codec.add_argument('--channels', type=bounded(int, 1, 320), metavar='N',
@@ -88,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
     display = Display(Console(stderr=True))
     values = {name: value for name, value in vars(arguments).items() if name != 'json'}
     values['input'] = arguments.input or default_input()
+    regions = arguments.regions
+    values['regions'] = () if regions is None else tuple(regions) or default_sources()
     settings = DemoSettings(**values, command=shlex.join(['gsc', *sys.argv[1:]]))
     try:
         summary = run_demo(settings, display)
@@ -109,6 +118,14 @@ def _camera(word: str) -> str:
     return word
 
 
+def _source(words: str) -> str:
+    """Return a source of regions, for argparse; one with a file is found from any folder."""
+    kind, _, rest = words.partition(':')
+    if kind not in _SOURCES or bool(rest) != _SOURCES[kind]:
+        raise argparse.ArgumentTypeError(f'{words!r} is no source of regions')
+    return f'{kind}:{Path(rest).expanduser().resolve()}' if kind == 'detector' else words
+
+
 def _caption(words: str) -> str:
     """Return a caption that a packet can carry, for argparse."""
     try:
@@ -125,7 +142,7 @@ def _closing_words(summary: Summary, settings: DemoSettings) -> str:
     return (f'{summary.frames_received} of {summary.frames_in} frames in {summary.link_bytes} '
             f'bytes on the link ({summary.link_bps / 1000:.1f} of {summary.budget_bps / 1000:g} '
             f'kbit/s, budget {budget}){quality}, latency {summary.latency_ms.median:.0f} ms\n'
-            f'{_generated(summary)}open {settings.output / "report.html"}')
+            f'{_generated(summary)}{_regions(summary)}open {settings.output / "report.html"}')
 
 
 def _generated(summary: Summary) -> str:
@@ -138,3 +155,16 @@ def _generated(summary: Summary) -> str:
         return f'{pace}\n'
     return (f'{pace}, {figures.psnr_db.mean:.2f} dB; structure pictures of the same frames '
             f'{summary.modes["structure"].psnr_db.mean:.2f} dB\n')
+
+
+def _regions(summary: Summary) -> str:
+    """Return a line on the key regions, if there were sources of any."""
+    figures = summary.regions
+    if figures is None:
+        return ''
+    line = (f'{figures.regions.mean:.1f} regions and {figures.objects.mean:.1f} objects a frame, '
+            f'{figures.region_bytes.mean:.0f} and {figures.object_bytes.mean:.0f} bytes')
+    inside, outside = figures.psnr_inside_db.mean, figures.psnr_outside_db.mean
+    if inside is not None and outside is not None:
+        line += f', {inside:.2f} dB in the regions, {outside:.2f} outside'
+    return f'{line}\n'

@@ -14,7 +14,7 @@ import math
 
 import cv2
 from gsc_ros.demo.comparison import Pair
-from gsc_ros.demo.recording import Image, ImageStore
+from gsc_ros.demo.recording import FrameRecord, Image, ImageStore
 from gsc_ros.demo.score import ScoredFrame
 import numpy as np
 
@@ -36,6 +36,8 @@ class Views:
     :param confidence: false colours, bright where the last of the pictures is trusted.
     :param generated: None when the frame was not made in both ways; `reconstruction` is the
         structure picture otherwise.
+    :param overlay: the last of the pictures with objects and regions drawn into it; None in a run
+        without.
     """
 
     scored: ScoredFrame
@@ -44,6 +46,7 @@ class Views:
     confidence: Image
     scored_generated: ScoredFrame | None = None
     generated: Image | None = None
+    overlay: Image | None = None
 
     @property
     def raw_bytes(self) -> int:
@@ -66,7 +69,7 @@ def load_views(scored: ScoredFrame, store: ImageStore) -> Views:
     frame = scored.frame
     original = store.get(scored.source.image) if scored.source else None
     return Views(scored, original, store.get(frame.image),
-                 coloured_confidence(store.get(frame.confidence)))
+                 coloured_confidence(store.get(frame.confidence)), overlay=_overlay(frame, store))
 
 
 def load_pair(pair: Pair, store: ImageStore) -> Views:
@@ -74,8 +77,12 @@ def load_pair(pair: Pair, store: ImageStore) -> Views:
     frame = pair.generated.frame
     return replace(
         load_views(pair.structure, store), scored_generated=pair.generated,
-        generated=store.get(frame.image),
+        generated=store.get(frame.image), overlay=_overlay(frame, store),
         confidence=coloured_confidence(store.get(frame.confidence)))
+
+
+def _overlay(frame: FrameRecord, store: ImageStore) -> Image | None:
+    return None if frame.overlay is None else store.get(frame.overlay)
 
 
 def coloured_confidence(confidence: Image) -> Image:
@@ -119,6 +126,13 @@ def quality(scored: ScoredFrame) -> str:
     return ', '.join(parts)
 
 
+def region_cost(frame: FrameRecord) -> str:
+    """Return how many regions a frame has, and what they and its objects take, in words."""
+    sections = frame.sections
+    return (f'{len(frame.regions)} regions, {sections.regions} bytes; objects '
+            f'{sections.objects} bytes')
+
+
 def contact_sheet(rows: Sequence[Views], title: str, cell_width: int = 600) -> Image:
     """
     Draw one row per frame: original, reconstruction, confidence, what each took underneath.
@@ -132,6 +146,8 @@ def contact_sheet(rows: Sequence[Views], title: str, cell_width: int = 600) -> I
     names = ['original', 'reconstruction', 'confidence (bright: sure)']
     if rows[0].generated is not None:
         names[1:2] = ['structure', 'generated']
+    if rows[0].overlay is not None:
+        names[-1:-1] = ['objects and regions']
     heads = _row([_text_cell(text, cell_width, 0.62, FOREGROUND) for text in names])
     banner = _label(title, heads.shape[1], 0.72, FOREGROUND, 50)
     return _padded(np.vstack([banner, heads, *(_sheet_row(views, cell_width) for views in rows)]))
@@ -172,6 +188,8 @@ def _sheet_row(views: Views, width: int) -> Image:
              _cell(views.reconstruction, cost(views.scored), width)]
     if views.generated is not None:
         cells.append(_cell(views.generated, quality(views.scored_generated), width))
+    if views.overlay is not None:
+        cells.append(_cell(views.overlay, region_cost(frame), width))
     return _row([*cells, _cell(views.confidence, age, width)])
 
 

@@ -9,6 +9,8 @@ A node that listens to both ends of the graph and writes down what it sees.
                                           ──> frames, joined by stamp
     reconstructed/<camera>/generated/{image, confidence, status}
                                           ──> generated pictures, likewise
+    reconstructed/<camera>/{overlay, detections}, also generated/overlay
+                                          ──> what is known of objects and regions
     ground/<camera>/gsc                   ──> packets, of which other pictures can be made
     link_status, /diagnostics             ──> the last of each
 """
@@ -21,18 +23,21 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from gsc_ros.codec.packet import SECTIONS
 from gsc_ros.demo.recording import (
     DiagnosticRecord,
     FrameRecord,
     ImageStore,
     LinkRecord,
     Recording,
+    RegionRecord,
     SectionBytes,
     SourceRecord,
     StoredImage,
 )
-from gsc_ros.msg import GscFrame, GscStatus, LinkStatus
-from gsc_ros.nodes import conversion
+from gsc_ros.msg import CodedRegion, GscFrame, GscStatus, LinkStatus
+from gsc_ros.nodes import conversion, detection
+from gsc_ros.perception.source.class_id import class_name
 from gsc_ros.sources.frame import Calibration
 from rclpy.context import Context
 from rclpy.node import Node
@@ -63,19 +68,23 @@ class _Arriving:
     image: StoredImage | None = None
     confidence: StoredImage | None = None
     status: GscStatus | None = None
+    overlay: StoredImage | None = None
 
 
 class _Pictures:
     """Joins the topics of one kind of pictures by their stamps."""
 
-    def __init__(self, store: ImageStore, finish: Callable[[_Arriving], None]) -> None:
+    def __init__(self, store: ImageStore, overlays: bool,
+                 finish: Callable[[_Arriving], None]) -> None:
         """
         Begin with none.
 
         :param store: gets the pictures.
+        :param overlays: whether each has an overlay.
         :param finish: called with a reconstruction once all of it is there.
         """
         self._store = store
+        self._overlays = overlays
         self._finish = finish
         self._arriving: dict[int, _Arriving] = {}
 
@@ -92,6 +101,11 @@ class _Pictures:
         self._at(message).confidence = self._store.add(conversion.to_rgb(message)[..., 0])
         self._complete(message)
 
+    def take_overlay(self, message: Image) -> None:
+        """Take a picture with objects and regions drawn into it."""
+        self._at(message).overlay = self._store.add(conversion.to_rgb(message))
+        self._complete(message)
+
     def take_status(self, status: GscStatus) -> None:
         """Take what a picture cost."""
         self._at(status).status = status
@@ -104,19 +118,24 @@ class _Pictures:
 
     def _complete(self, message: Image | GscStatus) -> None:
         arriving = self._arriving[_stamp_ns(message)]
-        if None not in (arriving.image, arriving.confidence, arriving.status):
+        awaited = [arriving.image, arriving.confidence, arriving.status]
+        if self._overlays:
+            awaited.append(arriving.overlay)
+        if None not in awaited:
             self._finish(self._arriving.pop(_stamp_ns(message)))
 
 
 class Recorder(Node):
     """Node `demo_recorder`: fills a `Recording` while it is spun."""
 
-    def __init__(self, camera: str, recording: Recording, context: Context) -> None:
+    def __init__(self, camera: str, recording: Recording, context: Context,
+                 overlays: bool = False) -> None:
         """
         Subscribe to everything.
 
         :param camera: name of the camera in the topics.
         :param recording: filled as messages come.
+        :param overlays: whether the receiver publishes overlays.
         """
         super().__init__('demo_recorder', context=context)
         self._recording = recording
@@ -131,12 +150,15 @@ class Recorder(Node):
         self.create_subscription(String, f'{prefix}/caption', self._take_caption, QOS)
         for topics, records in ((prefix, recording.frames),
                                 (f'{prefix}/generated', recording.generated)):
-            pictures = _Pictures(recording.store, self._finisher(records))
+            pictures = _Pictures(recording.store, overlays, self._finisher(records))
             for message, topic, take in (
                     (Image, 'image', pictures.take_image),
                     (Image, 'confidence', pictures.take_confidence),
+                    (Image, 'overlay', pictures.take_overlay),
                     (GscStatus, 'status', pictures.take_status)):
                 self.create_subscription(message, f'{topics}/{topic}', self._noted(take), QOS)
+        self.create_subscription(
+            detection.message_type(), f'{prefix}/detections', self._take_detections, QOS)
         self.create_subscription(
             CameraInfo, f'{prefix}/camera_info', self._take_calibration, QOS)
         self.create_subscription(LinkStatus, 'link_status', self._take_link, QOS)
@@ -175,6 +197,12 @@ class Recorder(Node):
     def _take_packet(self, frame: GscFrame) -> None:
         self._recording.packets[_stamp_ns(frame)] = bytes(frame.payload)
 
+    def _take_detections(self, message: Any) -> None:
+        found = detection.from_message(message)
+        if found:
+            self._recording.objects[_stamp_ns(message)] = tuple(
+                class_name(one.class_id) for one in found)
+
     def _take_caption(self, message: String) -> None:
         self._caption = message.data
 
@@ -198,15 +226,15 @@ class Recorder(Node):
                 stamp_ns=_stamp_ns(status), received_ns=arrived.received_ns,
                 frame_id=status.header.frame_id, sequence=status.sequence,
                 image=arrived.image, confidence=arrived.confidence,
-                sections=SectionBytes(status.bytes_header, status.bytes_text,
-                                      status.bytes_channel_set, status.bytes_structure,
-                                      status.bytes_regions),
+                sections=SectionBytes(
+                    **{name: getattr(status, f'bytes_{name}') for name in SECTIONS}),
                 layers_received=status.layers_received, channels=len(status.channels),
                 mode=status.mode, profile=status.profile,
                 caption=self._caption if status.caption_state in KNOWN_CAPTIONS else '',
                 encode_ms=status.encode_ms, decode_ms=status.decode_ms,
                 generator=status.generator, generate_ms=status.generate_ms,
-                flicker=status.flicker, not_generated=status.frames_not_generated))
+                flicker=status.flicker, not_generated=status.frames_not_generated,
+                regions=tuple(map(_region, status.regions)), overlay=arrived.overlay))
         return finish
 
     def _take_link(self, status: LinkStatus) -> None:
@@ -223,6 +251,12 @@ class Recorder(Node):
             self._recording.diagnostics[status.name] = record
             if level >= ERROR_LEVEL:
                 self._recording.errors[status.name] = record
+
+
+def _region(region: CodedRegion) -> RegionRecord:
+    return RegionRecord(
+        (region.x, region.y, region.x + region.width, region.y + region.height), region.scale,
+        region.level, region.tracked)
 
 
 def _stamp_ns(message: Image | CameraInfo | GscFrame | GscStatus) -> int:

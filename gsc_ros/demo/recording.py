@@ -86,13 +86,25 @@ class SectionBytes:
     header: int = 0
     text: int = 0
     channel_set: int = 0
+    objects: int = 0
     structure: int = 0
     regions: int = 0
 
     @property
     def total(self) -> int:
         """Return the length of the packet in bytes."""
-        return self.header + self.text + self.channel_set + self.structure + self.regions
+        return (self.header + self.text + self.channel_set + self.objects + self.structure
+                + self.regions)
+
+
+@dataclass(frozen=True)
+class RegionRecord:
+    """A key region of a reconstruction: left, top, right, bottom in pixels, and how it came."""
+
+    box: tuple[int, int, int, int]
+    scale: int
+    level: int
+    tracked: bool
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,7 @@ class FrameRecord:
     picture was in the recorder's hands. Figures that nobody knows are NaN. `generator` is empty for
     a picture that was not generated; `flicker` is in gray levels, see codec.generator.flicker.
     `not_generated` counts the frames so far that the generator passed over for newer ones.
+    `overlay` is the picture with objects and regions drawn into it, in a run that has them.
     """
 
     stamp_ns: int
@@ -124,6 +137,8 @@ class FrameRecord:
     generate_ms: float = math.nan
     flicker: float = math.nan
     not_generated: int = 0
+    regions: tuple[RegionRecord, ...] = ()
+    overlay: StoredImage | None = None
 
     @property
     def latency_ms(self) -> float:
@@ -170,6 +185,7 @@ class Recording:
     coded_bytes: list[int] = field(default_factory=list)  # of the sender's packets
     frames: list[FrameRecord] = field(default_factory=list)
     generated: list[FrameRecord] = field(default_factory=list)  # beside those, in mode auto
+    objects: dict[int, tuple[str, ...]] = field(default_factory=dict)  # their classes, by stamp
     packets: dict[int, bytes] = field(default_factory=dict)  # that the receiver got, by stamp
     calibrations: dict[int, Calibration] = field(default_factory=dict)  # by stamp
     link: LinkRecord = field(default_factory=LinkRecord)

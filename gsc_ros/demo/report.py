@@ -7,16 +7,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from html import escape
-import math
 from pathlib import Path
 
 import cv2
-from gsc_ros.demo.picture import cost, fit, quality, Views
+from gsc_ros.demo.picture import cost, fit, quality, region_cost, Views
 from gsc_ros.demo.plot import chart, Limit, Series
 from gsc_ros.demo.recording import Image, Recording
+from gsc_ros.demo.region_section import region_section
 from gsc_ros.demo.score import ScoredFrame
+from gsc_ros.demo.statistic import Statistic, words
 from gsc_ros.demo.style import STYLE
-from gsc_ros.demo.summary import Statistic, Summary
+from gsc_ros.demo.summary import Summary
 from gsc_ros.demo.video import Video
 from gsc_ros.link.audit import Departure
 import numpy as np
@@ -28,7 +29,7 @@ JPEG_QUALITY = 88
 RATE_WINDOW_S = 1.0
 SECTION_COLOURS = (
     ('header', 'var(--muted)'), ('text', 'var(--good)'), ('channel_set', 'var(--warm)'),
-    ('structure', 'var(--accent)'), ('regions', 'var(--bad)'))
+    ('objects', 'var(--ink)'), ('structure', 'var(--accent)'), ('regions', 'var(--bad)'))
 
 
 def write_report(path: Path, summary: Summary, recording: Recording,
@@ -44,9 +45,9 @@ def write_report(path: Path, summary: Summary, recording: Recording,
     :raises OSError: when the file cannot be written.
     """
     sections = (
-        _header(summary), _tiles(summary), _modes(summary), _video(video), _gallery(shown),
-        _charts(summary, recording, frames, departures), _tables(summary, recording),
-        _frame_table(frames), _how(summary))
+        _header(summary), _tiles(summary), _modes(summary), region_section(summary.regions),
+        _video(video), _gallery(shown), _charts(summary, recording, frames, departures),
+        _tables(summary, recording), _frame_table(frames), _how(summary))
     title = f'gsc demo: {summary.input}'
     path.write_text(
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -75,14 +76,14 @@ def _tiles(summary: Summary) -> str:
          f'bytes with every header, {100 * share:.0f} % of the budget', ''),
         ('Budget', f'{_kbit(summary.budget_bps)} kbit/s', held,
          'good' if summary.budget_holds else 'bad'),
-        ('Packet', _value(summary.frame_bytes.median, '{:,.0f} bytes'),
-         f'median; {_value(summary.bpp.median, "{:.4f}")} bit per pixel, {ratio}', ''),
-        ('Latency', _value(summary.latency_ms.median, '{:.0f} ms'),
-         f'median; 95 % under {_value(summary.latency_ms.p95, "{:.0f} ms")}', ''),
-        ('PSNR', _value(summary.psnr_db.mean, '{:.2f} dB'), 'mean, against the source', ''),
-        ('MS-SSIM', _value(summary.ms_ssim.mean, '{:.3f}'), 'mean, against the source', ''),
-        ('Codec', _value(summary.encode_ms.median, '{:.0f} ms'),
-         f'to encode, {_value(summary.decode_ms.median, "{:.0f} ms")} to decode (medians)', ''),
+        ('Packet', words(summary.frame_bytes.median, '{:,.0f} bytes'),
+         f'median; {words(summary.bpp.median, "{:.4f}")} bit per pixel, {ratio}', ''),
+        ('Latency', words(summary.latency_ms.median, '{:.0f} ms'),
+         f'median; 95 % under {words(summary.latency_ms.p95, "{:.0f} ms")}', ''),
+        ('PSNR', words(summary.psnr_db.mean, '{:.2f} dB'), 'mean, against the source', ''),
+        ('MS-SSIM', words(summary.ms_ssim.mean, '{:.3f}'), 'mean, against the source', ''),
+        ('Codec', words(summary.encode_ms.median, '{:.0f} ms'),
+         f'to encode, {words(summary.decode_ms.median, "{:.0f} ms")} to decode (medians)', ''),
     )
     return '<section class="tiles">' + ''.join(
         f'<div class="tile {kind}"><h2>{escape(name)}</h2><strong>{escape(value)}</strong>'
@@ -96,10 +97,10 @@ def _modes(summary: Summary) -> str:
     names = ('pictures', 'shown a second', 'PSNR, dB', 'MS-SSIM', 'distance of spectra, dB',
              'latency, ms', 'generation, ms', 'flicker, gray levels')
     rows = ''.join(f'<tr><td>{escape(mode)}</td>' + ''.join(f'<td>{cell}</td>' for cell in (
-        f'{figures.frames}', _value(figures.fps if figures.frames else None, '{:.2f}'),
-        _value(figures.psnr_db.mean, '{:.2f}'), _value(figures.ms_ssim.mean, '{:.4f}'),
-        _value(figures.spectrum_db.mean, '{:.2f}'), _value(figures.latency_ms.median, '{:.0f}'),
-        _value(figures.generate_ms.median, '{:.0f}'), _value(figures.flicker.mean, '{:+.2f}'),
+        f'{figures.frames}', words(figures.fps if figures.frames else None, '{:.2f}'),
+        words(figures.psnr_db.mean, '{:.2f}'), words(figures.ms_ssim.mean, '{:.4f}'),
+        words(figures.spectrum_db.mean, '{:.2f}'), words(figures.latency_ms.median, '{:.0f}'),
+        words(figures.generate_ms.median, '{:.0f}'), words(figures.flicker.mean, '{:+.2f}'),
     )) + '</tr>' for mode, figures in summary.modes.items())
     head = ''.join(f'<th>{name}</th>' for name in names)
     compared = summary.modes['generate'].compared
@@ -135,6 +136,9 @@ def _gallery(shown: Sequence[Views]) -> str:
     if shown[0].generated is not None:
         note += (' It is that in the generated picture: what the generator changed of the '
                  'structure picture was not measured.')
+    if shown[0].overlay is not None:
+        note += (' Objects are as a detector found them in the original, on the rover; dashed '
+                 'boxes are regions, coded better than the rest.')
     return f'<section><h2>Frame by frame</h2><p class="note">{note}</p>{rows}</section>'
 
 
@@ -146,6 +150,8 @@ def _figures(views: Views) -> str:
         + _figure(views.reconstruction, name, cost(views.scored))
         + ('' if generated is None else _figure(
             generated, 'generated', quality(views.scored_generated)))
+        + ('' if views.overlay is None else _figure(
+            views.overlay, 'objects and regions', region_cost(frame)))
         + _figure(views.confidence, 'confidence',
                   f'frame {frame.sequence}, {frame.channels} channels'))
 
@@ -244,7 +250,7 @@ def _tables(summary: Summary, recording: Recording) -> str:
         ('Budget, kbit/s', _kbit(summary.budget_bps)),
         ('Burst, bits', f'{summary.burst_bits:,}'),
         ('Room left in the tightest window, bits',
-         _value(summary.budget_headroom_bits, '{:,.0f}')),
+         words(summary.budget_headroom_bits, '{:,.0f}')),
         ('Loss set for the link, %', f'{100 * summary.loss:g}'),
         ('One-way delay set for the link, ms', f'{summary.delay_ms:g}'))
     nodes = [(record.name, record.message) for _, record in sorted(recording.diagnostics.items())]
@@ -260,7 +266,7 @@ def _statistic_row(name: str, unit: str, statistic: Statistic, form: str) -> str
     values = (statistic.mean, statistic.median, statistic.p95, statistic.minimum,
               statistic.maximum)
     return f'<tr><td>{escape(label)}</td>' + ''.join(
-        f'<td>{_value(value, form)}</td>' for value in values) + '</tr>'
+        f'<td>{words(value, form)}</td>' for value in values) + '</tr>'
 
 
 def _pairs(title: str, rows: Iterable[tuple[str, str]]) -> str:
@@ -276,9 +282,9 @@ def _frame_table(frames: Sequence[ScoredFrame]) -> str:
     rows = ''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in (
         scored.frame.sequence, scored.frame.sections.total, f'{scored.frame.bpp:.5f}',
         scored.frame.layers_received, scored.frame.channels,
-        _value(scored.frame.latency_ms, '{:.1f}'), _value(scored.frame.encode_ms, '{:.1f}'),
-        _value(scored.frame.decode_ms, '{:.1f}'), _value(scored.psnr_db, '{:.2f}'),
-        _value(scored.ms_ssim, '{:.4f}'))) + '</tr>' for scored in frames)
+        words(scored.frame.latency_ms, '{:.1f}'), words(scored.frame.encode_ms, '{:.1f}'),
+        words(scored.frame.decode_ms, '{:.1f}'), words(scored.psnr_db, '{:.2f}'),
+        words(scored.ms_ssim, '{:.4f}'))) + '</tr>' for scored in frames)
     head = ''.join(f'<th>{name}</th>' for name in names)
     return (f'<section><details><summary>Every frame</summary><table class="wide"><thead><tr>{head}'
             f'</tr></thead><tbody>{rows}</tbody></table></details></section>')
@@ -298,7 +304,3 @@ def _how(summary: Summary) -> str:
 
 def _kbit(bps: float) -> str:
     return f'{bps / 1000:,.3g}'
-
-
-def _value(value: float | None, form: str) -> str:
-    return '–' if value is None or not math.isfinite(value) else form.format(value)

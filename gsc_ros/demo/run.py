@@ -10,6 +10,7 @@ One demo run: start the graph, record until the input has come through, report.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 import os
@@ -111,7 +112,7 @@ def _record(settings: DemoSettings, outputs: Outputs, recording: Recording, disp
     rclpy.init(args=[], context=context)
     executor = SingleThreadedExecutor(context=context)
     try:
-        recorder = Recorder(settings.camera, recording, context)
+        recorder = Recorder(settings.camera, recording, context, bool(settings.regions))
         executor.add_node(recorder)
         with _Interruption() as interruption, Graph(outputs.directory / 'graph',
                                                     environment) as children:
@@ -144,10 +145,20 @@ def _parameters(settings: DemoSettings, outputs: Outputs,
     if settings.burst_bits is not None:
         bridge['burst_bits'] = settings.burst_bits
     receiver = {**cameras, 'profile': settings.profile, 'mode': settings.mode}
+    if settings.regions:
+        sender |= _source_parameters(settings.regions)
+        receiver['overlay'] = True
     if settings.generates:
         receiver |= {'generator.profile': settings.generator,
                      'generator.steps': settings.steps or 0}
     return {'receiver': receiver, 'bridge': bridge, 'sender': sender}
+
+
+def _source_parameters(sources: Sequence[str]) -> dict[str, ParameterValue]:
+    """Return the parameters of the sender for sources as they are written."""
+    words = {kind: rest for kind, _, rest in (source.partition(':') for source in sources)}
+    return {'regions.sources': list(words)} | {
+        f'regions.{kind}': rest for kind, rest in words.items() if rest}
 
 
 def _player_parameters(settings: DemoSettings, replay: _Replay) -> dict[str, ParameterValue]:

@@ -28,6 +28,8 @@ class DemoSettings:
     :param mode: how the receiver reconstructs: structure, generate or auto.
     :param generator: name or folder of the generator, for the modes that use one.
     :param steps: steps of its sampler; None for its default.
+    :param regions: who says where perception looks, as perception.source.opening writes it; empty
+        for a run without key regions.
     :param caption: sent with the frames, for the generator; empty for none.
     :param profile: name or folder of the profile.
     :param channels: most latent channels per frame; None for the sender's default.
@@ -52,6 +54,7 @@ class DemoSettings:
     mode: str = 'structure'
     generator: str = 'tiny'
     steps: int | None = None
+    regions: tuple[str, ...] = ()
     caption: str = ''
     profile: str = 'tiny'
     channels: int | None = None
@@ -103,12 +106,27 @@ def pace(link_bps: int, fps: float, width: int, height: int) -> Pace:
     return Pace(rate, int(link_bytes / rate) - FRAME_OVERHEAD_BYTES)
 
 
+# Of the shared data: a detector of COCO's classes.
+DETECTOR = Path('nets', 'fastestdet_coco.onnx')
+
+
+def shared_data() -> Path:
+    """Return the folder of the shared data: $GSC_SHARED_DATA, or ../shared/data."""
+    return Path(os.environ.get('GSC_SHARED_DATA') or Path('..', 'shared', 'data'))
+
+
+def default_sources() -> tuple[str, ...]:
+    """Return who says where perception looks: the detector of the shared data, if it is there."""
+    detector = shared_data() / DETECTOR
+    found = (f'detector:{detector.resolve()}',) if detector.is_file() else ()
+    return ('importance', *found)
+
+
 def default_input() -> str:
     """
     Return the first KITTI drive of the shared data if that is there, else `terrain`.
 
     The data is looked for in $GSC_SHARED_DATA and in ../shared/data.
     """
-    root = Path(os.environ.get('GSC_SHARED_DATA') or Path('..', 'shared', 'data'))
-    drives = sorted(path for path in root.glob('kitti/*/*_drive_*_sync') if path.is_dir())
+    drives = sorted(path for path in shared_data().glob('kitti/*/*_drive_*_sync') if path.is_dir())
     return str(drives[0]) if drives else 'terrain'

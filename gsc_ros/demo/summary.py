@@ -4,21 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from importlib import metadata
 import json
-import math
 import os
 import platform
-import statistics
 
 import cv2
 from gsc_ros.demo.comparison import Pair
 from gsc_ros.demo.recording import FrameRecord, Recording
+from gsc_ros.demo.region import region_figures, RegionFigures
 from gsc_ros.demo.score import ScoredFrame
 from gsc_ros.demo.setting import DemoSettings
+from gsc_ros.demo.statistic import Statistic, statistic
 from gsc_ros.link.audit import BudgetAudit
 import numpy as np
 
@@ -30,17 +30,6 @@ class Ending(Enum):
     LIMIT = 'the limit of frames or seconds was reached'
     TIME = 'the player did not keep up, and the time was up'
     INTERRUPT = 'interrupted'
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """Of a quantity over the frames; None where there was none."""
-
-    mean: float | None
-    median: float | None
-    p95: float | None
-    minimum: float | None
-    maximum: float | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +64,7 @@ class Summary:
     passed over for newer ones. `latency_ms` is from the
     original's stamp to the arrival of the reconstruction. `compression` is raw RGB bytes over
     packet bytes. `budget_headroom_bits` is what the tightest of all windows had left. `modes` is
-    empty unless frames were generated.
+    empty unless frames were generated, `regions` null unless there were sources of regions.
     """
 
     input: str
@@ -116,6 +105,7 @@ class Summary:
     spectrum_db: Statistic
     generator: str
     modes: dict[str, ModeFigures]
+    regions: RegionFigures | None
     loss: float
     delay_ms: float
     command: str
@@ -178,17 +168,10 @@ def summarise(settings: DemoSettings, recording: Recording, frames: Sequence[Sco
         spectrum_db=statistic(scored.spectrum_db for scored in frames),
         generator=pairs[-1].generated.frame.generator if pairs else '',
         modes=_modes(recording, pairs),
+        regions=region_figures(
+            [source.partition(':')[0] for source in settings.regions], recording, frames),
         loss=settings.loss, delay_ms=settings.delay_ms, command=settings.command,
         versions=versions(), files=files)
-
-
-def statistic(values: Iterable[float]) -> Statistic:
-    """Return the statistic of the finite ones among the values."""
-    finite = [float(value) for value in values if math.isfinite(value)]
-    if not finite:
-        return Statistic(None, None, None, None, None)
-    return Statistic(statistics.fmean(finite), statistics.median(finite),
-                     float(np.percentile(finite, 95)), min(finite), max(finite))
 
 
 def versions() -> dict[str, str]:

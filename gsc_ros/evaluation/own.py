@@ -96,7 +96,7 @@ class OwnCodec:
         :param regions: where perception looks; None for a whole frame alone.
         :raises CodecError: the codec cannot.
         """
-        frame = self._encoder.encode(image, settings, *(() if regions is None else (regions,)))
+        frame = self._encoder.encode(image, settings, regions or ())
         decoded = self._decoder.decode(frame.payload)
         return Coded(len(frame.payload), decoded.image, frame.encode_ms, decoded.decode_ms,
                      None if regions is None else len(decoded.regions))
@@ -134,7 +134,7 @@ class OwnCodec:
             if number in refresh:
                 self._encoder.refresh()
             regions, looked_ms = _found(found, number)
-            frame = self._encoder.encode(image, settings, *(() if regions is None else (regions,)))
+            frame = self._encoder.encode(image, settings, regions or ())
             size = len(frame.payload)
             arrived = all(link.carries(number, [size]))
             decoded = _received(decoder, frame.payload) if arrived else None

@@ -30,7 +30,7 @@ RATE_MARGIN = 1.5
 KEY_INTERVALS_S = (None, 1.0, 3.0)
 # Bits per coded pixel for which a video codec is tried: with fewer, a smaller picture is better and
 # the encoder misses its rate; with more, a larger one is.
-USEFUL_BPP = (0.005, 0.5)
+USEFUL_BPP = (0.005, 0.1)
 
 
 class PeerRun:
@@ -120,7 +120,8 @@ class PeerRun:
         return [self._measured(
             Point(peer.name, f'target {kbps:g} kbit/s', factor),
             {'settings': peer.options(kbps, NEVER, 0), 'version': peer.version()},
-            lambda kbps=kbps: measure(kbps)) for kbps in self._targets(width * height)]
+            lambda kbps=kbps: measure(kbps)) for kbps in self._targets(
+                factor, width * height)]
 
     def _lossy(self, peer: VideoPeer, factor: float, small: np.ndarray) -> list[Outcome]:
         plan = self._plan
@@ -129,7 +130,7 @@ class PeerRun:
             interval = NEVER if seconds is None else max(1, round(seconds * plan.fps))
             words = 'key frames on request' + (
                 '' if seconds is None else f' and every {seconds:g} s')
-            for kbps in self._targets(small[0, ..., 0].size):
+            for kbps in self._targets(factor, small[0, ..., 0].size):
                 def measure(kbps: float = kbps, interval: int = interval) -> dict[str, Any]:
                     return average.over_trials(plan, lambda link: self._sent(
                         peer, small, kbps, interval, link))
@@ -174,17 +175,18 @@ class PeerRun:
         best = max(results, key=_quality)
         return best | {'arrived': sum(sent.whole) / count, 'decodable': sum(sent.good) / count}
 
-    def _targets(self, pixels: int) -> list[float]:
+    def _targets(self, factor: float, pixels: int) -> list[float]:
         """
-        Return the rates to aim at, kbit/s.
+        Return the rates to aim at, kbit/s, for pictures of a downscale.
 
-        Encoders exceed them, so there are two below the lowest. Those that suit another size are
-        left out, unless all do.
+        Encoders exceed them, so there are two below the lowest. Those that suit another of the
+        downscales are left out.
         """
-        rates = self._plan.rates
-        wanted = [rates[0] / 4, rates[0] / 2, *rates]
+        rates, factors = self._plan.rates, self._plan.downscales
         low, high = (bpp * pixels * self._plan.fps / 1000 for bpp in USEFUL_BPP)
-        return [rate for rate in wanted if low <= rate <= high] or wanted
+        return [rate for rate in (rates[0] / 4, rates[0] / 2, *rates)
+                if (rate >= low or factor == factors[-1])
+                and (rate <= high or factor == factors[0])]
 
     def _measured(self, point: Point, description: dict[str, Any],
                   measure: Callable[[], dict[str, Any]]) -> Outcome:

@@ -42,7 +42,7 @@ def region_profile(folder: Path) -> Profile:
     onnx.save(_synthesis(weights), folder / REGION_SYNTHESIS_FILE)
     with np.load(folder / TABLES_FILE) as arrays:
         tables = dict(arrays)
-    finer = 0.4 * 12 ** (np.arange(LEVELS) / (LEVELS - 1))
+    finer = 0.8 * 12 ** (np.arange(LEVELS) / (LEVELS - 1))
     tables['gains'] = np.tile(finer[:, None], LATENT_CHANNELS).astype(np.float32)
     for name in ('signed', 'magnitude'):
         # What the channels of `tiny` say of each other does not hold here.

@@ -11,7 +11,7 @@ Decode a .gsc packet to an image, or every packet of a folder.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import asdict, replace
 import json
 import os
 from pathlib import Path
@@ -171,6 +171,8 @@ def _result(job: Job, size: int, reconstruction: Reconstruction) -> dict:
         'caption_id': reconstruction.caption_id,
         'caption_reference': reconstruction.caption_reference,
         'decode_ms': reconstruction.decode_ms, 'profile': reconstruction.profile,
+        'objects': [asdict(item) for item in reconstruction.objects],
+        'regions': [asdict(region) for region in reconstruction.regions],
     }
 
 

@@ -7,14 +7,16 @@ Encode an image to a .gsc packet, or every image of a folder to one packet each.
     gsc encode photo.png -o photo.gsc --target-bpp 0.005 --selection rate-distortion
     gsc encode drive/ -o packets/ --channels 16
     gsc encode drive/ -o packets/ --target-bpp 0.002 --stream
+    gsc encode drive/ -o packets/ --max-bytes 1500 --regions detector:yolo.onnx --json
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import asdict, replace
 import json
 from pathlib import Path
+import sys
 
 from gsc_ros.cli.caption import add_caption_arguments, Captions
 from gsc_ros.cli.error import DataError
@@ -22,6 +24,7 @@ from gsc_ros.cli.file import write_bytes
 from gsc_ros.cli.number import bounded
 from gsc_ros.cli.picture import Job, plan_jobs, read_image, READABLE_SUFFIXES
 from gsc_ros.cli.progress import work_through
+from gsc_ros.cli.region_argument import add_region_arguments, KeyRegionFinder
 from gsc_ros.codec.error import CodecError, ProfileError
 from gsc_ros.codec.frame import EncodedFrame, EncoderSettings, FrameEncoder
 from gsc_ros.codec.packet import LATENT_CHANNELS, MAX_QUANTIZERS, PACKET_SUFFIX
@@ -55,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--stream', action='store_true',
                         help='code each image of a folder from the one before, 2 before 10; '
                         'they are decoded together, too')
+    add_region_arguments(parser)
     add_caption_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print one JSON object on stdout')
 
@@ -76,30 +80,36 @@ def run(arguments: argparse.Namespace) -> int:
         selection=Selection(arguments.selection),
         max_bytes=arguments.max_bytes,
         stream=arguments.stream)
+    finder = KeyRegionFinder(arguments)
+    settings = replace(settings, regions=finder.settings)
     captions = Captions(arguments)
     try:
         profile = load_profile(arguments.profile)
         encoder = FrameEncoder(profile)
     except ProfileError as error:
         raise DataError(str(error)) from error
+    if arguments.regions and not profile.has_regions:
+        print(f'profile {profile.name} has no region model: only the list of objects is sent',
+              file=sys.stderr)
     folder = arguments.image.is_dir()
     results, failed = work_through(
         jobs, 'encoding', folder=folder, work=lambda job: _encode(
-            job, encoder, settings, captions, arguments.target_bpp, profile.name))
+            job, encoder, settings, captions, finder, arguments.target_bpp, profile.name))
     _print(results, failed, folder, as_json=arguments.json)
     return 1 if failed else 0
 
 
 def _encode(
     job: Job, encoder: FrameEncoder, settings: EncoderSettings, captions: Captions,
-    target_bpp: float | None, profile: str,
+    finder: KeyRegionFinder, target_bpp: float | None, profile: str,
 ) -> dict:
     image = read_image(job.source)
     if target_bpp is not None:
         settings = replace(
             settings, max_bytes=int(target_bpp * image.shape[0] * image.shape[1] / 8))
     try:
-        frame = encoder.encode(image, captions.settings(image, settings))
+        frame = encoder.encode(
+            image, captions.settings(image, settings), finder.find(image, job.source))
     except CodecError as error:
         raise DataError(f'{job.source}: {error}') from error
     write_bytes(job.target, frame.payload)
@@ -118,6 +128,9 @@ def _result(job: Job, frame: EncodedFrame, caption: str, profile: str) -> dict:
         else f'{frame.stream_reference:04x}',
         'width': frame.width, 'height': frame.height, 'caption': caption,
         'encode_ms': frame.encode_ms, 'profile': profile,
+        'regions': [asdict(region) for region in frame.regions],
+        'allocation': [asdict(offer) | {'gain_per_bit': offer.gain_per_bit}
+                       for offer in frame.allocation],
     }
 
 
@@ -129,4 +142,5 @@ def _print(results: list[dict], failed: list[dict], folder: bool, as_json: bool)
         return
     for result in results:
         print(f'{result["output"]}: {result["bytes"]} bytes, {result["bpp"]:.4f} bpp, '
-              f'{len(result["channels"])} channels, {result["encode_ms"]:.0f} ms')
+              f'{len(result["channels"])} channels, {len(result["regions"])} regions, '
+              f'{result["encode_ms"]:.0f} ms')

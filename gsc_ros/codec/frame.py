@@ -29,7 +29,7 @@ from gsc_ros.codec.rate_control import fit
 from gsc_ros.codec.rate_distortion import choose, choose_within, ErrorMeter
 from gsc_ros.codec.region.bitstream import decode_regions
 from gsc_ros.codec.region.canvas import Canvas, PlacedRegion
-from gsc_ros.codec.region.encoder import Followed
+from gsc_ros.codec.region.encoder import EncodedRegions, Followed
 from gsc_ros.codec.region.frame import FrameRegions, WantedRegions
 from gsc_ros.codec.region.object_list import ObjectBox, unpack_objects
 from gsc_ros.codec.region.region import KeyRegion
@@ -249,11 +249,8 @@ class FrameEncoder:
         wanted = self._regions.wanted(
             image, key_regions, () if before is None else self._followed, settings.regions)
         head = replace(head, objects=wanted.objects)
-        candidate = self._candidate(settings, coder, work, head, wanted)
+        candidate, regions = self._candidates(settings, coder, work, image, head, wanted)
         packet, ends = candidate.packet(head), candidate.packet_ends(head)
-        regions = self._regions.encode(
-            image, packet, candidate.symbols, wanted, settings.regions, settings.max_bytes,
-            keep=settings.stream)
         if regions is not None:
             coded = regions.coded
             packet = replace(packet, region_count=len(coded.ends), regions=coded.stream)
@@ -270,20 +267,30 @@ class FrameEncoder:
             regions=() if regions is None else regions.sent,
             allocation=() if regions is None else regions.offers)
 
-    def _candidate(
-        self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, head: wire.Packet,
-        wanted: WantedRegions,
-    ) -> Candidate:
-        """Return the way to send the base, with room left for the regions that are wanted."""
-        if settings.max_bytes is not None and wanted.any:
+    def _candidates(
+        self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, image: np.ndarray,
+        head: wire.Packet, wanted: WantedRegions,
+    ) -> tuple[Candidate, EncodedRegions | None]:
+        """Return the way to send the base, and the regions that share the packet with it."""
+        if not wanted.any:
+            return self._choose(settings, coder, work, head), None
+        share = settings
+        if settings.max_bytes is not None:
             share = replace(
                 settings, max_bytes=int(settings.max_bytes * settings.regions.base_share))
-            try:
-                return self._choose(share, coder, work, head)
-            except CodecError:
-                # What is too little for a part of it may be enough for the base alone.
-                pass
-        return self._choose(settings, coder, work, head)
+        try:
+            candidate = self._choose(share, coder, work, head)
+        except CodecError:
+            if share is settings:
+                raise
+            # What is too little for a part of it may be enough for the base alone.
+            return self._choose(settings, coder, work, head), None
+        regions = self._regions.encode(
+            image, candidate.packet(head), candidate.symbols, wanted, settings.regions,
+            settings.max_bytes, keep=settings.stream)
+        if regions is None and share is not settings:
+            candidate = self._choose(settings, coder, work, head)
+        return candidate, regions
 
     def _choose(
         self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, head: wire.Packet,

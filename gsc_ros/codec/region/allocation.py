@@ -80,22 +80,25 @@ class Allocation:
         """
         best: Chosen | None = None
         # Prices that are known to be too low and high enough.
-        low, high = 0.0, math.inf
-        price, items = least, ()
+        low, high = least, math.inf
+        price, items, chosen = least, (), None
         for _ in range(_CODINGS if self._choices else 0):
             price = self._price(8 * max_bytes, least)
-            if not low < price < high:
+            if price != least and not low < price < high:
                 price = _RISE * low if high == math.inf else math.sqrt(low * high)
-            items = self._ranked(price)
-            chosen = self._code(items, price)
-            if chosen is None:
+            before, items = items, self._ranked(price)
+            if chosen is None or items != before:
+                chosen = self._code(items, price)
+            if chosen is None or chosen.coded.ends[-1] <= max_bytes:
                 high = price
-                continue
-            size = chosen.coded.ends[-1]
-            if size > max_bytes:
+            else:
                 low = price
                 continue
-            high = price
+            if chosen is None:
+                if price <= least:
+                    break
+                continue
+            size = chosen.coded.ends[-1]
             if best is None or size > best.coded.ends[-1]:
                 best = chosen
             if size >= _NEAR * max_bytes or price <= least:

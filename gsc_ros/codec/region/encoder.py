@@ -220,7 +220,7 @@ class RegionEncoder:
             return max(settings.beta / settings.alpha, 1e-9)
         level = settings.level
         if level is None and max_bytes is not None:
-            return min(choice.price_of(1, len(self.transform.gains) - 1) for choice in choices)
+            return min(choice.price_of(2, len(self.transform.gains) - 1) for choice in choices)
         level = self._default_level if level is None else level
         return choices[0].price_of(2, level) / settings.alpha
 

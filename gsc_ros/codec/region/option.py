@@ -24,6 +24,11 @@ import numpy as np
 # What a bit must save of the squared error, in squares of the step: a uniform quantizer with a dead
 # zone is at its best around this.
 KAPPA = 0.15
+# Pixels of the largest spot that is coded at the finest scale: in what is larger, nothing that
+# perception needs is that small, and the graphs take their time.
+_FINEST_AREA = 128.0 ** 2
+# Bits for an estimated bit, about.
+_USUAL_RATIO = 1.2
 # Errors are told in squares of 8-bit values.
 _FULL_SCALE = 255.0 ** 2
 # Bits of a sign and of a magnitude that is one larger.
@@ -100,7 +105,7 @@ class Choices:
         self._scaled: dict[int, _Scaled] = {}
         self._options: dict[tuple[int, int], Option | None] = {}
         # Bits for an estimated bit, once an option has been coded.
-        self._ratio = 1.0
+        self._ratio = _USUAL_RATIO
 
     def best(self, price: float, floor: float = 0.0) -> Option | None:
         """
@@ -110,7 +115,8 @@ class Choices:
         :param floor: what it must be worth at least.
         :return: None when no option is worth its bits.
         """
-        options = [self.option(scale, self.level_at(scale, price)) for scale in SCALES]
+        scales = [scale for scale in SCALES if scale > 1 or self.spot.area <= _FINEST_AREA]
+        options = [self.option(scale, self.level_at(scale, price)) for scale in scales]
         worth = [(option.gain - price * self.bits(option), index)
                  for index, option in enumerate(options) if option is not None]
         value, index = max(worth, default=(floor, -1))

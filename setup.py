@@ -35,7 +35,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['gsc_ros', 'gsc_ros.*']),
     package_data={'gsc_ros': ['py.typed', 'profiles/*/*', 'profiles/generator/*/*',
-                              'evaluation/run/*.yaml']},
+                              'profiles/perception/*/*', 'evaluation/run/*.yaml']},
     install_requires=requirements('base'),
     extras_require={
         name: requirements(name) for name in ('caption', 'eval', 'flux', 'ray', 'train')},

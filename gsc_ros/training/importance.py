@@ -35,7 +35,8 @@ from torch.nn import functional
 #: Pictures at the end of each archive, as a share, that are kept from training.
 HELD_OUT = 0.06
 _BOX_WEIGHT = 1.0
-_CALIBRATION_BATCHES = 40
+#: Batches over which the statistics of the normalisation are measured at the end.
+CALIBRATION_BATCHES = 40
 
 
 def held_out(labelled: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled]]:
@@ -125,7 +126,7 @@ def _calibrate(network: nn.Module, maker: CropMaker, batch: int, seed: int) -> N
     network.train()
     generator = np.random.default_rng((seed, 1 << 31))
     device = next(network.parameters()).device
-    for _ in range(_CALIBRATION_BATCHES):
+    for _ in range(CALIBRATION_BATCHES):
         network(torch.from_numpy(maker.batch(batch, generator).images).to(device))
 
 

@@ -18,7 +18,7 @@ import zipfile
 
 import cv2
 from gsc_ros.training.data import Archive, augment, Augmentation, DataError
-from gsc_ros.training.importance_label import Labels
+from gsc_ros.training.importance_label import CONTRAST_TRUST, Labels
 import numpy as np
 import numpy.typing as npt
 
@@ -30,6 +30,11 @@ STRIDE = 8
 CROP = (128, 192)
 #: Cells whose target is at least this learn the box, too.
 BOX_HEAT = 0.3
+# What a teacher trusts less, or is large and not quite sure, is as often wrong as right: it is not
+# learned. What stands out by contrast is faint, but right.
+_LEAST_TRUST = 0.5
+_LARGE = 0.15
+_LARGE_TRUST = 0.8
 # Width of the bell of a thing's target, as a share of its sides.
 _BELL = 0.25
 # Sizes of things against those in a whole picture, and how much wider or taller they may become.
@@ -138,7 +143,9 @@ class CropMaker:
 
     def __init__(self, archives: Sequence[Labelled],
                  weights: Mapping[str, float] | None = None) -> None:
-        self._archives = tuple(archives)
+        self._archives = tuple(Labelled(
+            archive.name, archive.images, tuple(map(_believed, archive.labels)))
+            for archive in archives)
         raw = np.array([(weights or {}).get(archive.name, len(archive.images) ** (1 / 3))
                         for archive in archives], np.float64)
         if (raw < 0).any() or raw.sum() <= 0:
@@ -203,6 +210,14 @@ def target(boxes: npt.NDArray, trust: npt.NDArray) -> tuple[npt.NDArray, npt.NDA
         heat[higher] = bell[higher]
         sides[:, higher] = np.asarray(box, np.float32)[:, None]
     return heat[None], sides
+
+
+def _believed(labels: Labels) -> Labels:
+    """Return the labels that are worth learning."""
+    area = np.prod(labels.boxes[:, 2:] - labels.boxes[:, :2], axis=1)
+    sure = (labels.trust >= _LEAST_TRUST) & ((area < _LARGE) | (labels.trust >= _LARGE_TRUST))
+    sure |= labels.trust <= CONTRAST_TRUST
+    return Labels(labels.boxes[sure], labels.trust[sure])
 
 
 def _cut(image: np.ndarray, labels: Labels,

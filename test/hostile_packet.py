@@ -14,16 +14,19 @@ from __future__ import annotations
 import argparse
 import binascii
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 import resource
 import time
 
+from golden_region import region_packets
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec import text
 from gsc_ros.codec.error import PacketError
 from gsc_ros.codec.frame import FrameDecoder
 from gsc_ros.codec.profile import load_profile, Profile
+from gsc_ros.codec.region.bitstream import CodedRegion, encode_regions, NO_MOTION
 import numpy as np
 
 GOLDEN = Path(__file__).resolve().parent / 'golden'
@@ -61,7 +64,7 @@ def damage(data: bytes, random: Random) -> bytes:
             place = random.randrange(min(len(damaged), 16))
             damaged[place] ^= 1 << random.randrange(8)
         elif kind == 5 and len(damaged) > 1:
-            damaged[1] = random.randrange(32)
+            damaged[1] = random.randrange(64)
         else:
             damaged += bytes(random.randrange(100))
     return bytes(damaged)
@@ -86,11 +89,14 @@ def attempt(decoder: FrameDecoder, data: bytes, symbol_max: int, render: bool) -
         packet = wire.parse(data)
         assert wire.serialize(packet) == data, 'another packet says the same'
         text.decompress(packet.text)
-        symbols = decoder.decode_symbols(packet)
+        read = decoder.read(data)
+        symbols = read.symbols
         assert symbols.dtype == np.int16 and len(symbols) == len(packet.channels)
         assert np.abs(symbols).max() <= symbol_max, 'symbols out of range'
+        assert all(0 <= share <= 1 for one in read.objects for share in one.box)
+        assert packet.region_count == (0 if read.scene is None else len(read.scene.regions))
         if render:
-            assert decoder.decode(data).image.shape == (packet.height, packet.width, 3)
+            assert decoder.render(read).image.shape == (packet.height, packet.width, 3)
         outcome = 'decoded'
     except PacketError:
         outcome = 'refused'
@@ -105,9 +111,17 @@ def largest(profile: Profile) -> bytes:
     symbols = np.random.default_rng(0).integers(-2, 3, (wire.LATENT_CHANNELS, grid, grid))
     channels = tuple(range(wire.LATENT_CHANNELS))
     coded = profile.context.encode(symbols, channels, 0, (wire.LATENT_CHANNELS,))
-    return wire.serialize(wire.Packet(
+    packet = wire.Packet(
         profile_hash=profile.short_hash, width=side, height=side, channels=channels, quantizer=0,
-        stream=coded.stream))
+        stream=coded.stream)
+    if profile.has_regions:
+        # All of it once more, at the finest scale.
+        cells = side // 8
+        whole = CodedRegion(
+            1, 0, 0, cells, cells, 0, None, NO_MOTION, 1, np.zeros((1, cells, cells), np.int16))
+        regions = encode_regions(profile.region_context, [whole], side, side)
+        packet = replace(packet, region_count=1, regions=regions.stream)
+    return wire.serialize(packet)
 
 
 def memory_mb() -> float:
@@ -121,10 +135,14 @@ def main() -> int:
     parser.add_argument('--minutes', type=float, default=10.0, help='how long (%(default)s)')
     parser.add_argument('--count', type=int, help='how many packets at most')
     parser.add_argument('--seed', type=int, default=0, help='which packets (%(default)s)')
+    parser.add_argument('--profile', default='tiny', help='of the packets (%(default)s)')
     arguments = parser.parse_args()
-    profile = load_profile('tiny')
+    profile = load_profile(arguments.profile)
     decoder = FrameDecoder(profile, max_pixels=MAX_PIXELS)
     packets = [path.read_bytes() for path in sorted(GOLDEN.glob('*.gsc'))]
+    if profile.has_regions:
+        # Of another profile than the golden ones, or those once more.
+        packets += region_packets(profile).values()
     # The largest picture of all channels, once, is what is allowed to every packet.
     decoder.decode(largest(profile))
     allowed = memory_mb()

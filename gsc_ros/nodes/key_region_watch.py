@@ -146,7 +146,7 @@ class KeyRegionWatch:
                 sources.append(parse_zones(parameters.zones))
             else:
                 looker = self._open_detector(parameters) if kind is SourceName.DETECTOR else (
-                    open_source(kind.value, parameters.threads, most=MAX_OBJECTS))
+                    open_source(kind.value, parameters.threads))
                 period_s = parameters.period_s
                 sources.append(Held(looker, period_s) if period_s else looker)
         return _Camera(Merged([*told.values(), *sources], MAX_OBJECTS), told)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from gsc_ros.codec.packet import cut as shorten
+from gsc_ros.codec.packet import Packet, serialize
 from gsc_ros.link.datagram.cutting import PartCut
 from gsc_ros.link.datagram.framer import FrameFramer
 from gsc_ros.link.datagram.framing import (
@@ -14,6 +16,7 @@ from gsc_ros.link.datagram.framing import (
     Control,
     CONTROL_OVERHEAD_BYTES,
     decode_encode_ms,
+    FLAG_SPLIT,
     FrameHeader,
     FramingError,
     head_byte,
@@ -26,7 +29,9 @@ from gsc_ros.link.datagram.framing import (
     Receipt,
     RepairBody,
 )
+from gsc_ros.link.datagram.packetizer import CameraPacketizer
 from gsc_ros.link.datagram.splice import splice, unsplice
+from gsc_ros.link.schedule.message import FrameMessage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_wire import PlainWire
@@ -188,6 +193,26 @@ def test_a_splice_makes_the_whole_of_its_base(whole, length, data):
             different[0] > 255 or different[-1] - different[0] >= 32)
     else:
         assert unsplice(bytes(base), spliced) == whole
+
+
+def test_a_packet_is_split_where_the_whole_can_be_made_of_the_base():
+    packet = Packet(
+        profile_hash=1, width=1216, height=352, channels=(0, 1, 2), quantizer=2,
+        stream=bytes(range(60)), region_count=2, regions=bytes(range(80)))
+    whole = serialize(packet)
+    ends = (12 + 20, 12 + 40, 12 + 60, *packet.region_ends((20, 80)))
+    message = FrameMessage(
+        3, 0, 1001, 7, HEADER.stamp_ns, ends, lambda layers: shorten(whole, layers, ends))
+    wire = PlainWire(120)
+    packetizer = CameraPacketizer(
+        FrameFramer(wire), wire, lambda _: ANNOUNCEMENT, lambda _: True)
+    # The first region would fit into the first datagram, too, but its number lies far in.
+    first, *_ = wire.send(packetizer.begin(message, 5, 1, whole, 0))
+    part = parse(first[1])
+    assert part.flags & FLAG_SPLIT
+    assert shorten(whole, 3, ends) in first[1]
+    assert splice(shorten(whole, 4, ends), whole) is None
+    assert len(shorten(whole, 4, ends)) <= FrameFramer(wire).base_room(HEADER, ANNOUNCEMENT, 0)
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))

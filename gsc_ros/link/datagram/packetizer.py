@@ -9,6 +9,7 @@ from collections.abc import Callable
 from gsc_ros.link.datagram.cutting import FrameCut
 from gsc_ros.link.datagram.framer import FrameFramer
 from gsc_ros.link.datagram.framing import Announcement, FrameHeader, MAX_PARTS
+from gsc_ros.link.datagram.splice import splice
 from gsc_ros.link.datagram.wire import DatagramWire, LONG_RECORD_BYTES
 from gsc_ros.link.schedule.camera_queue import Plan
 from gsc_ros.link.schedule.message import FrameMessage
@@ -65,21 +66,28 @@ class CameraPacketizer:
         base = None
         if layers > floor and self._splits(now_ns):
             room = self._framer.base_room(header, announcement, now_ns)
-            base = self._base(message, layers, floor, room)
+            base = self._base(message, packet, layers, floor, room)
         return self._framer.cut(header, announcement, packet, base)
 
     @staticmethod
-    def _base(message: FrameMessage, layers: int, floor: int, room: int) -> bytes | None:
+    def _base(
+        message: FrameMessage, packet: bytes, layers: int, floor: int, room: int,
+    ) -> bytes | None:
         """Return the packet of the most layers that fits into the first datagram."""
         if message.ends[layers - 1] <= room:
             return None
         fitting = [count for count in range(floor, layers) if message.ends[count - 1] <= room]
-        count = max(fitting, default=floor)
-        try:
-            base = message.render(count)
-        except ValueError:
-            return None
-        return base if len(base) == message.ends[count - 1] else None
+        # Of what can be shed last, as the regions of a packet, not every part can be a base.
+        for count in reversed(fitting or [floor]):
+            try:
+                base = message.render(count)
+            except ValueError:
+                return None
+            if len(base) != message.ends[count - 1]:
+                return None
+            if splice(base, packet) is not None:
+                return base
+        return None
 
     def _describe(self, message: FrameMessage) -> tuple[FrameHeader, Announcement]:
         header = FrameHeader(

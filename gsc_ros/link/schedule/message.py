@@ -72,7 +72,7 @@ class FrameMessage:
     :param stamp_ns: exact source stamp.
     :param ends: ascending byte lengths of the decodable packets, one per number of layers.
     :param render: called with a number of layers k in 1..len(ends), returns the packet of
-        ``ends[k - 1]`` bytes. Called when the frame's turn has come; once more, with fewer layers,
+        ``ends[k - 1]`` bytes. Called when the frame's turn has come; again, with fewer layers,
         where the frame is split (see `docs/link.md`).
     :param encode_ms: time that coding took; NaN when unknown.
     :param deadline_ns: when the frame becomes useless if not begun, on the endpoint's clock; None:

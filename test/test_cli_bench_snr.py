@@ -9,6 +9,7 @@ from command_line import call
 import cv2
 import numpy as np
 import pytest
+from tiny_detector import write_mean_colour
 
 
 @pytest.fixture
@@ -58,6 +59,17 @@ def test_what_is_missing_and_what_does_not_fit_is_said(capsys, pictures, tmp_pat
     assert 'missing: LPIPS' in told and 'lpips_weights.pt' in told
     assert 'missing' in json.loads((tmp_path / 'out' / 'bench.json').read_text())[
         'versions']['LPIPS']
+
+
+def test_a_detector_says_how_far_it_sees_the_same(capsys, pictures, tmp_path):
+    outcome = bench(capsys, pictures, tmp_path / 'out', '--snr', '0,20', '--peers', 'none',
+                    '--detector', write_mean_colour(tmp_path / 'colours.onnx'), '--min-score', 0.2,
+                    '--json')
+    assert outcome.status == 0, outcome.err
+    f1 = {(point['codec'], point['snr_db']): point['f1'] for point in outcome.json['points']}
+    assert 0 <= f1['gsc', 0] <= f1['gsc', 20] <= 1
+    assert f1['gsc', 20] > 0
+    assert (tmp_path / 'out' / 'snr_f1.svg').exists()
 
 
 @pytest.mark.parametrize('words, message', [

@@ -114,7 +114,8 @@ def test_a_second_run_takes_the_peers_from_the_first(capsys, pictures, tmp_path,
     def refuse(*_):
         raise PeerError('was asked again')
     monkeypatch.setattr(PeerRun, '_still_coded', refuse)
-    second = stills(capsys, pictures, tmp_path / 'out', '--json').json
+    second = stills(capsys, pictures, tmp_path / 'again', '--cache', tmp_path / 'out' / 'cache',
+                    '--json').json
     peers = [[point for point in content['points'] if point['codec'] != 'gsc']
              for content in (first, second)]
     assert peers[0] == peers[1]

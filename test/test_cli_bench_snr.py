@@ -90,10 +90,14 @@ def test_a_call_that_makes_no_sense_is_refused(capsys, pictures, tmp_path, words
 
 
 def test_ratios_below_zero_are_possible(capsys, pictures, tmp_path):
-    outcome = bench(capsys, pictures, tmp_path / 'out', '--snr=-3,20', '--peers', 'none', '--json')
+    outcome = bench(capsys, pictures, tmp_path / 'out', '--snr=-3,20', '--peers', 'none',
+                    '--cache', tmp_path / 'kept', '--json')
     assert outcome.status == 0, outcome.err
     assert {point['snr_db'] for point in outcome.json['points']} == {-3, 20}
     assert {point['codec'] for point in outcome.json['points']} == {'gsc', 'gsc-layers'}
+    # What is kept elsewhere leaves the folder of the report to be made.
+    assert [path.name for path in (tmp_path / 'out').iterdir() if path.is_dir()] == []
+    assert list((tmp_path / 'kept').iterdir())
 
 
 def test_pictures_of_several_sizes_are_refused(capsys, pictures, tmp_path):

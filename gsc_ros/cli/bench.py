@@ -154,6 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
     try:
         scorer = Scorer(plan.images, detector, with_vsi=no_vsi is None)
+        arguments.output.mkdir(parents=True, exist_ok=True)
         store = Store(arguments.cache or arguments.output / 'cache')
         with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                       TimeElapsedColumn(), console=console, transient=True,

@@ -89,6 +89,7 @@ def run(arguments: argparse.Namespace, images: Sequence[Picture],
     if no_lpips:
         described['versions']['LPIPS'] = f'missing: {no_lpips}'
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
+    arguments.output.mkdir(parents=True, exist_ok=True)
     store = Store(arguments.cache or arguments.output / 'cache')
     scorer = PairScorer(images, store, no_vsi is None, lpips, detector)
     with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),

@@ -12,7 +12,7 @@ import time
 
 from gsc_ros.codec.region.region import FULL_WEIGHT
 from gsc_ros.evaluation.region_recall import Recall, recall
-from gsc_ros.perception.source.importance import ImportanceSource, steadied
+from gsc_ros.perception.source.importance import ImportanceSource, steadied, without_parts
 from gsc_ros.perception.source.importance_model import (
     GRAPH_FILE,
     ImportanceModel,
@@ -30,9 +30,9 @@ SHIPPED = REPOSITORY / 'gsc_ros' / 'profiles' / 'perception' / 'importance'
 S = 10 ** 9
 
 
-def boxes(*rows):
-    """Return boxes as the network gives them."""
-    return np.array(rows, np.float32).reshape(-1, 4)
+def things(*rows):
+    """Return left, top, right, bottom and certainty as the source holds them."""
+    return np.array(rows, np.float32).reshape(-1, 5)
 
 
 @pytest.fixture(scope='module')
@@ -76,6 +76,12 @@ def test_a_picture_of_any_size_has_few_regions_within_it(shape: tuple[int, ...])
         assert 0 < region.weight <= FULL_WEIGHT and region.class_id is None
 
 
+@pytest.mark.parametrize('threshold', [0, 1, -1, float('nan')])
+def test_a_threshold_is_within_0_to_1(threshold: float):
+    with pytest.raises(SourceError, match='threshold'):
+        ImportanceSource(threshold=threshold)
+
+
 def test_an_empty_picture_has_no_regions():
     for value in (0, 128, 255):
         assert ImportanceSource().find(np.full((375, 1242, 3), value, np.uint8), 0) == []
@@ -100,17 +106,25 @@ def test_it_takes_a_bounded_time_whatever_the_camera():
 
 
 def test_a_thing_needs_less_certainty_to_stay_than_to_appear():
-    thing = boxes((10, 10, 50, 50))
-    faint = np.array([0.25], np.float32)
-    assert len(steadied(thing, faint, boxes(), 0.3)[0]) == 0
-    assert len(steadied(thing, faint, boxes((12, 10, 52, 50)), 0.3)[0]) == 1
+    faint = things((10, 10, 50, 50, 0.25))
+    assert len(steadied(faint, things(), 0.3)) == 0
+    assert len(steadied(faint, things((12, 10, 52, 50, 0.4)), 0.3)) == 1
+    assert len(steadied(faint, things((60, 10, 90, 50, 0.4)), 0.3)) == 0
 
 
-def test_a_box_follows_slowly_and_two_never_follow_one():
-    before = boxes((10, 10, 50, 50))
-    now = boxes((14, 10, 54, 50), (16, 10, 56, 50))
-    found, scores = steadied(now, np.array([0.9, 0.8], np.float32), before, 0.3)
-    assert 10 < found[0][0] < 14 and found[1][0] == 16 and len(scores) == 2
+def test_a_part_of_a_more_certain_thing_is_no_region_of_its_own():
+    whole, part, beside = (10, 10, 50, 50, 0.9), (20, 20, 30, 30, 0.8), (45, 10, 90, 50, 0.7)
+    assert np.array_equal(without_parts(things(whole, part, beside)), things(whole, beside))
+    around = things((*part[:4], 0.9), (*whole[:4], 0.8))
+    assert len(without_parts(around)) == 2, 'a thing around a more certain one stays'
+
+
+def test_a_thing_follows_slowly_and_two_never_follow_one():
+    before = things((10, 10, 50, 50, 0.5))
+    found = steadied(things((14, 10, 54, 50, 0.9), (16, 10, 56, 50, 0.8)), before, 0.3)
+    new, old = found
+    assert new.tolist() == things((16, 10, 56, 50, 0.8))[0].tolist()
+    assert 10 < old[0] < 14 and 0.5 < old[4] < 0.8
 
 
 def test_a_cut_or_another_picture_is_no_reason_to_stay(frames):

@@ -37,8 +37,8 @@ def add_importance_arguments(parser: argparse.ArgumentParser) -> None:
                         help='pictures of an archive at most, evenly spread')
     parser.add_argument('--weight', action='append', default=[], metavar='ARCHIVE=W',
                         help='how often an archive is drawn; default: cube root of its size')
-    parser.add_argument('--threshold', type=bounded(float, 0.01, 0.99), default=0.3,
-                        help='score from which a cell is a thing')
+    parser.add_argument('--threshold', type=bounded(float, 0.01, 0.99), default=0.2,
+                        help='certainty from which there is a thing')
     parser.add_argument('--steps', type=bounded(int, 1, 10 ** 9), default=100_000,
                         help='updates at most')
     parser.add_argument('--minutes', type=bounded(float, 0, math.inf), default=15.0,

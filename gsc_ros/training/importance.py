@@ -135,7 +135,7 @@ def export_importance(network: ImportanceNetwork, folder: Path, threshold: float
     """
     Write graph and manifest, see `gsc_ros.perception.source.importance_model`.
 
-    :param threshold: score from which a cell is a thing, 0..1.
+    :param threshold: certainty from which there is a thing, 0..1.
     :param training: where the weights come from, for the reader.
     :return: bytes of the graph.
     """

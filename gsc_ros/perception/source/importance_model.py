@@ -38,7 +38,7 @@ class ImportanceManifest:
 
     :param pixels: area of the picture that it was trained to look at; larger ones are reduced.
     :param stride: pixels of that picture by cell.
-    :param threshold: score from which a cell is a thing, 0..1.
+    :param threshold: certainty from which there is a thing, 0..1, see `importance`.
     """
 
     pixels: int

@@ -11,6 +11,7 @@ from gsc_ros.codec.packet import cut, parse
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.codec.region.setting import RegionSettings
+from gsc_ros.codec.region.trial import SHARES
 import numpy as np
 import pytest
 from region_profile import region_profile
@@ -39,7 +40,7 @@ def error(image, box=BOX):
     return np.square(image[part].astype(float) - IMAGE[part]).mean()
 
 
-@pytest.mark.parametrize('max_bytes', [250, 500, 1200])
+@pytest.mark.parametrize('max_bytes', [350, 600, 1200])
 def test_within_the_same_bytes_a_region_is_finer(codec, max_bytes):
     encoder, decoder = codec
     plain = decoder.decode(encoder.encode(IMAGE, limited(max_bytes)).payload)
@@ -175,7 +176,39 @@ def test_too_little_room_leaves_the_base_alone(codec):
 
 
 @pytest.mark.parametrize('change', [
-    {'alpha': 0}, {'beta': -1}, {'most': 33}, {'base_share': 0}, {'level': 16}])
+    {'alpha': 0}, {'beta': -1}, {'most': 33}, {'base_share': 0}, {'level': 16}, {'thrift': 0}])
 def test_a_setting_out_of_range_is_refused(codec, change):
     with pytest.raises(CodecError):
         codec[0].encode(IMAGE, limited(400, **change), WANTED)
+
+
+def test_of_several_shares_of_the_base_the_one_with_the_least_error_is_taken(codec):
+    encoder, decoder = codec
+    weights = np.ones(IMAGE.shape[:2])
+    weights[62:138, 52:158] = WANTED[0].weight
+
+    def left(share):
+        frame = encoder.encode(IMAGE, limited(500, base_share=share), WANTED)
+        assert len(frame.payload) <= 500
+        found = decoder.decode(frame.payload).image
+        return (np.square(found.astype(float) - IMAGE).sum(axis=2) * weights).sum()
+
+    assert left(None) == min(left(share) for share in SHARES)
+
+
+def test_a_judge_decides_between_whole_allocations(codec):
+    encoder, decoder = codec
+    seen = []
+
+    def without_regions(picture):
+        seen.append(picture)
+        return -error(picture, (0, 0, 50, 160))
+
+    frame = encoder.encode(IMAGE, limited(500), WANTED, without_regions)
+    found = decoder.decode(frame.payload).image
+    assert len(seen) > 4 and any(np.array_equal(found, picture) for picture in seen)
+    assert error(found, (0, 0, 50, 160)) == min(error(one, (0, 0, 50, 160)) for one in seen)
+    dear = limited(500, beta=1e3)
+    sizes = [len(encoder.encode(IMAGE, dear, WANTED, judge).payload)
+             for judge in (lambda _: 1.0, lambda picture: -1e9 * error(picture))]
+    assert sizes[0] < sizes[1]

@@ -36,6 +36,7 @@ from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.codec.region.scene import BaseCanvas, Scene
 from gsc_ros.codec.region.setting import Offer, RegionSettings, SentRegion
 from gsc_ros.codec.region.transform import RegionTransform
+from gsc_ros.codec.region.trial import Judge, trials, weighted_error
 from gsc_ros.codec.region.window import base_canvas
 from gsc_ros.codec.selection import most_similar, Selection
 from gsc_ros.codec.stream import Remembered, StreamMemory
@@ -216,7 +217,7 @@ class FrameEncoder:
 
     def encode(
         self, image: np.ndarray, settings: EncoderSettings = EncoderSettings(),
-        key_regions: Sequence[KeyRegion] = (),
+        key_regions: Sequence[KeyRegion] = (), judge: Judge | None = None,
     ) -> EncodedFrame:
         """
         Encode one image.
@@ -225,6 +226,10 @@ class FrameEncoder:
         :param settings: how.
         :param key_regions: where perception looks. Of a profile that has no region model only the
             list of objects is sent.
+        :param judge: says of a picture as the receiver will show it, uint8 ``[H, W, 3]``, how well
+            it serves; a detector may say how far it finds the same as in the image. Of some ways to
+            share the packet the one is taken for which ``alpha * judge(picture) - beta * bits`` is
+            largest. Each is put together to be looked at, which takes its time.
         :raises CodecError: when the image or a setting is out of range, or not even one channel
             fits ``max_bytes``.
         """
@@ -249,7 +254,8 @@ class FrameEncoder:
         wanted = self._regions.wanted(
             image, key_regions, () if before is None else self._followed, settings.regions)
         head = replace(head, objects=wanted.objects)
-        candidate, regions = self._candidates(settings, coder, work, image, head, wanted)
+        candidate, regions = self._candidates(
+            settings, coder, work, image, head, wanted, judge)
         packet, ends = candidate.packet(head), candidate.packet_ends(head)
         if regions is not None:
             coded = regions.coded
@@ -269,11 +275,39 @@ class FrameEncoder:
 
     def _candidates(
         self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, image: np.ndarray,
-        head: wire.Packet, wanted: WantedRegions,
+        head: wire.Packet, wanted: WantedRegions, judge: Judge | None,
     ) -> tuple[Candidate, EncodedRegions | None]:
         """Return the way to send the base, and the regions that share the packet with it."""
         if not wanted.any:
             return self._choose(settings, coder, work, head), None
+        model = self._profile.manifest.regions
+        tried = trials(settings.regions, settings.max_bytes is not None, judge is not None,
+                       model.default_quantizer, model.quantizers)
+        found = []
+        for regions in tried:
+            if regions is None:
+                found.append((self._choose(settings, coder, work, head), None))
+            else:
+                found.append(self._shared(replace(settings, regions=regions), coder, work, image,
+                                          head, wanted))
+        if len(found) == 1:
+            return found[0]
+        prices = settings.regions
+        worth = []
+        for candidate, encoded in found:
+            packet = candidate.packet(head)
+            picture = self._regions.picture(packet, candidate.symbols, wanted, encoded)
+            value = (-weighted_error(image, picture, wanted.spots) if judge is None
+                     else judge(picture))
+            size = candidate.size(head) + (0 if encoded is None else len(encoded.coded.stream))
+            worth.append(prices.alpha * value - prices.beta * 8 * size)
+        return found[int(np.argmax(worth))]
+
+    def _shared(
+        self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, image: np.ndarray,
+        head: wire.Packet, wanted: WantedRegions,
+    ) -> tuple[Candidate, EncodedRegions | None]:
+        """Return a base with its share of the limit, and the regions in the rest of it."""
         share = settings
         if settings.max_bytes is not None:
             share = replace(

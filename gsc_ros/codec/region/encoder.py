@@ -66,12 +66,14 @@ class EncodedRegions:
     The regions of one frame, ready to be sent.
 
     :param coded: their stream.
-    :param sent: what it holds, in its order.
+    :param regions: the regions in it.
+    :param sent: the same, explained.
     :param offers: what competed.
     :param followed: what later frames may continue, in the same order; empty unless asked for.
     """
 
     coded: Coded
+    regions: tuple[CodedRegion, ...]
     sent: tuple[SentRegion, ...]
     offers: tuple[Offer, ...]
     followed: tuple[Followed, ...]
@@ -138,7 +140,8 @@ class RegionEncoder:
         for place, plan in enumerate(planned):
             if plan.missed:
                 continue
-            choices.append(Choices(self.transform, image, shown.picture, plan.spot, taken.copy()))
+            choices.append(Choices(
+                self.transform, image, shown.picture, plan.spot, taken.copy(), settings.thrift))
             competing.append(place)
             left, top, right, bottom = (round(side) for side in plan.spot.box)
             taken[top:bottom, left:right] = True
@@ -174,7 +177,8 @@ class RegionEncoder:
                 self._followed(track, planned[place], gray, place in options, before)
                 for track, place in zip(tracks, order))
         return EncodedRegions(
-            chosen.coded, self._sent(planned, order, options, chosen, before, width, height),
+            chosen.coded, tuple(coded),
+            self._sent(planned, order, options, chosen, before, width, height),
             _offers(choices, [option for _, option in chosen.items]), followed)
 
     def found(self, known: Followed, gray: np.ndarray) -> Place:

@@ -12,12 +12,13 @@ import cv2
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.profile import Profile
+from gsc_ros.codec.region.canvas import Canvas
 from gsc_ros.codec.region.encoder import EncodedRegions, Followed, RegionEncoder
 from gsc_ros.codec.region.object_list import pack_objects
 from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.codec.region.setting import RegionSettings
 from gsc_ros.codec.region.spot import objects, Spot, spots
-from gsc_ros.codec.region.track import Place
+from gsc_ros.codec.region.track import compose, Place
 from gsc_ros.codec.region.window import base_canvas
 from gsc_ros.codec.structure import Synthesis
 import numpy as np
@@ -116,6 +117,19 @@ class FrameRegions:
             image, canvas, wanted.spots, wanted.before, settings, room, keep)
 
 
+    def picture(
+        self, packet: wire.Packet, symbols: np.ndarray, wanted: WantedRegions,
+        encoded: EncodedRegions | None,
+    ) -> np.ndarray:
+        """Return the picture that the receiver will show, uint8 ``[H, W, 3]``."""
+        canvas = Canvas.over(self._synthesis.render(
+            symbols, packet.channels, packet.quantizer, packet.height, packet.width))
+        if encoded is not None:
+            compose(canvas, encoded.regions, [known.track for known, _ in wanted.before],
+                    self._encoder.transform)
+        return canvas.picture
+
+
 def _room(packet: wire.Packet, max_bytes: int) -> int:
     """Return how long the stream of regions may be, so that the packet keeps to a limit."""
     room = max_bytes - packet.region_ends((0,))[0]
@@ -130,8 +144,10 @@ def _check(settings: RegionSettings, profile: Profile) -> None:
         raise CodecError('alpha must be positive and beta not negative')
     if not 0 <= settings.most <= wire.MAX_REGIONS:
         raise CodecError(f'{settings.most} regions are not in 0..{wire.MAX_REGIONS}')
-    if not 0 < settings.base_share <= 1:
+    if settings.base_share is not None and not 0 < settings.base_share <= 1:
         raise CodecError(f'a share of {settings.base_share} is not in 0..1')
+    if not 0 < settings.thrift <= 1:
+        raise CodecError(f'a thrift of {settings.thrift} is not in 0..1')
     model = profile.manifest.regions
     if settings.level is not None and model is not None and not (
             0 <= settings.level < model.quantizers):

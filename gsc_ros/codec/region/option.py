@@ -21,9 +21,6 @@ from gsc_ros.codec.region.spot import Spot
 from gsc_ros.codec.region.transform import Cells, RegionTransform
 import numpy as np
 
-# What a bit must save of the squared error, in squares of the step: a uniform quantizer with a dead
-# zone is at its best around this.
-KAPPA = 0.15
 # Pixels of the largest spot that is coded at the finest scale: in what is larger, nothing that
 # perception needs is that small, and the graphs take their time.
 _FINEST_AREA = 128.0 ** 2
@@ -89,13 +86,15 @@ class Choices:
     :param picture: uint8 ``[H, W, 3]``, what lies there already; valid in and around the spot.
     :param spot: the spot.
     :param taken: bool ``[H, W]``, pixels that other spots take care of.
+    :param thrift: what a bit must save of the squared error, in squares of the step.
     """
 
     def __init__(
         self, transform: RegionTransform, image: np.ndarray, picture: np.ndarray, spot: Spot,
-        taken: np.ndarray,
+        taken: np.ndarray, thrift: float,
     ):
         self.spot = spot
+        self._thrift = thrift
         self._transform = transform
         self._image = image
         self._picture = picture
@@ -126,13 +125,13 @@ class Choices:
         """Return the level of which a step is the right one at a price."""
         scaled = self._at(scale)
         # What is dearer than estimated is bought more coarsely.
-        step = np.sqrt(self._ratio * price / (KAPPA * self.spot.weight * scaled.unit))
+        step = np.sqrt(self._ratio * price / (self._thrift * self.spot.weight * scaled.unit))
         return int(np.argmin(np.abs(np.log(self._steps) - np.log(step))))
 
     def price_of(self, scale: int, level: int) -> float:
         """Return the price at which a level is the right one."""
         step = self._steps[level]
-        return float(KAPPA * self.spot.weight * self._at(scale).unit * step ** 2)
+        return float(self._thrift * self.spot.weight * self._at(scale).unit * step ** 2)
 
     def bits(self, option: Option) -> float:
         """Return about how many bits an option takes, going by those that were coded."""
@@ -188,7 +187,8 @@ class Choices:
         gains = gains[:len(latent), None, None]
         exact = latent * gains
         relative = self.spot.weight / np.maximum(scaled.weights, 1e-3)
-        symbols, bits = _symbols(exact, KAPPA * relative, self._transform.symbol_max)
+        symbols, bits = _symbols(
+            exact, self._thrift * relative, self._transform.symbol_max)
         rows, columns = np.flatnonzero(symbols.any(axis=(0, 2))), np.flatnonzero(
             symbols.any(axis=(0, 1)))
         if not len(rows):
@@ -209,13 +209,13 @@ class Choices:
 
 
 def _symbols(
-    exact: np.ndarray, kappa: np.ndarray, symbol_max: int,
+    exact: np.ndarray, thrift: np.ndarray, symbol_max: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Return the symbols that are worth their bits.
 
     :param exact: float32 ``[C, h, w]``, the latent in steps.
-    :param kappa: float32 ``[h, w]``, what a bit must save there, in squares of the step.
+    :param thrift: float32 ``[h, w]``, what a bit must save there, in squares of the step.
     :param symbol_max: their largest magnitude.
     :return: int16 ``[C, h, w]``, and about the bits of each, float32 ``[C, h, w]``.
     """
@@ -224,8 +224,8 @@ def _symbols(
     rarity = _rarity(nearest > 0)
     # A one in place of a zero saves 2 z - 1 squares of a step, one more of a magnitude
     # 2 (z - q) + 1.
-    ones = 2 * sizes - 1 < kappa * (rarity + _SIGN_BITS)
-    more = 2 * (sizes - nearest) + 1 < kappa * _STEP_BITS
+    ones = 2 * sizes - 1 < thrift * (rarity + _SIGN_BITS)
+    more = 2 * (sizes - nearest) + 1 < thrift * _STEP_BITS
     nearest -= np.where(nearest == 1, ones, more & (nearest > 1))
     rarity = _rarity(nearest > 0)
     here = nearest > 0

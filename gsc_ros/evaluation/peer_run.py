@@ -90,8 +90,9 @@ class PeerRun:
         boxes = [peer.boxes(found, *image.shape[1::-1])
                  for found, image in zip(plan.regions.regions, plan.images)]
         common = {'boxes': repr(boxes), 'settings': peer.settings, 'version': peer.still.version()}
-        for quality in peer.thumbnail_qualities:
-            for crops in peer.crops:
+        # Ways to code a crop outside: its picture is then shown over all thumbnails in turn.
+        for crops in peer.crops:
+            for quality in peer.thumbnail_qualities:
                 def measure(quality: float = quality, crops: Crops = crops) -> dict[str, Any]:
                     return average.mean(plan, self._scorer, (
                         peer.code(self._streams, image, thumbnail, quality, areas, crops)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-import time
 
 from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.evaluation.own import Coded
@@ -107,21 +106,17 @@ class RegionPeer:
         height, width = image.shape[:2]
         thumbnail = streams.still(self.still, small, quality)
         size, encode_ms = self.still.size(thumbnail.data), thumbnail.encode_ms
-        start = time.perf_counter()
-        picture = resized(self.still.decode(thumbnail.data, *small.shape[1::-1]), width, height)
-        decode_ms = (time.perf_counter() - start) * 1e3
-        picture = picture.copy()
+        below, decode_ms = streams.picture(self.still, thumbnail, *small.shape[1::-1])
+        picture = resized(below, width, height).copy()
         sent = boxes[:crops.most]
         for left, top, right, bottom in sent:
             area = reduced(image[top:bottom, left:right], crops.downscale)
             stream = streams.still(self.still, area, crops.quality)
             size += self.crop_size(stream.data) + BOX_BYTES
             encode_ms += stream.encode_ms
-            start = time.perf_counter()
-            crop = resized(self.still.decode(stream.data, *area.shape[1::-1]),
-                           right - left, bottom - top)
-            _lay(picture, crop, left, top)
-            decode_ms += (time.perf_counter() - start) * 1e3
+            crop, crop_ms = streams.picture(self.still, stream, *area.shape[1::-1])
+            decode_ms += crop_ms
+            _lay(picture, resized(crop, right - left, bottom - top), left, top)
         return Coded(size, picture, encode_ms, decode_ms, len(sent))
 
 

@@ -11,9 +11,11 @@ seconds for a picture; decoding and scoring take milliseconds.
 from __future__ import annotations
 
 import base64
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 import hashlib
+from threading import Lock
 import time
 from typing import Any
 
@@ -22,6 +24,9 @@ from gsc_ros.evaluation.still_peer import StillPeer
 from gsc_ros.evaluation.store import Store
 from gsc_ros.evaluation.video_peer import KeyFrames, VideoPeer
 import numpy as np
+
+#: Pictures that are kept in memory: crops of some ten kilobytes, of which each is shown many times.
+MAX_PICTURES = 1024
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class StreamCache:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._pictures: OrderedDict[tuple[str, bytes], tuple[Picture, float]] = OrderedDict()
+        self._turn = Lock()
 
     def still(self, peer: StillPeer, image: Picture, quality: float) -> Stream:
         """
@@ -59,6 +66,28 @@ class StreamCache:
             {'pixels': digest(image), 'codec': peer.name, 'quality': quality,
              'how': peer.settings, 'version': peer.version()},
             lambda: peer.encode(image, quality))
+
+    def picture(self, peer: StillPeer, stream: Stream, width: int,
+                height: int) -> tuple[Picture, float]:
+        """
+        Return a picture that a peer decodes, and the milliseconds that it took; not to be changed.
+
+        :param width: of the picture in pixels; ``height`` likewise.
+        :raises PeerError: the peer cannot.
+        """
+        key = (peer.name, stream.data)
+        with self._turn:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+                return self._pictures[key]
+        start = time.perf_counter()
+        picture = peer.decode(stream.data, width, height)
+        decoded = (picture, (time.perf_counter() - start) * 1e3)
+        with self._turn:
+            self._pictures[key] = decoded
+            while len(self._pictures) > MAX_PICTURES:
+                self._pictures.popitem(last=False)
+        return decoded
 
     def video(self, peer: VideoPeer, frames: np.ndarray, fps: float, kbps: float,
               keys: KeyFrames) -> Stream:

@@ -206,3 +206,36 @@ def test_a_folder_of_packets_with_and_without_regions_has_means(capsys, rich, tm
     shown = call(capsys, 'info', tmp_path, '--json').json
     assert shown['mean_sections']['objects'] == 3
     assert shown['mean_sections']['regions'] > 0
+
+
+def test_the_original_tells_what_each_layer_and_region_gains(capsys, rich, tmp_path):
+    path, profile = rich
+    decoded = tmp_path / 'decoded.png'
+    assert call(capsys, 'decode', path, '-o', decoded, '--profile', profile).status == 0
+    shown = call(
+        capsys, 'info', path, '--profile', profile, '--original', decoded, '--json').json
+    gains = shown['gains']
+    assert len(gains) == shown['layers']
+    assert sum(gain['bytes'] for gain in gains) == shown['bytes']
+    assert [gain['regions'] for gain in gains[-3:]] == [0, 1, 2]
+    assert gains[-1]['box'] == shown['regions'][-1]['box']
+    # It is its own original: nothing is left to gain.
+    assert gains[0]['gain_per_bit'] is None and gains[-1]['squared_error'] == 0
+    assert gains[-3]['squared_error'] > 0 and gains[-1]['gain_per_bit'] > 0
+    assert all(gain['weighted_error'] >= gain['squared_error'] for gain in gains)
+    lines = call(capsys, 'info', path, '--profile', profile, '--original', decoded).out
+    assert 'a bit' in lines
+
+
+def test_an_original_of_another_size_is_bad_data_and_one_for_a_folder_is_usage(
+        capsys, rich, tmp_path):
+    from command_line import write_picture
+    path, profile = rich
+    small = tmp_path / 'small.png'
+    write_picture(small)
+    (tmp_path / 'packets').mkdir()
+    (tmp_path / 'packets' / 'a.gsc').write_bytes(serialize(replace(PACKET, width=WIDTH + 8)))
+    done = call(capsys, 'info', tmp_path / 'packets' / 'a.gsc', '--original', small)
+    assert done.status == 1 and 'pixels' in done.err
+    done = call(capsys, 'info', tmp_path / 'packets', '--original', small)
+    assert done.status == 2 and '--original' in done.err

@@ -8,6 +8,7 @@ They are checked, but not decoded: no profile is needed, but to list key regions
     gsc info photo.gsc
     gsc info packets/
     gsc info photo.gsc --layers      # also the bytes of each layer, for which it is parsed whole
+    gsc info photo.gsc --original photo.png     # also what each layer and region gains for a bit
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gsc_ros.cli.error import DataError
+from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.file import read_bytes
+from gsc_ros.cli.packet_layer import measure_layers, measure_regions
 from gsc_ros.codec import text
 from gsc_ros.codec.error import (
     CodecError,
@@ -37,10 +38,6 @@ from gsc_ros.codec.packet import (
 )
 from gsc_ros.codec.region.object_list import unpack_objects
 
-if TYPE_CHECKING:
-    from gsc_ros.codec.profile import Profile
-    from gsc_ros.codec.region.bitstream import CodedRegion
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `gsc info`."""
@@ -48,9 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='packet to look at, or folder of packets')
     parser.add_argument('--layers', action='store_true',
                         help='measure the layers of the structure stream; needs the profile')
+    parser.add_argument('--original', type=Path, metavar='IMAGE',
+                        help='measure by how much each layer and region brings the picture closer '
+                             'to this one, for a bit; needs the profile')
     parser.add_argument('--profile', default='tiny',
-                        help='name or folder of the profile for --layers and for key regions '
-                             '(%(default)s)')
+                        help='name or folder of the profile for --layers, --original and key '
+                             'regions (%(default)s)')
     parser.add_argument('--json', action='store_true', help='print one JSON object on stdout')
 
 
@@ -59,9 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
     Describe the packet.
 
     :raises DataError: when the file cannot be read or is no valid packet.
+    :raises UsageError: when one picture is compared with many packets.
     """
     path = arguments.packet
     if path.is_dir():
+        if arguments.original is not None:
+            raise UsageError('--original is of one packet, not of a folder of them')
         packets = sorted(path.glob(f'*{PACKET_SUFFIX}'))
         if not packets:
             raise DataError(f'{path}: holds no {PACKET_SUFFIX} file')
@@ -81,6 +84,10 @@ def _describe_file(path: Path, arguments: argparse.Namespace) -> dict:
             description |= _describe_regions(payload, arguments.profile)
         if arguments.layers:
             description['structure_layers'] = measure_layers(payload, arguments.profile)
+        if arguments.original is not None:
+            # Imported here: nothing else of this needs ONNX Runtime.
+            from gsc_ros.cli.info_gain import measure_gains
+            description['gains'] = measure_gains(payload, arguments.profile, arguments.original)
     except CodecError as error:
         raise DataError(f'{path}: {error}') from error
     return description
@@ -146,53 +153,6 @@ def _describe_regions(payload: bytes, profile_name: str) -> dict:
         for region, size in zip(regions, sizes)]}
 
 
-def measure_regions(payload: bytes, profile_name: str) -> tuple[list[CodedRegion], list[int]]:
-    """
-    Return the regions of a packet, the most important first, and the bytes that each adds.
-
-    :raises CodecError: when the packet is damaged, or the profile missing or another one.
-    """
-    packet, profile = _with_profile(payload, profile_name)
-    # Imported here: no packet without regions needs the entropy coder.
-    from gsc_ros.codec.region.bitstream import decode_regions, encode_regions
-    size = (packet.width, packet.height)
-    regions = decode_regions(
-        profile.region_context, packet.regions, packet.region_count, *size)
-    ends = encode_regions(profile.region_context, regions, *size).ends
-    return regions, [end - start for start, end in zip((0, *ends), ends)]
-
-
-def _with_profile(payload: bytes, profile_name: str) -> tuple[Packet, Profile]:
-    """Return a packet that stands alone, and its profile."""
-    # Imported here: without --layers and regions, nothing of the models is needed.
-    from gsc_ros.codec.profile import load_profile
-    packet, profile = parse(payload), load_profile(profile_name)
-    if packet.profile_hash != profile.short_hash:
-        raise ProfileMismatchError(f'the packet was made with profile {packet.profile_hash:04x}, '
-                                   f'{profile_name} is {profile.short_hash:04x}')
-    if packet.stream_reference is not None:
-        raise MissingReferenceError(
-            'a packet that refers to another has one layer, which that one is needed to measure')
-    return packet, profile
-
-
-def measure_layers(payload: bytes, profile_name: str) -> list[int]:
-    """
-    Return the bytes that each layer adds to the structure stream, most important first.
-
-    A packet does not say where its layers end: its symbols are decoded and coded again.
-
-    :raises CodecError: when the packet is damaged, or the profile missing or another one.
-    """
-    packet, profile = _with_profile(payload, profile_name)
-    height, width = -(-packet.height // profile.pitch), -(-packet.width // profile.pitch)
-    symbols = profile.context.decode(
-        packet.stream, packet.channels, packet.quantizer, height, width)
-    ends = profile.context.encode(
-        symbols, packet.channels, packet.quantizer, layer_counts(len(packet.channels))).ends
-    return [end - start for start, end in zip((0, *ends), ends)]
-
-
 def _visible(words: str) -> str:
     """Escape what a terminal would obey rather than show: the text has come over a link."""
     return ''.join(
@@ -245,6 +205,7 @@ def _table(description: dict) -> str:
                      for one in description['objects']]
         if name == 'regions' and description['region_count']:
             rows += _region_rows(description)
+    rows += [_gain_row(gain) for gain in description.get('gains', ())]
     return _columns(description['input'], rows)
 
 
@@ -254,6 +215,12 @@ def _region_rows(description: dict) -> list[tuple[str, str]]:
     return [(f'    region {number}', f'{_box(region["box"])}, scale {region["scale"]}, '
              f'level {region["level"]}, {region["channels"]} channels, {region["bytes"]} bytes')
             for number, region in enumerate(description['regions'], 1)]
+
+
+def _gain_row(gain: dict) -> tuple[str, str]:
+    name = f'region {gain["regions"]}' if gain['regions'] else f'to {gain["channels"]} ch.'
+    worth = '' if gain['gain_per_bit'] is None else f', gains {gain["gain_per_bit"]:.0f} a bit'
+    return name, f'{gain["bytes"]} bytes, squared error {gain["squared_error"]:.0f}{worth}'
 
 
 def _box(sides: list[float]) -> str:

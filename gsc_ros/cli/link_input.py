@@ -4,19 +4,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import accumulate, islice
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from gsc_ros.cli.error import DataError
 from gsc_ros.cli.file import read_bytes
-from gsc_ros.cli.info import measure_layers, measure_regions
+from gsc_ros.cli.packet_layer import packet_ends
 from gsc_ros.cli.progress import track
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.frame import EncodedFrame, EncoderSettings, FrameEncoder
 from gsc_ros.codec.packet import (
     cut,
-    layer_counts,
     MAX_PACKET_BYTES,
     Packet,
     PACKET_SUFFIX,
@@ -75,17 +74,7 @@ def _packet_ends(payload: bytes, packet: Packet, profile_name: str) -> tuple[int
     profile = load_profile(profile_name)
     if packet.stream_reference is not None or packet.profile_hash != profile.short_hash:
         return (len(payload),)
-    end, ends = 0, []
-    counts = layer_counts(len(packet.channels))
-    for count, layer in zip(counts, measure_layers(payload, profile_name)):
-        end += layer
-        head = replace(
-            packet, channels=packet.channels[:count], stream=b'', region_count=0, regions=b'')
-        ends.append(end + sum(head.section_sizes().values()))
-    if packet.region_count:
-        _, sizes = measure_regions(payload, profile_name)
-        ends += packet.region_ends(tuple(accumulate(sizes)))
-    return (*ends[:-1], len(payload))
+    return packet_ends(payload, profile_name)
 
 
 def encode_pictures(

@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group('pictures')
     what.add_argument('--frames', type=bounded(int, 1, 10_000), metavar='N',
                       help=f'spread over the input ({STILL_FRAMES}); of video the first '
-                      f'({VIDEO_FRAMES})')
+                      f'({VIDEO_FRAMES}), with --snr, too ({bench_snr.FRAMES})')
     what.add_argument('--size', type=_size, default=(1216, 352), metavar='WxH',
                       help='larger frames are cropped around their centre (1216x352); `full` for '
                       'no crop')
@@ -98,7 +98,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     codecs.add_argument('--peers', type=_words, metavar='LIST',
                         help='comma-separated (all; `none` for none): '
                         + ', '.join(peer.name for peer in peers_of('stills')) + '; with --stream '
-                        + ', '.join(peer.name for peer in peers_of('stream')))
+                        + ', '.join(peer.name for peer in peers_of('stream'))
+                        + f'; with --snr those for stills ({",".join(bench_snr.PEERS)})')
     codecs.add_argument('--rates', type=_numbers, metavar='LIST',
                         help='bits per pixel; with --stream and --loss kbit/s')
     codecs.add_argument('--downscales', type=_numbers, metavar='LIST',
@@ -119,7 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     link.add_argument('--rtt', type=bounded(float, 0, 60), default=0.5, metavar='S',
                       help='seconds until a loss is known to the sender (%(default)s)')
     link.add_argument('--seed', type=bounded(int, 0, 2 ** 31), default=0, metavar='N',
-                      help='of the losses (%(default)s)')
+                      help='of losses and noise (%(default)s)')
     link.add_argument('--trials', type=bounded(int, 1, 1000), default=5, metavar='N',
                       help='seeds to average over (%(default)s)')
     metrics = parser.add_argument_group('metrics')
@@ -134,7 +135,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--cache', type=Path, metavar='DIR',
                         help='where results of peers are kept (REPORT_DIR/cache)')
     parser.add_argument('--workers', type=bounded(int, 1, 256), default=2, metavar='N',
-                        help='peers that run at a time (%(default)s)')
+                        help='peers that run, with --snr pictures that are scored, at a time '
+                        '(%(default)s)')
     parser.add_argument('--json', action='store_true', help='print bench.json on stdout, too')
 
 

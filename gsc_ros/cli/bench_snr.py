@@ -121,7 +121,8 @@ def _plan(arguments: argparse.Namespace, images: Sequence[Picture],
         peers=_peers(PEERS if arguments.peers is None else arguments.peers),
         downscales=arguments.downscales or DOWNSCALES, profile=arguments.profile,
         threads=arguments.threads, workers=arguments.workers, seed=arguments.seed,
-        trials=arguments.trials, gallery=len(images) // 2, found=found)
+        trials=arguments.trials, gallery=len(images) // 2, found=found,
+        objects=arguments.objects)
 
 
 def _peers(names: Sequence[str]) -> list[StillPeer]:

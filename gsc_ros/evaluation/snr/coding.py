@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.frame import EncodedFrame, FrameDecoder, FrameEncoder
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.codec.region.region import KeyRegion
+from gsc_ros.codec.region.setting import RegionSettings
 from gsc_ros.evaluation.metric import psnr
 from gsc_ros.evaluation.own import within
 from gsc_ros.evaluation.region_source import Found
@@ -139,17 +140,19 @@ class OwnCoder:
     :param images: uint8 [H, W, 3] RGB.
     :param threads: of each graph.
     :param found: where perception looks in the images; None where nobody knows.
+    :param objects: whether the list of classes and boxes is sent with key regions.
     :raises ProfileError: it cannot be used.
     """
 
     def __init__(self, profile: str, images: Sequence[Picture], threads: int,
-                 found: Found | None = None) -> None:
+                 found: Found | None = None, objects: bool = False) -> None:
         loaded = load_profile(profile)
         self.settings = f'profile {loaded.name} {loaded.short_hash:04x}, all channels'
         #: Whether it can code key regions.
         self.has_regions = loaded.has_regions
         self._images = images
         self._found = found
+        self._region_settings = RegionSettings(objects=objects)
         self._encoder = FrameEncoder(loaded, threads)
         self._decoder = FrameDecoder(loaded, threads)
         self._frames: dict[tuple[int, int, bool], EncodedFrame] = {}
@@ -200,9 +203,10 @@ class OwnCoder:
         key = number, link.capacity, regions is not None
         if key not in self._frames:
             try:
+                settings = replace(within(link.capacity - SPLICE_BYTES),
+                                   regions=self._region_settings)
                 self._frames[key] = self._encoder.encode(
-                    self._images[number], within(link.capacity - SPLICE_BYTES),
-                    *(() if regions is None else (regions,)))
+                    self._images[number], settings, regions or ())
             except CodecError as error:
                 raise NotFittingError(str(error)) from error
         return self._frames[key]

@@ -63,6 +63,7 @@ class SnrPlan:
     :param gallery: number of the image of which the report shows what came.
     :param found: where perception looks in the images, for ours with key regions; None for no
         such codec.
+    :param objects: whether that one sends the list of classes and boxes, too.
     """
 
     images: Sequence[Picture]
@@ -79,6 +80,7 @@ class SnrPlan:
     trials: int = 5
     gallery: int = 0
     found: Found | None = None
+    objects: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def study(plan: SnrPlan, links: Sequence[NoisyLink], scorer: PairScorer, streams
 
 def _codecs(plan: SnrPlan, streams: StreamCache) -> tuple[list[SnrCodec], dict[str, Coder]]:
     """Return what the report says of the codecs, and what codes for those that are there."""
-    own = OwnCoder(plan.profile, plan.images, plan.threads, plan.found)
+    own = OwnCoder(plan.profile, plan.images, plan.threads, plan.found, plan.objects)
     codecs = [
         SnrCodec('gsc', 'gsc', f'{own.settings}; every frame alone, protected alike', own=True),
         SnrCodec('gsc-layers', 'gsc layers', 'the same packets, the first layers protected better',

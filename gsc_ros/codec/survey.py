@@ -75,7 +75,7 @@ class Survey:
     starts: np.ndarray
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def layout(height: int, width: int) -> Layout:
     """Return the order of visits to a grid."""
     passes = interlace(height, width)

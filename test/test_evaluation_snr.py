@@ -7,6 +7,7 @@ import random
 from codec_image import picture
 from gsc_ros.evaluation.snr.coding import NotFittingError, OwnCoder, PeerCoder
 from gsc_ros.evaluation.snr.link import BITS_PER_USE, CapacityError, NoisyLink
+from gsc_ros.evaluation.snr.plot import metrics_of, plots
 from gsc_ros.evaluation.snr.score import mean, PairScorer
 from gsc_ros.evaluation.snr.study import GRAY, OperatingPoint, SnrPlan, study
 from gsc_ros.evaluation.still_peer import STILL_PEERS
@@ -235,3 +236,16 @@ def test_scores_are_measured_once(images, tmp_path, monkeypatch):
         raise AssertionError('measured again')
     monkeypatch.setattr(PairScorer, '_measured', refuse)
     assert result(plan(images), tmp_path).points == first.points
+
+
+def test_a_learned_metric_is_a_figure_where_its_weights_are(images, tmp_path):
+    wanted = plan(images, snrs_db=[-10.0, 15.0], peers=[])
+    links = [NoisyLink(16000, BPSK, 0.5, 64)]
+    scorer = PairScorer(images, Store(tmp_path), with_vsi=False,
+                        lpips=lambda original, image: float(image.std() == 0))
+    done = study(wanted, links, scorer, StreamCache(Store(tmp_path)), lambda *_: None)
+    assert {point.snr_db: point.metrics['lpips'] for point in done.points} == {-10: 1, 15: 0}
+    assert metrics_of(done) == ['psnr', 'ssim', 'lpips']
+    drawn = plots(done, wanted, links)
+    assert set(drawn) == {'psnr', 'ssim', 'lpips', 'whole'}
+    assert b'less is better' in drawn['lpips']

@@ -252,7 +252,8 @@ def _runs(plan: SnrPlan, link: NoisyLink, codec: str, number: int,
           coded: Sequence[Coded | None], pictures: dict[str, Picture]) -> Iterator[_Run]:
     """Yield what is shown at each signal-to-noise ratio; add the pictures by their digests."""
     gray = np.full_like(plan.images[0], GRAY)
-    pictures[digest(gray)] = gray
+    nothing = digest(gray)
+    pictures[nothing] = gray
     names = []
     for one in coded:
         by_form = {}
@@ -264,7 +265,7 @@ def _runs(plan: SnrPlan, link: NoisyLink, codec: str, number: int,
     for snr_db in plan.snrs_db:
         came, shown = [], []
         for trial in range(plan.trials):
-            last = digest(gray)
+            last = nothing
             for frame, one in enumerate(coded):
                 seed = (plan.seed + trial) * _TRIAL_STRIDE + frame
                 form = LOST if one is None else _outcome(link, one, snr_db, seed)

@@ -41,10 +41,10 @@ from gsc_ros.codec.region.object_list import (
     packed_bytes,
     unpack_objects,
 )
-from gsc_ros.evaluation.detection import Agreement, agreement
 from gsc_ros.evaluation.metric import ms_ssim, psnr
 from gsc_ros.evaluation.resampling import centre
 from gsc_ros.evaluation.spectrum import spectrum_gap
+from gsc_ros.perception.network.agreement import Agreement, agreement
 from gsc_ros.perception.network.fastestdet import Detector
 from gsc_ros.sources.opening import open_source
 import numpy as np

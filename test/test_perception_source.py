@@ -10,6 +10,7 @@ import threading
 from gsc_ros.codec.region.region import FULL_WEIGHT, KeyRegion
 from gsc_ros.perception.network.label import COCO
 from gsc_ros.perception.network.network import Detected, NetworkError, Task
+from gsc_ros.perception.source.agreement import AgreementJudge
 from gsc_ros.perception.source.class_id import class_ids, class_name
 from gsc_ros.perception.source.detector import DetectorSource
 from gsc_ros.perception.source.held import Held
@@ -128,6 +129,43 @@ def test_what_a_network_cannot_do_is_a_sources_error():
     network = type('Failing', (Finder,), {'__call__': lambda self, image: fail(image)})()
     with pytest.raises(SourceError, match='out of memory'):
         DetectorSource(network).find(IMAGE, 0)
+
+
+class Brightness(Finder):
+    """Finds one object on the bright side of a picture; counts how often it looks."""
+
+    looks = 0
+
+    def __call__(self, image):
+        self.looks += 1
+        left = image[:, :100].mean() > image[:, 100:].mean()
+        self._found = [((0, 0, 50, 50) if left else (100, 0, 150, 50), 0, 0.9)] if (
+            image.any()) else []
+        return super().__call__(image)
+
+
+def test_a_judge_says_how_much_of_the_frame_a_detector_still_sees():
+    network = Brightness()
+    left, right = IMAGE.copy(), IMAGE.copy()
+    left[:, :100], right[:, 100:] = 200, 200
+    judge = AgreementJudge(network, left)
+    assert (judge(left // 2), judge(right), judge(IMAGE)) == (1, 0, 0)
+    assert AgreementJudge(network, IMAGE)(IMAGE) == 1, 'nothing is seen in either'
+
+
+def test_a_source_that_found_something_need_not_look_again_to_judge():
+    network, image = Brightness(), IMAGE + 1
+    source = DetectorSource(network)
+    source.find(image, 0)
+    assert source.judge(image)(image) == 1 and network.looks == 2
+    source.judge(image.copy())
+    assert network.looks == 3, 'another frame'
+
+
+def test_a_segmenter_is_no_judge():
+    labels = np.zeros((100, 200), np.int32)
+    with pytest.raises(SourceError, match='segmentation'):
+        DetectorSource(Labeller(labels)).judge(IMAGE)
 
 
 def test_zones_are_shares_of_any_picture_and_rank_by_importance():

@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import cv2
-from gsc_ros.evaluation.detection import MATCH_IOU
 from gsc_ros.evaluation.equal_quality import equal_f1, region_costs
 from gsc_ros.evaluation.markup import document, photo, svg, table
 from gsc_ros.evaluation.plan import Comparison, Outcome, Plan
@@ -24,6 +23,7 @@ from gsc_ros.evaluation.verdict import (
     rate_of,
     savings,
 )
+from gsc_ros.perception.network.agreement import MATCH_IOU
 import numpy as np
 
 

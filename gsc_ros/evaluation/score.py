@@ -10,9 +10,9 @@ import math
 from threading import Lock
 
 from gsc_ros.evaluation import saliency
-from gsc_ros.evaluation.detection import Agreement, agreement
 from gsc_ros.evaluation.metric import both_ssim, MS_SSIM_MIN_SIDE, psnr, ssim
 from gsc_ros.evaluation.resampling import Picture
+from gsc_ros.perception.network.agreement import Agreement, agreement
 from gsc_ros.perception.network.network import DetectionNetwork
 import numpy as np
 

@@ -9,11 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from gsc_ros.evaluation import detection as counting
 from gsc_ros.evaluation.dataset.dataset import BoxTruth, DepthTruth, LabelTruth, Sample
 from gsc_ros.evaluation.run.method import MethodError, Reconstructed, RunError, Scalar
 from gsc_ros.evaluation.run.task import Column, KEPT, Row, TaskSpec
 from gsc_ros.evaluation.task import depth, detection, segmentation
+from gsc_ros.perception.network import agreement as counting
 from gsc_ros.perception.network.fastestdet import Detections
 from gsc_ros.perception.network.label import class_map
 from gsc_ros.perception.network.network import (

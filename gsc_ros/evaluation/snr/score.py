@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from gsc_ros.evaluation import saliency
-from gsc_ros.evaluation.detection import Agreement, agreement
 from gsc_ros.evaluation.metric import psnr, ssim
 from gsc_ros.evaluation.resampling import Picture
 from gsc_ros.evaluation.score import MAX_PSNR
 from gsc_ros.evaluation.store import Store
 from gsc_ros.evaluation.stream_cache import digest
+from gsc_ros.perception.network.agreement import Agreement, agreement
 from gsc_ros.perception.network.network import DetectionNetwork
 import numpy as np
 

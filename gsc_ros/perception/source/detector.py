@@ -13,6 +13,7 @@ from gsc_ros.perception.network.network import (
     SegmentationNetwork,
     Task,
 )
+from gsc_ros.perception.source.agreement import AgreementJudge
 from gsc_ros.perception.source.class_id import class_ids
 from gsc_ros.perception.source.source import MAX_REGIONS, Picture, SourceError
 import numpy as np
@@ -48,6 +49,7 @@ class DetectorSource:
         self._network = network
         self._ids = class_ids(network.classes)
         self._most = most
+        self._seen: tuple[Picture, Detected] | None = None
 
     def find(self, image: Picture, stamp_ns: int) -> list[KeyRegion]:
         """Return what the network finds; see RegionSource."""
@@ -56,8 +58,20 @@ class DetectorSource:
         except NetworkError as error:
             raise SourceError(str(error)) from error
         if isinstance(answer, Detected):
+            self._seen = image, answer
             return self._objects(answer, *image.shape[:2])
         return self._patches(answer)
+
+    def judge(self, image: Picture) -> AgreementJudge:
+        """
+        Return a judge of what may be sent of a frame.
+
+        :param image: the frame; the network does not look again at the one it has just looked at,
+            which must be the same array.
+        :raises SourceError: the network is no detector, or fails.
+        """
+        seen, found = self._seen or (None, None)
+        return AgreementJudge(self._network, image, found if seen is image else None)
 
     def _objects(self, found: Detected, height: int, width: int) -> list[KeyRegion]:
         """Return detections as regions, most certain first."""

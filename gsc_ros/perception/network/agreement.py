@@ -1,7 +1,7 @@
 # Copyright 2026 The gsc_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whether a detector sees the same in the reconstruction as in the original.
+Whether a detector sees the same in a reconstruction as in the original.
 
 Detections of both are paired; what has no partner counts against the reconstruction.
 """

@@ -5,7 +5,7 @@
 from pathlib import Path
 
 import cv2
-from gsc_ros.evaluation.detection import Agreement, agreement, overlap
+from gsc_ros.perception.network.agreement import Agreement, agreement, overlap
 from gsc_ros.perception.network.fastestdet import decode, Detections, Detector, DetectorError
 from gsc_ros.sources.sequence import read_image
 import numpy as np

@@ -86,4 +86,4 @@ def test_the_detector_of_the_shared_data_is_a_source_where_it_is(
     (tmp_path / 'nets').mkdir()
     detector = tmp_path / 'nets' / 'fastestdet_coco.onnx'
     detector.touch()
-    assert default_sources() == ('importance', f'detector:{detector}')
+    assert default_sources() == (f'detector:{detector}',)

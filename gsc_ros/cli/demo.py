@@ -71,8 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help="steps of its sampler (the generator's default)")
     codec.add_argument('--regions', nargs='*', type=_source, metavar='SOURCE',
                        help='code better where perception looks, as one or several say: '
-                       f'{SYNTAX}; without any: importance, and the detector of the shared data '
-                       'if that is there')
+                       f'{SYNTAX}; without any: the detector of the shared data if that is '
+                       'there, else importance')
     codec.add_argument('--caption', type=_caption, default='', metavar='TEXT',
                        help='caption to send, which guides the generator (none)')
     codec.add_argument('--channels', type=bounded(int, 1, 320), metavar='N',

@@ -116,10 +116,13 @@ def shared_data() -> Path:
 
 
 def default_sources() -> tuple[str, ...]:
-    """Return who says where perception looks: the detector of the shared data, if it is there."""
+    """
+    Return who says where perception looks: the detector of the shared data, else `importance`.
+
+    Not both: what a detector has found needs no guess around it.
+    """
     detector = shared_data() / DETECTOR
-    found = (f'detector:{detector.resolve()}',) if detector.is_file() else ()
-    return ('importance', *found)
+    return (f'detector:{detector.resolve()}',) if detector.is_file() else ('importance',)
 
 
 def default_input() -> str:

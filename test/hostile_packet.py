@@ -124,6 +124,15 @@ def largest(profile: Profile) -> bytes:
     return wire.serialize(packet)
 
 
+def stream_starts(packets: list[bytes], profile_hash: int) -> list[bytes]:
+    """Return the packets of a profile that stand alone and that others refer to."""
+    parsed = [wire.parse(data) for data in packets]
+    referred = {packet.stream_reference for packet in parsed}
+    return [data for data, packet in zip(packets, parsed)
+            if wire.checksum(data) in referred and packet.stream_reference is None
+            and packet.profile_hash == profile_hash]
+
+
 def memory_mb() -> float:
     """Return the most memory that this process has had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -143,6 +152,7 @@ def main() -> int:
     if profile.has_regions:
         # Of another profile than the golden ones, or those once more.
         packets += region_packets(profile).values()
+    starts = stream_starts(packets, profile.short_hash)
     # The largest picture of all channels, once, is what is allowed to every packet.
     decoder.decode(largest(profile))
     allowed = memory_mb()
@@ -150,6 +160,10 @@ def main() -> int:
     end = time.monotonic() + 60 * arguments.minutes
     while time.monotonic() < end and seen.total() != arguments.count:
         data = hostile(packets, profile.short_hash, random)
+        if random.random() < 0.1:
+            # Otherwise hardly any packet of a stream finds what it refers to.
+            for start in starts:
+                decoder.follow(start)
         try:
             seen[attempt(decoder, data, profile.manifest.symbol_max, random.random() < 0.1)] += 1
             assert memory_mb() - allowed < MAX_EXTRA_MB, 'too much memory'

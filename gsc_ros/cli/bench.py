@@ -16,7 +16,6 @@ peers are kept there, too: the same command goes on where it was stopped.
 from __future__ import annotations
 
 import argparse
-from itertools import islice
 import json
 import logging
 from pathlib import Path
@@ -25,6 +24,7 @@ import sys
 from typing import Any
 
 from gsc_ros.cli import bench_snr
+from gsc_ros.cli.bench_input import key_regions, MIN_SIDE, open_judge, pictures
 from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.number import bounded
 from gsc_ros.codec.error import CodecError
@@ -36,23 +36,11 @@ from gsc_ros.evaluation.packet_loss import LossyLink
 from gsc_ros.evaluation.page import page
 from gsc_ros.evaluation.plan import Comparison, Plan
 from gsc_ros.evaluation.plot import plots
-from gsc_ros.evaluation.region_source import find, Found
-from gsc_ros.evaluation.resampling import centre
 from gsc_ros.evaluation.score import Scorer
 from gsc_ros.evaluation.store import Store
 from gsc_ros.evaluation.verdict import at_rates, METRICS, metrics_of, rate_of
-from gsc_ros.perception.network.network import (
-    DetectionNetwork,
-    NetworkError,
-    NetworkSettings,
-    Task,
-)
-from gsc_ros.perception.network.opening import open_network
-from gsc_ros.perception.source.opening import open_sources, SYNTAX
-from gsc_ros.perception.source.source import SourceError as RegionSourceError
-from gsc_ros.sources.frame import SourceError
-from gsc_ros.sources.opening import open_source
-import numpy as np
+from gsc_ros.perception.network.network import DetectionNetwork
+from gsc_ros.perception.source.opening import SYNTAX
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -64,8 +52,6 @@ STILL_DOWNSCALES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 VIDEO_DOWNSCALES = (2.0, 3.0, 4.0, 6.0)
 STILL_FRAMES, VIDEO_FRAMES = 12, 80
 MTU = 1200
-# Codecs and metrics alike fail on less.
-MIN_SIDE = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     console = Console(stderr=True)
     plan = _plan(arguments) if arguments.snr is None else None
-    detector = _detector(arguments)
+    detector = open_judge(arguments)
     if plan is None:
         return _over_noise(arguments, detector)
     no_vsi = 'not asked for' if arguments.no_vsi else saliency.missing()
@@ -180,9 +166,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _over_noise(arguments: argparse.Namespace, detector: DetectionNetwork | None) -> int:
     """Run `--snr`; errors as of :func:`run`."""
-    images, fps = _pictures(arguments, still=False, count=bench_snr.FRAMES)
+    images, fps = pictures(arguments, still=False, count=bench_snr.FRAMES)
     try:
-        return bench_snr.run(arguments, images, detector, _found(arguments, images, fps),
+        return bench_snr.run(arguments, images, detector, key_regions(arguments, images, fps),
                              lambda no_vsi: _about(arguments, no_vsi, detector))
     except CodecError as error:
         raise DataError(str(error)) from error
@@ -198,7 +184,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         if name not in known:
             raise UsageError(f'no peer {name!r}; there are: {", ".join(sorted(known))}')
     still = mode == 'stills'
-    images, fps = _pictures(arguments, still, STILL_FRAMES if still else VIDEO_FRAMES)
+    images, fps = pictures(arguments, still, STILL_FRAMES if still else VIDEO_FRAMES)
     rates = {'stills': STILL_RATES, 'stream': VIDEO_RATES, 'loss': LOSS_RATES}[mode]
     return Plan(
         images=images, fps=fps, mode=mode, rates=arguments.rates or rates,
@@ -208,61 +194,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         workers=arguments.workers, gallery=len(images) // 2,
         link=LossyLink(arguments.loss or 0.0, arguments.mtu or MTU, arguments.rtt, arguments.seed),
         trials=arguments.trials if mode == 'loss' else 1,
-        regions=_found(arguments, images, fps), objects=arguments.objects)
-
-
-def _detector(arguments: argparse.Namespace) -> DetectionNetwork | None:
-    """Open the network whose detections are compared, if one is named."""
-    if arguments.detector is None:
-        return None
-    try:
-        return open_network('onnx-detector', NetworkSettings(
-            str(arguments.detector), arguments.names, 'cpu', min_score=arguments.min_score),
-            Task.DETECTION)
-    except NetworkError as error:
-        raise DataError(str(error)) from error
-
-
-def _found(arguments: argparse.Namespace, images: list[np.ndarray], fps: float) -> Found | None:
-    """Return where perception looks in the pictures, if a source is named."""
-    if not arguments.regions:
-        return None
-    try:
-        source = open_sources(arguments.regions, arguments.threads, arguments.min_score,
-                              names=arguments.names)
-    except RegionSourceError as error:
-        raise DataError(str(error)) from error
-    found = find(', '.join(arguments.regions), source, images, fps)
-    if source.failures:
-        raise DataError(source.error)
-    return found
-
-
-def _pictures(arguments: argparse.Namespace, still: bool,
-              count: int) -> tuple[list[np.ndarray], float]:
-    """Return the frames to code, uint8 [H, W, 3] RGB, and the frame rate."""
-    try:
-        source = open_source(arguments.input, topic=arguments.topic, fps=arguments.fps)
-        count = arguments.frames or count
-        if still:
-            wanted = set(np.linspace(0, len(source) - 1, min(count, len(source))).round())
-            frames = [frame.image for index, frame in enumerate(source) if index in wanted]
-        else:
-            frames = [frame.image for frame in
-                      islice(source, 0, count * arguments.every, arguments.every)]
-    except SourceError as error:
-        raise DataError(str(error)) from error
-    colour = [np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
-              for image in frames]
-    if arguments.size:
-        colour = [centre(image, *arguments.size) for image in colour]
-    if not colour:
-        raise DataError(f'{arguments.input}: no frame of it can be read')
-    if min(side for image in colour for side in image.shape[:2]) < MIN_SIDE:
-        raise DataError(f'{arguments.input}: has frames of less than {MIN_SIDE} pixels a side')
-    if not still and len({image.shape for image in colour}) > 1:
-        raise DataError(f'{arguments.input}: frames of a video must have one size')
-    return colour, source.fps if still else source.fps / arguments.every
+        regions=key_regions(arguments, images, fps), objects=arguments.objects)
 
 
 def _about(arguments: argparse.Namespace, no_vsi: str | None,

@@ -194,7 +194,7 @@ def hevc_crop_size(stream: bytes) -> int:
 
 
 def _crops(qualities: Sequence[float]) -> tuple[Crops, ...]:
-    return tuple(Crops(quality, downscale, most) for most in (3, 16) for downscale in (1, 2)
+    return tuple(Crops(quality, downscale, most) for most in (3, 16) for downscale in (1, 2, 3)
                  for quality in qualities)
 
 
@@ -205,10 +205,10 @@ def _peer(name: str, title: str, still: str, thumbnail: tuple[float, ...],
 
 
 REGION_PEERS = (
-    _peer('av1-regions', 'AV1 thumbnail and crops', 'av1', (57, 47), (57, 47, 39),
+    _peer('av1-regions', 'AV1 thumbnail and crops', 'av1', (57, 47), (61, 55, 47, 39),
           av1_crop_size),
-    _peer('hevc-regions', 'HEVC thumbnail and crops', 'hevc', (45, 38), (44, 38, 33),
+    _peer('hevc-regions', 'HEVC thumbnail and crops', 'hevc', (45, 38), (49, 44, 38, 33),
           hevc_crop_size),
 )
 #: By which the picture is made smaller for the thumbnail.
-THUMBNAIL_DOWNSCALES = (4.0, 6.0, 8.0)
+THUMBNAIL_DOWNSCALES = (4.0, 8.0)

@@ -68,6 +68,17 @@ def test_setup_takes_name_and_version_from_the_package():
     assert shown[-2:] == [PACKAGE.findtext('name'), PACKAGE.findtext('version')]
 
 
+def test_every_file_of_a_profile_is_installed():
+    tree = ast.parse((REPOSITORY / 'setup.py').read_text(encoding='utf-8'))
+    (patterns,) = (ast.literal_eval(keyword.value)['gsc_ros'] for node in ast.walk(tree)
+                   if isinstance(node, ast.Call) for keyword in node.keywords
+                   if keyword.arg == 'package_data')
+    package = REPOSITORY / 'gsc_ros'
+    installed = {path for pattern in patterns for path in package.glob(pattern)}
+    files = {path for path in (package / 'profiles').rglob('*') if path.is_file()}
+    assert files and files <= installed
+
+
 def test_every_message_is_built():
     cmake = (REPOSITORY / 'CMakeLists.txt').read_text(encoding='utf-8')
     built = set(re.findall(r'"msg/(\w+\.msg)"', cmake))

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+from gsc_ros.cli.main import main
 from gsc_ros.perception.network.network import Detected, Task
 from gsc_ros.perception.source.importance import ImportanceSource
 from gsc_ros.perception.source.importance_model import ImportanceModel
@@ -185,3 +187,16 @@ def test_a_new_network_sees_next_to_nothing():
     assert score.shape == (1, 1, 8, 12) and box.shape == (1, 4, 8, 12)
     assert score.max() < 0.05
     assert torch.allclose(box[0, :, 0, 0], torch.tensor([-20.0, -20, 28, 28]), atol=1)
+
+
+@pytest.mark.parametrize(('arguments', 'status', 'words'), [
+    (['--data', 'nowhere', '--teacher', 'x.onnx'], 1, 'nowhere'),
+    (['--data', '.', '--teacher', 'x.onnx', '--weight', 'street'], 2, 'KEY=VALUE'),
+    (['--data', '.', '--teacher', 'x.onnx', '--weight', 'street=much'], 2, 'much'),
+    (['--data', '.', '--teacher', 'x.onnx'], 1, 'x.onnx')])
+def test_the_command_says_what_is_wrong(
+        arguments: list[str], status: int, words: str, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite('picture.png', np.zeros((32, 32, 3), np.uint8))
+    assert main(['train', 'importance', '--output', 'out', *arguments]) == status
+    assert words in capsys.readouterr().err

@@ -32,7 +32,7 @@ CROP = (128, 192)
 BOX_HEAT = 0.3
 # What a teacher trusts less, or is large and not quite sure, is as often wrong as right: it is not
 # learned. What stands out by contrast is faint, but right.
-_LEAST_TRUST = 0.5
+_LEAST_TRUST = 0.6
 _LARGE = 0.15
 _LARGE_TRUST = 0.8
 # Width of the bell of a thing's target, as a share of its sides.
@@ -47,11 +47,11 @@ _SEEN = 0.4
 _LEAST_SIDE = 5
 # Things put into a crop at most, how trusted and large (pixels) those are that are cut out, what is
 # cut with them, as a share of their sides, and how high they become.
-_PASTED = 3
+_PASTED = 4
 _PASTED_TRUST = 0.8
 _PASTED_SIDE = 28
 _RIM = 0.1
-_PASTED_HEIGHT = (14, 80)
+_PASTED_HEIGHT = (14, 100)
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,7 @@ def main() -> None:
     payloads['objects'] = encoder.encode(
         picture(200, 320, seed=98), EncoderSettings(channels=4, regions=RegionSettings(most=0)),
         OBJECTS).payload
-    if profile.has_regions:
-        payloads |= region_packets(profile)
+    payloads |= region_packets(profile)
     entries = {}
     for name, payload in payloads.items():
         (FOLDER / f'{name}.gsc').write_bytes(payload)

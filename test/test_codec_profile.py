@@ -31,7 +31,7 @@ def rewrite_manifest(folder: Path, **changes: object) -> None:
     """Change fields of the manifest, with the hashes of the files as they are now."""
     fields = json.loads((folder / MANIFEST_FILE).read_text())
     fields['files'] = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in fields['files']}
     (folder / MANIFEST_FILE).write_text(json.dumps(fields | changes))
 
 

@@ -24,6 +24,8 @@ import numpy as np
 
 #: Pixels to which boxes are rounded outwards.
 GRID = 16
+#: Pixels that a side of a crop has at least: x265 takes no less.
+MIN_SIDE = 16
 #: Share of its size by which a box is made larger on each side: detectors look around things.
 MARGIN = 0.15
 #: Bytes that say where a crop is and how long.
@@ -42,7 +44,7 @@ class Crops:
     How regions are coded.
 
     :param quality: of the codec.
-    :param downscale: by which they are made smaller before.
+    :param downscale: by which they are made smaller before, unless too little were left.
     :param most: of them are sent, the most important ones.
     """
 
@@ -54,6 +56,10 @@ class Crops:
     def words(self) -> str:
         """Return this for the report."""
         return f'{self.most} crops of quality {self.quality:g} at 1/{self.downscale:g}'
+
+    def reduced(self, area: Picture) -> Picture:
+        """Return a region of an image, uint8 [H, W, 3] RGB, as it is coded."""
+        return reduced(area, max(1.0, min(self.downscale, min(area.shape[:2]) / MIN_SIDE)))
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class RegionPeer:
         picture = resized(below, width, height).copy()
         sent = boxes[:crops.most]
         for left, top, right, bottom in sent:
-            area = reduced(image[top:bottom, left:right], crops.downscale)
+            area = crops.reduced(image[top:bottom, left:right])
             stream = streams.still(self.still, area, crops.quality)
             size += self.crop_size(stream.data) + BOX_BYTES
             encode_ms += stream.encode_ms
@@ -143,10 +149,16 @@ def _overlap(one: Box, other: Box) -> bool:
 
 def _on_grid(region: KeyRegion, width: int, height: int) -> Box:
     left, top, right, bottom = region.box
-    across, down = MARGIN * (right - left), MARGIN * (bottom - top)
-    return (max(0, int((left - across) // GRID * GRID)), max(0, int((top - down) // GRID * GRID)),
-            min(width, int(-(-(right + across) // GRID) * GRID)),
-            min(height, int(-(-(bottom + down) // GRID) * GRID)))
+    left, right = _interval(left, right, width)
+    top, bottom = _interval(top, bottom, height)
+    return left, top, right, bottom
+
+
+def _interval(low: float, high: float, length: int) -> tuple[int, int]:
+    """Return an interval with its margin, on the grid and within the length."""
+    margin = MARGIN * (high - low)
+    first = max(0, min(int((low - margin) // GRID * GRID), length - MIN_SIDE))
+    return first, min(length, int(-(-(high + margin) // GRID) * GRID))
 
 
 def _lay(picture: Picture, crop: Picture, left: int, top: int) -> None:

@@ -146,6 +146,19 @@ def test_generate_shows_the_generated_picture_alone_and_says_of_which_generator(
     assert view.confidence.mean() < result.confidence.mean() - 50
 
 
+def test_key_regions_are_shown_as_they_were_measured(make):
+    bench = make(Brightener(), 'generate')
+    decoded = frame()
+    mask = np.zeros(decoded.result.confidence.shape, np.uint8)
+    mask[32:80, 40:100] = 255
+    decoded.__dict__['result'] = replace(decoded.result, region_mask=mask)
+    bench.take(decoded, 1)
+    view, result = bench.shown[0], decoded.result
+    assert np.array_equal(view.image[mask > 0], result.image[mask > 0])
+    assert not np.array_equal(view.image[mask == 0], result.image[mask == 0])
+    assert (view.confidence[40:72, 48:92] == result.confidence[40:72, 48:92]).all()
+
+
 @pytest.mark.parametrize('mode', ('generate', 'auto'))
 def test_without_a_generator_the_structure_goes_on_and_the_report_says_why(make, mode):
     bench = make(None, mode)

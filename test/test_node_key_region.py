@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from codec_image import picture
 from gsc_ros.codec.region.region import FULL_WEIGHT, KeyRegion
+from gsc_ros.codec.region.setting import RegionSettings
 from gsc_ros.msg import DetectedObject, DetectedObjectArray, RegionRequest
 from gsc_ros.nodes import key_region_watch, stamp
 from gsc_ros.nodes.key_region_schema import CameraRegionParameters, RegionParameters, SourceName
@@ -187,6 +189,41 @@ def test_a_source_that_cannot_be_opened_says_why(
         sources: tuple[str, ...], parameters: dict[str, str], reason: str, tmp_path: Path):
     with pytest.raises(SourceError, match=reason):
         Bench(*sources, **parameters)
+
+
+class Agreeing(Looker):
+    """A detector that finds the same in bright pictures, or fails."""
+
+    def judge(self, image: np.ndarray) -> Callable[[np.ndarray], float]:
+        def agreement(picture: np.ndarray) -> float:
+            if self.failure is not None:
+                raise self.failure
+            return picture.mean() / 255
+        return agreement
+
+
+def test_the_detector_judges_pictures_and_one_that_fails_finds_all_alike(
+        monkeypatch: pytest.MonkeyPatch):
+    detector = Agreeing()
+    monkeypatch.setattr(key_region_watch, 'open_source', lambda *_, **__: detector)
+    bench = Bench('detector', detector='a.onnx')
+    judge = bench.watch.judge('front', IMAGE)
+    dark, bright = np.zeros_like(IMAGE), np.full_like(IMAGE, 255)
+    assert judge(dark) < judge(bright)
+    detector.failure = SourceError('it is blind')
+    assert judge(dark) == judge(bright)
+    assert bench.watch.values('front')['key_region_failures'] == 2
+
+
+def test_without_a_detector_nobody_judges():
+    assert Bench('zones', zones='0,0,1,1').watch.judge('front', IMAGE) is None
+
+
+def test_the_encoder_is_told_what_the_parameters_say():
+    settings = RegionParameters(max=3, level=-1, base_share=-1.0, objects=False).settings()
+    assert (settings.most, settings.level, settings.base_share) == (3, None, None)
+    assert not settings.objects
+    assert RegionParameters().settings() == RegionSettings()
 
 
 def test_a_camera_may_have_sources_of_its_own_or_none():

@@ -32,6 +32,7 @@ from gsc_ros.codec.caption.schedule import (
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.frame import EncodedFrame, EncoderSettings, FrameEncoder
 from gsc_ros.codec.region.region import KeyRegion
+from gsc_ros.codec.region.trial import Judge
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.schema import SenderParameters
 from gsc_ros.nodes.worker import Worker
@@ -111,7 +112,8 @@ class Captioning:
         self._cameras[name].encoder.refresh()
 
     def encode(self, name: str, image: np.ndarray, coding: SenderParameters,
-               settings: EncoderSettings, key_regions: Sequence[KeyRegion] = ()) -> EncodedFrame:
+               settings: EncoderSettings, key_regions: Sequence[KeyRegion] = (),
+               judge: Judge | None = None) -> EncodedFrame:
         """
         Encode a picture of a camera with what it shall say of its caption.
 
@@ -121,6 +123,7 @@ class Captioning:
         :param coding: the parameters as they are for this camera.
         :param settings: everything else about the frame.
         :param key_regions: where perception looks in it.
+        :param judge: says how well a picture serves, as FrameEncoder.encode asks it.
         :raises CodecError: as FrameEncoder.encode does.
         """
         now_s, camera = time.monotonic(), self._cameras[name]
@@ -130,11 +133,11 @@ class Captioning:
         try:
             encoded = camera.encoder.encode(image, replace(
                 settings, caption=use.text, caption_id=use.caption_id,
-                caption_reference=use.reference), key_regions)
+                caption_reference=use.reference), key_regions, judge)
         except CodecError:
             if not use.text:
                 raise
-            encoded = camera.encoder.encode(image, settings, key_regions)
+            encoded = camera.encoder.encode(image, settings, key_regions, judge)
             self.counters.without_room += 1
             schedule.refused(use, now_s)
         else:

@@ -47,7 +47,7 @@ def _topic_refusal(topic: str) -> str | None:
     return topic_refusal(topic) if topic else None
 
 
-def _period_refusal(value: float) -> str | None:
+def _share_refusal(value: float) -> str | None:
     return 'less than none' if -1.0 < value < 0.0 else None
 
 
@@ -100,14 +100,20 @@ class RegionParameters:
     beta: float = parameter(
         0.0, 'Price of a bit; with max_bytes the least price.', minimum=0, maximum=1e9, live=True)
     base_share: float = parameter(
-        RegionSettings.base_share, 'Share of max_bytes that is kept for the rest of the frame.',
-        minimum=0, maximum=1, live=True)
+        RegionSettings.base_share, 'Share of max_bytes that is kept for the rest of the frame; -1 '
+        'tries several, which takes as many times as long.', minimum=-1, maximum=1, live=True,
+        check=_share_refusal)
+    agreement: bool = parameter(
+        False, 'With the source detector: of several ways to share a packet send the one in whose '
+        'picture the detector finds most of what it has found in the original, which takes several '
+        'times as long; alpha is the worth of that, from nothing to all.', live=True)
 
     def settings(self) -> RegionSettings:
         """Return what the encoder is told."""
         return RegionSettings(
             objects=self.objects, alpha=self.alpha, beta=self.beta, most=self.max,
-            level=None if self.level < 0 else self.level, base_share=self.base_share)
+            level=None if self.level < 0 else self.level,
+            base_share=None if self.base_share < 0 else self.base_share)
 
     @property
     def names(self) -> tuple[SourceName, ...]:
@@ -129,7 +135,7 @@ class CameraRegionParameters:
         check=_topic_refusal, constraint='a relative topic')
     period_s: float = parameter(
         -1.0, 'Seconds between two pictures that importance and detector look at.', minimum=-1,
-        maximum=3600, check=_period_refusal)
+        maximum=3600, check=_share_refusal)
     max: int = parameter(-1, 'Regions of a frame, at most.', minimum=-1, maximum=32, live=True)
 
     def over(self, shared: RegionParameters) -> RegionParameters:

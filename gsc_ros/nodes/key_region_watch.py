@@ -21,10 +21,12 @@ from typing import Any
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.region.object_list import MAX_OBJECTS
 from gsc_ros.codec.region.region import KeyRegion
+from gsc_ros.codec.region.trial import Judge
 from gsc_ros.msg import RegionRequest
 from gsc_ros.nodes import detection, stamp
 from gsc_ros.nodes.key_region_schema import RegionParameters, SourceName
 from gsc_ros.nodes.region import UNHURRIED_S
+from gsc_ros.perception.source.detector import DetectorSource
 from gsc_ros.perception.source.held import Held
 from gsc_ros.perception.source.merge import Merged
 from gsc_ros.perception.source.opening import open_source
@@ -66,7 +68,7 @@ class KeyRegionWatch:
         :raises SourceError: when a source cannot be opened.
         """
         self._log = log
-        self._detector: RegionSource | None = None
+        self._detector: DetectorSource | None = None
         self._cameras = {name: self._open(parameters) for name, parameters in cameras.items()}
 
     def stop(self) -> None:
@@ -98,6 +100,31 @@ class KeyRegionWatch:
         camera.found += len(found)
         camera.look_ms = 1e3 * (time.perf_counter() - start_s)
         return found
+
+    def judge(self, name: str, image: np.ndarray) -> Judge | None:
+        """
+        Return what says how far the detector finds the same in a picture as in an image.
+
+        One that fails says of all pictures that they serve alike.
+
+        :param image: that of the last :meth:`look`.
+        :return: None when there is no detector.
+        """
+        if self._detector is None:
+            return None
+        try:
+            agreement = self._detector.judge(image)
+        except SourceError as error:
+            self._failed(name, str(error))
+            return None
+
+        def judge(picture: np.ndarray) -> float:
+            try:
+                return agreement(picture)
+            except SourceError as error:
+                self._failed(name, str(error))
+                return 0.0
+        return judge
 
     def take_detections(self, name: str, message: Any) -> None:
         """Let the objects of a message be key regions until the next message, or for a while."""
@@ -151,7 +178,7 @@ class KeyRegionWatch:
                 sources.append(Held(looker, period_s) if period_s else looker)
         return _Camera(Merged([*told.values(), *sources], MAX_OBJECTS), told)
 
-    def _open_detector(self, parameters: RegionParameters) -> RegionSource:
+    def _open_detector(self, parameters: RegionParameters) -> DetectorSource:
         """Return the detector: its network is large, and remembers nothing of a camera."""
         if self._detector is None:
             if not parameters.detector:

@@ -262,7 +262,8 @@ class Sender(ManagedNode):
             quantizer=None if coding.quantizer < 0 else coding.quantizer,
             selection=Selection(coding.selection), stream=bool(coding.stream),
             refresh_interval=coding.stream_refresh_interval,
-            regions=coding.regions.settings()), key_regions)
+            regions=coding.regions.settings()), key_regions,
+            self._watch.judge(name, image) if key_regions and coding.regions.agreement else None)
         camera.encode_ms = 1e3 * (time.perf_counter() - start_s)
         frame = GscFrame(
             header=message.header, sequence=camera.sequence, session=self._session,

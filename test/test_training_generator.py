@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,6 +212,19 @@ def test_the_list_tells_where_the_object_is_and_errors_there_weigh_more(
     assert torch.equal(data.weights(index, 0.0), torch.ones(2, 12, 1))
 
 
+def test_the_layer_for_objects_learns_alone(
+        flow: base.TinyFlow, data: base.FlowData, tmp_path: Path) -> None:
+    """All else stays, so that pictures without a list do."""
+    model = copy.deepcopy(flow).train().requires_grad_(False)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.get_parameter(base.OBJECTS_WEIGHT).requires_grad_(True)
+    base.train_flow(model, data, tmp_path, LoopSettings(steps=2, warmup=1, average=0.5),
+                    base.FlowSettings(batch=2, free=0))
+    changed = {name for name, value in model.state_dict().items()
+               if not torch.equal(value, before[name])}
+    assert changed == {base.OBJECTS_WEIGHT}
+
+
 def test_weights_from_before_the_list_give_the_same_velocity_bit_for_bit(
         flow: base.TinyFlow, data: base.FlowData, tmp_path: Path) -> None:
     """A checkpoint that was trained without objects is told them and does not mind."""
@@ -352,6 +366,9 @@ def test_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert 'no such file' in capsys.readouterr().err
     assert main([*common, '--data', str(tmp_path), '--flow', 'flow']) == 2
     assert '--flow needs --start' in capsys.readouterr().err
+    assert main(['train', 'generator', '--output', str(tmp_path), '--data', str(tmp_path),
+                 '--autoencoder', 'ae', '--only-objects']) == 2
+    assert '--only-objects needs --start and --detector' in capsys.readouterr().err
 
 
 def test_graphs_equal_the_modules(

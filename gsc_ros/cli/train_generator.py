@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 import sys
@@ -56,6 +57,9 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--detector', type=Path, default=None, metavar='FILE',
                         help='detector (ONNX) whose lists of objects guide; without it they are '
                         'empty')
+    parser.add_argument('--only-objects', action='store_true',
+                        help='with --start and --detector: train the layer that takes the lists in '
+                        'alone; pictures without a list stay what they are')
 
 
 def add_export_generator_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,12 +134,15 @@ def run_generator(args: argparse.Namespace) -> int:
             FlowSettings,
             load_flow,
             new_flow,
+            OBJECTS_WEIGHT,
             train_flow,
         )
         from gsc_ros.training.generator.found import open_finder
         from gsc_ros.training.generator.views import ViewMaker
         import numpy as np
 
+        if args.only_objects and not (args.start and args.detector):
+            raise ValueError('--only-objects needs --start and --detector')
         profile = load_profile(args.structure_profile)
         autoencoder = load_autoencoder(args.autoencoder)
         split = split_archives(load_archives(args.data, args.downscale))
@@ -152,8 +159,14 @@ def run_generator(args: argparse.Namespace) -> int:
             model = load_flow(args.start)
             if model.control is None:
                 model.steer(data.rms())
-        train_flow(model.train().requires_grad_(True), data, args.output, _settings(args),
-                   FlowSettings(batch=args.batch), held_out, args.resume, _report)
+        model.train().requires_grad_(not args.only_objects)
+        settings = FlowSettings(batch=args.batch)
+        if args.only_objects:
+            model.get_parameter(OBJECTS_WEIGHT).requires_grad_(True)
+            # Without the branch there would be nothing to learn.
+            settings = replace(settings, free=0.0)
+        train_flow(model, data, args.output, _settings(args), settings, held_out, args.resume,
+                   _report)
 
     return _guarded(args, train)
 

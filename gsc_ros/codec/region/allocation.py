@@ -111,7 +111,31 @@ class Allocation:
             elif not items:
                 break
             items = items[:len(items) // 2]
-        return best
+        if best is None or best.price <= least:
+            return best
+        return self._filled(best, max_bytes) or best
+
+    def _filled(self, chosen: Chosen, max_bytes: int) -> Chosen | None:
+        """Return the options with some a level finer, where there is room; None for none."""
+        room = 8 * (max_bytes - chosen.coded.ends[-1])
+        items = list(chosen.items)
+        while True:
+            found = []
+            for place, (index, option) in enumerate(items):
+                choice, finer = self._choices[index], self._choices[index].finer(option)
+                if finer is not None and finer.gain > option.gain:
+                    more = max(choice.bits(finer) - choice.bits(option), 1.0)
+                    if more <= room:
+                        found.append(((finer.gain - option.gain) / more, place, finer, more))
+            if not found:
+                break
+            _, place, finer, more = max(found, key=lambda entry: entry[:2])
+            items[place] = items[place][0], finer
+            room -= more
+        if tuple(items) == chosen.items:
+            return None
+        filled = self._code(tuple(items), chosen.price)
+        return filled if filled.coded.ends[-1] <= max_bytes else None
 
     def _code(self, items: Items, price: float) -> Chosen | None:
         written = self._write(items)

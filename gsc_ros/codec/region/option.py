@@ -141,6 +141,12 @@ class Choices:
         """Take note of how many bits an option takes."""
         self._ratio = max(bits, 1.0) / max(option.bits, 1.0)
 
+    def finer(self, option: Option) -> Option | None:
+        """Return the option of the next level; None after the last one."""
+        if option.level + 1 == len(self._steps):
+            return None
+        return self.option(option.cells.scale, option.level + 1)
+
     @property
     def options(self) -> list[Option]:
         """What has been worked out so far."""

@@ -160,7 +160,7 @@ class RegionTransform:
         left, top, right, bottom = cells.pixels
         size = (right - left, bottom - top)
         return Change(
-            left, top, _enlarge(delta, size, cv2.INTER_CUBIC),
+            left, top, _sharply(delta, size),
             _enlarge(certain.astype(np.float32), size, cv2.INTER_LINEAR),
             feather(size[1], size[0], HALO * CELL * cells.scale))
 
@@ -235,6 +235,16 @@ def padded(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     if not any(beyond):
         return inside
     return cv2.copyMakeBorder(inside, *beyond, cv2.BORDER_REPLICATE)
+
+
+def _sharply(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a float32 picture enlarged so that its averages are about the pixels it was."""
+    large = _enlarge(picture, size, cv2.INTER_CUBIC)
+    if large.shape == picture.shape:
+        return large
+    # The cubic kernel alone loses contrast, which would be sent again with the next frame.
+    again = cv2.resize(large, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return _enlarge(2 * picture - again, size, cv2.INTER_CUBIC)
 
 
 def _enlarge(picture: np.ndarray, size: tuple[int, int], method: int) -> np.ndarray:

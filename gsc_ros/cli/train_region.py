@@ -26,6 +26,8 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument('--teacher', type=Path, default=None,
                         help='TFLite network whose features are to survive; none: errors alone')
+    parser.add_argument('--teacher-weight', type=bounded(float, 0, 1000), default=4.0,
+                        help='weight of how far off the teacher finds a picture')
     parser.add_argument('--output', type=Path, required=True,
                         help='directory for best.safetensors, the state and the logs')
     parser.add_argument('--resume', action='store_true', help='go on from the state in --output')
@@ -117,7 +119,8 @@ def _train(args: argparse.Namespace) -> int:
     trainer = RegionTrainer(
         split_archives(load_archives(args.data), args.hold_out), settings,
         load_weights(args.base), Teacher(args.teacher) if args.teacher else None, args.output,
-        {name: float(value) for name, value in key_values(args.weight).items()})
+        {name: float(value) for name, value in key_values(args.weight).items()},
+        args.teacher_weight)
     if args.resume and not trainer.resume():
         print(f'nothing to resume in {args.output}: starting afresh', file=sys.stderr)
     run_with_progress(trainer)

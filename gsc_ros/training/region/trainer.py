@@ -39,12 +39,15 @@ class RegionTrainer(StructureTrainer):
     :param base: the structure model whose pictures are the predictions; the new model starts from
         its weights.
     :param teacher: what the reconstruction is shown to; None for no such term.
+    :param teacher_weight: weight of its distance, p.
     """
 
     def __init__(
             self, split: Split, settings: TrainingSettings, base: StructureModel,
-            teacher: Teacher | None, output: Path, weights: dict[str, float] | None = None) -> None:
+            teacher: Teacher | None, output: Path, weights: dict[str, float] | None = None,
+            teacher_weight: float = TEACHER_WEIGHT) -> None:
         self.base, self.teacher = base.eval().requires_grad_(False), teacher
+        self.teacher_weight = teacher_weight
         super().__init__(split, settings, base.config, output, weights)
         layout = {'device': self.accelerator.device, 'memory_format': torch.channels_last}
         self.base = self.base.to(**layout)
@@ -76,7 +79,7 @@ class RegionTrainer(StructureTrainer):
         actual = (decoded.detach().clamp(0, 1) - image).abs().mean(dim=1, keepdim=True)
         error = (expected - actual).square().mean() + (expected - actual).abs().mean()
         objective = squared.mean() / 100 + 10 * (1 - similarity.mean())
-        objective = objective + TEACHER_WEIGHT * distance
+        objective = objective + self.teacher_weight * distance
         parts = {
             'objective': objective, 'mse': squared.mean(), 'ms_ssim': similarity.mean(),
             'teacher': distance, 'error': error}

@@ -12,7 +12,12 @@ import time
 
 from gsc_ros.codec.region.region import FULL_WEIGHT
 from gsc_ros.evaluation.region_recall import Recall, recall
-from gsc_ros.perception.source.importance import ImportanceSource, steadied, without_parts
+from gsc_ros.perception.source.importance import (
+    ImportanceSource,
+    steadied,
+    within_share,
+    without_parts,
+)
 from gsc_ros.perception.source.importance_model import (
     GRAPH_FILE,
     ImportanceModel,
@@ -117,6 +122,14 @@ def test_a_part_of_a_more_certain_thing_is_no_region_of_its_own():
     assert np.array_equal(without_parts(things(whole, part, beside)), things(whole, beside))
     around = things((*part[:4], 0.9), (*whole[:4], 0.8))
     assert len(without_parts(around)) == 2, 'a thing around a more certain one stays'
+
+
+def test_all_things_together_take_a_part_of_the_picture_alone():
+    large, larger, small = (0, 0, 50, 50, 0.9), (50, 0, 100, 50, 0.8), (60, 60, 70, 70, 0.7)
+    assert np.array_equal(within_share(things(large, larger, small), 100 * 100),
+                          things(large, small))
+    assert np.array_equal(within_share(things(large), 50 * 50), things(large)), 'it is all there is'
+    assert len(within_share(things(), 100 * 100)) == 0
 
 
 def test_a_thing_follows_slowly_and_two_never_follow_one():

@@ -24,7 +24,10 @@ NAME = 'importance'
 #: Overlap above which the less certain of two boxes is dropped, intersection over union.
 NMS_IOU = 0.45
 #: Share of a box within a more certain one from which it is a part of that, and dropped.
-PART = 0.7
+PART = 0.5
+#: Share of the picture that all boxes take together at most: who calls everything important says
+#: nothing.
+MOST_SHARE = 0.35
 #: The larger a thing is, the surer is a detector to see it: certainty goes with this power of its
 #: share of the picture, and is the score for a thing of the usual share.
 SIZE_POWER = 0.15
@@ -69,10 +72,12 @@ class ImportanceSource:
             seen_ns, shape = self._seen
             if not (0 <= stamp_ns - seen_ns <= MEMORY_NS and shape == image.shape):
                 self._before = self._before[:0]
-        self._before = steadied(found, self._before, self._threshold)[:self._most]
+        steady = steadied(found, self._before, self._threshold)
+        self._before = steady[:2 * self._most]
+        chosen = within_share(steady, image.shape[0] * image.shape[1])[:self._most]
         self._seen = (stamp_ns, image.shape)
         return [KeyRegion((left, top, right, bottom), FULL_WEIGHT * certainty, NAME)
-                for left, top, right, bottom, certainty in self._before.astype(float).tolist()]
+                for left, top, right, bottom, certainty in chosen.astype(float).tolist()]
 
     def score(self, image: Picture) -> npt.NDArray[np.float32]:
         """Return the importance of each cell of the working picture, float32 [h, w], 0..1."""
@@ -138,6 +143,23 @@ def steadied(found: npt.NDArray[np.float32], before: npt.NDArray[np.float32],
             staying.append(thing)
     rows = np.array(staying, np.float32).reshape(-1, 5)
     return rows[np.argsort(-rows[:, 4], kind='stable')]
+
+
+def within_share(found: npt.NDArray[np.float32], area: float) -> npt.NDArray[np.float32]:
+    """
+    Keep the most certain things that take no more than `MOST_SHARE` of the picture together.
+
+    One that does not fit is passed over for smaller ones; the first always stays.
+
+    :param found: float32 [N, 5], most certain first.
+    :param area: of the picture, pixels.
+    """
+    left, fitting = MOST_SHARE * area, []
+    for index, size in enumerate(np.prod(found[:, 2:4] - found[:, :2], axis=1)):
+        if size <= left or not fitting:
+            fitting.append(index)
+            left -= size
+    return found[fitting]
 
 
 def overlaps(

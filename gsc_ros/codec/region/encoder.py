@@ -37,9 +37,6 @@ _SAME = 0.3
 _LINGERING = 10
 # Of a velocity, changes that the wire can tell.
 _MOST_CHANGE = 63
-# Under a limit, this part of the regions is renewed with a frame: what is fine lasts for several,
-# and what is coarse everywhere serves nowhere.
-_TURNS = 3
 # Bits of a region that is continued, about.
 _CONTINUED_BITS = 16.0
 
@@ -140,11 +137,8 @@ class RegionEncoder:
                 before[plan.index][0].track.moved(plan.motion).draw(shown)
         taken = np.zeros((height, width), bool)
         competing, choices = [], []
-        turns = range(len(planned))
-        if before and max_bytes is not None:
-            turns = self._turns(image, shown, planned)
         for place, plan in enumerate(planned):
-            if plan.missed or place not in turns:
+            if plan.missed:
                 continue
             choices.append(Choices(
                 self.transform, image, shown.picture, plan.spot, taken.copy(), settings.thrift))
@@ -221,18 +215,6 @@ class RegionEncoder:
             elif known.missed < _LINGERING:
                 planned.append(_Planned(known.spot, index, motion, known.missed + 1, gain))
         return planned + [_Planned(spot) for spot in free[:max(MAX_REGIONS - len(planned), 0)]]
-
-    @staticmethod
-    def _turns(image: np.ndarray, shown: Canvas, planned: Sequence[_Planned]) -> list[int]:
-        """Return the regions whose turn it is to be renewed: those that are shown worst."""
-        errors = []
-        for place, plan in enumerate(planned):
-            left, top, right, bottom = (round(side) for side in plan.spot.box)
-            part = np.s_[top:bottom, left:right]
-            error = np.square(image[part].astype(np.int32) - shown.picture[part]).sum()
-            errors.append((0.0 if plan.missed else plan.spot.weight * float(error), place))
-        ranked = [place for _, place in sorted(errors, reverse=True)]
-        return ranked[:-(-len(ranked) // _TURNS)]
 
     def _least_price(
         self, choices: Sequence[Choices], settings: RegionSettings, max_bytes: int | None,

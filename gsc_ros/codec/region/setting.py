@@ -36,7 +36,7 @@ class RegionSettings:
     beta: float = 0.0
     most: int = 16
     level: int | None = None
-    base_share: float | None = 0.5
+    base_share: float | None = 0.45
     thrift: float = 0.03
 
 

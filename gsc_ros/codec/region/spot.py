@@ -15,7 +15,7 @@ from gsc_ros.codec.region.transform import Cells
 
 # Pixels around a box that belong to it: what is in it is told from what is around.
 MARGIN = 8.0
-# Two boxes are united when the box of both is larger than what they cover by no more than this.
+# Boxes are united when the box of all is larger than what they cover by no more than this.
 _WASTE = 1.2
 # A cell belongs to a box that covers more than this share of it along each axis.
 _COVERED = 0.25
@@ -31,11 +31,13 @@ class Spot:
     :param box: left, top, right, bottom in pixels, within the image.
     :param weight: how often a squared error in it counts.
     :param source: which sources have named it, with commas between.
+    :param named: pixels in the boxes that it was made of, about; None for all of it.
     """
 
     box: Box
     weight: float
     source: str
+    named: float | None = None
 
     @property
     def area(self) -> float:
@@ -115,15 +117,19 @@ def _unite(one: Spot, other: Spot) -> Spot | None:
     a, b = one.box, other.box
     shared = _area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
     both = (min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3]))
-    if not shared or _area(both) > _WASTE * (one.area + other.area - shared):
+    # What was named counts, not what earlier unions have added, or a chain of boxes would become
+    # the whole picture.
+    covered = [spot.area if spot.named is None else spot.named for spot in (one, other)]
+    named = min(max(sum(covered) - shared, *covered), _area(both))
+    if not shared or _area(both) > _WASTE * named:
         return None
     names = dict.fromkeys([*one.source.split(','), *other.source.split(',')])
-    return Spot(both, max(one.weight, other.weight), ','.join(names))
+    return Spot(both, max(one.weight, other.weight), ','.join(names), named)
 
 
 def _snapped(first: float, last: float, pitch: int, cells: int) -> tuple[int, int]:
     """Return the interval of cells of which enough is covered, at least one."""
-    start = int(first / pitch + 1 - _COVERED)
+    start = int(first / pitch + _COVERED)
     stop = int(-(-last // pitch)) if last % pitch > _COVERED * pitch else int(last // pitch)
     start = min(max(start, 0), cells - 1)
     return start, min(max(stop, start + 1), cells)

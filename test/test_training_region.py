@@ -128,9 +128,12 @@ def test_a_short_training_lowers_the_objective_and_leaves_the_symbols_alone(base
     trainer = RegionTrainer(split_archives(archives()), settings, base, None, tmp_path)
     transform = trainer.bare.g_a.transform.weight.clone()
     gains = trainer.bare.gains.clone()
+    # A fault that is there to be learned away.
+    for values in (trainer.bare.state_dict(), trainer.average):
+        values['g_s.image_head.0.bias'] += 0.3
     before = trainer.validate()
     report = trainer.run()
-    assert report.loss < before
+    assert report.loss < 0.9 * before
     assert torch.equal(trainer.bare.g_a.transform.weight, transform)
     assert torch.equal(trainer.bare.g_s.transform.weight, transform)
     assert torch.equal(trainer.bare.gains, gains)
@@ -206,7 +209,7 @@ def test_the_teacher_minds_blur_more_than_brightness_and_steps_follow(base, pict
     assert model.gains[15, most] > FINEST > model.gains[15, least]
 
 
-@pytest.mark.parametrize('content', [b'', b'not a network', bytes(64)])
+@pytest.mark.parametrize('content', [b'', b'not a network', bytes(64), b'\0\0\0\0TFL3' + bytes(8)])
 def test_a_file_that_is_no_network_is_refused(tmp_path, content):
     pytest.importorskip('ai_edge_litert')
     path = tmp_path / 'net.tflite'

@@ -14,12 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+import struct
 
 import numpy as np
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
+# Of a TFLite file, behind the offset of its root.
+_IDENTIFIER = b'TFL3'
 _SAME, _RELU6 = 0, 3
 _ACTIVATIONS = {0: None, 1: (0.0, None), _RELU6: (0.0, 6.0)}
 # Layers that are compared: the last of each size up to a sixteenth, then every other.
@@ -57,9 +60,11 @@ class Teacher(nn.Module):
         from ai_edge_litert import schema_py_generated as schema
         try:
             content = path.read_bytes()
+            if content[4:8] != _IDENTIFIER:
+                raise TeacherError(f'{path}: not a TFLite network')
             graph = schema.ModelT.InitFromPackedBuf(content, 0)
             tensors = graph.subgraphs[0].tensors
-        except (OSError, IndexError, TypeError, ValueError) as error:
+        except (OSError, IndexError, TypeError, struct.error) as error:
             raise TeacherError(f'{path}: not a TFLite network: {error}') from error
         names = {value: name for name, value in vars(schema.BuiltinOperator).items()
                  if isinstance(value, int)}

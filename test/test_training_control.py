@@ -408,7 +408,6 @@ def test_a_branch_without_objects_becomes_one_with_them_and_steers_the_same(sour
                 replace(batch, condition=condition), batch.data, torch.full((2,), 0.5))
         before = velocity if before is None else before
     assert torch.equal(velocity, before)
-    told.update()
     told.save()
     with pytest.raises(ValueError, match='another kind'):
         trainer(source, tmp_path / 'back', base).start_from(

@@ -38,6 +38,7 @@ from region_verdict import (
     half_the_bytes,
     similar_whole,
     time_added,
+    ways,
 )
 
 # Bits per pixel of 1216 x 352; bytes of a frame besides.
@@ -46,6 +47,8 @@ PIXELS = 1216 * 352
 VIDEO_RATES = (6, 12, 25, 50, 100, 190)
 LOSS_RATE = 20
 SLOW_BYTES = 600
+STILL_PEERS = 'av1,hevc,av1-regions,hevc-regions'
+ALONE, STREAM = 'gsc-regions', 'gsc-stream-regions'
 STILL_SCALES = '1,1.5,2,3,4'
 VIDEO_SCALES = '1,1.5,2,3'
 
@@ -105,56 +108,66 @@ class Setting:
 def stills(setting: Setting) -> list[Bar]:
     """Compare frames of the slow drive that stand alone, and see what regions cost besides."""
     found = setting.bench(
-        'stills', setting.drive, '--peers', 'av1,hevc,av1-regions,hevc-regions', '--downscales',
-        STILL_SCALES, '--rates', _bpp(STILL_BYTES))
-    return [half_the_bytes(found, 'slow drive, frames alone'),
-            similar_whole(found, 'slow drive, frames alone'),
-            time_added(found, 'slow drive, 1216x352')]
+        'stills', setting.drive, '--peers', STILL_PEERS, '--downscales', STILL_SCALES, '--rates',
+        _bpp(STILL_BYTES))
+    bars = []
+    for codec in ways(found, ALONE):
+        bars += [half_the_bytes(found, f'slow drive, {codec}', codec),
+                 similar_whole(found, f'slow drive, {codec}: whole frame', codec),
+                 time_added(found, f'slow drive, {codec}', codec)]
+    return bars
 
 
 def stills_all(setting: Setting) -> list[Bar]:
     """Do the same with every frame of the drive."""
     found = setting.bench(
-        'stills-all', setting.drive, '--frames', 1000, '--peers',
-        'av1,hevc,av1-regions,hevc-regions', '--downscales', STILL_SCALES, '--rates',
-        _bpp(STILL_BYTES))
-    return [half_the_bytes(found, 'slow drive, all frames alone')]
+        'stills-all', setting.drive, '--frames', 1000, '--peers', STILL_PEERS, '--downscales',
+        STILL_SCALES, '--rates', _bpp(STILL_BYTES))
+    return [half_the_bytes(found, f'slow drive, all frames, {codec}', codec)
+            for codec in ways(found, ALONE)]
 
 
 def moving(setting: Setting) -> list[Bar]:
     """Compare frames that stand alone with video of a moving camera."""
-    found = setting.bench('moving', setting.gray, '--stream', '--peers', 'x265', '--downscales',
-                          VIDEO_SCALES, '--rates', _list(VIDEO_RATES))
-    return [as_x265(found, 'moving camera, frames alone', 'gsc-regions', 0.25, 1)]
+    found = setting.bench(
+        'moving', setting.gray, '--stream', '--peers', 'x265', '--downscales', VIDEO_SCALES,
+        '--rates', _list(VIDEO_RATES), '--ours', f'gsc,{ALONE},{ALONE}-agreement')
+    return [as_x265(found, f'moving camera, {codec}', codec, 0.25, 1)
+            for codec in ways(found, ALONE)]
 
 
 def stream(setting: Setting) -> list[Bar]:
     """Compare stream mode with video, on the slow drive and a highway."""
     bars = []
-    for name, source in (('drive', setting.drive), ('highway', setting.highway)):
-        found = setting.bench(f'stream-{name}', source, '--stream', '--peers', 'x265,av1',
-                              '--downscales', VIDEO_SCALES, '--rates', _list(VIDEO_RATES))
-        bars.append(as_x265(found, f'{name}, stream', 'gsc-stream-regions', 0.7, 2))
+    for name, source in (('slow drive', setting.drive), ('highway', setting.highway)):
+        found = setting.bench(
+            f'stream-{source.stem}', source, '--stream', '--peers', 'x265,av1', '--downscales',
+            VIDEO_SCALES, '--rates', _list(VIDEO_RATES), '--ours',
+            f'gsc-stream,{STREAM},{STREAM}-agreement')
+        bars += [as_x265(found, f'{name}, {codec}', codec, 0.7, 2)
+                 for codec in ways(found, STREAM)]
     return bars
 
 
 def loss(setting: Setting) -> list[Bar]:
     """Send the slow drive over a link that loses packets."""
     runs = [setting.bench(f'loss-{share:g}', setting.drive, '--loss', share, '--rates', LOSS_RATE,
-                          '--peers', 'x265-low-delay', '--downscales', 3, '--trials', 3)
+                          '--peers', 'x265-low-delay', '--downscales', 3, '--trials', 3, '--ours',
+                          f'{STREAM},{STREAM}-agreement')
             for share in (0, 0.05)]
-    return [fall_under_loss(*runs)]
+    return [fall_under_loss(*runs, codec) for codec in ways(runs[0], STREAM)]
 
 
 def slow(setting: Setting) -> list[Bar]:
     """Compare stills and videos of one frame a second over 4.8 kbit/s: 600 bytes a frame."""
-    every = ('--stream', '--every', 10, '--downscales', '1.5,2,3,4,6', '--rates',
-             f'{SLOW_BYTES * 8 / 1000:g}', '--peers', 'x265,av1,x265-low-delay,av1-low-delay')
-    video = setting.bench('slow-video', setting.drive, *every)
+    video = setting.bench(
+        'slow-video', setting.drive, '--stream', '--every', 10, '--downscales', '1.5,2,3,4,6',
+        '--rates', f'{SLOW_BYTES * 8 / 1000:g}', '--peers',
+        'x265,av1,x265-low-delay,av1-low-delay')
     alone = setting.bench(
-        'slow-stills', setting.drive, '--frames', 8, '--rates', _bpp((SLOW_BYTES,)),
-        '--downscales', '1,1.5,2,3,4,6,8')
-    return [at_budget(video, alone, SLOW_BYTES)]
+        'slow-stills', setting.drive, '--frames', 8, '--rates', _bpp((SLOW_BYTES,)), '--peers',
+        f'webp,{STILL_PEERS}', '--downscales', '1.5,2,3,4,6,8')
+    return [at_budget(video, alone, SLOW_BYTES, judged) for judged in (False, True)]
 
 
 GROUPS: dict[str, Callable[[Setting], list[Bar]]] = {

@@ -32,6 +32,7 @@ from gsc_ros.evaluation import ffmpeg, saliency
 from gsc_ros.evaluation.comparison import compare, peers_of
 from gsc_ros.evaluation.content import as_json
 from gsc_ros.evaluation.equal_quality import equal_f1
+from gsc_ros.evaluation.own_run import WAYS
 from gsc_ros.evaluation.packet_loss import LossyLink
 from gsc_ros.evaluation.page import page
 from gsc_ros.evaluation.plan import Comparison, Plan
@@ -86,6 +87,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         + ', '.join(peer.name for peer in peers_of('stills')) + '; with --stream '
                         + ', '.join(peer.name for peer in peers_of('stream'))
                         + f'; with --snr those for stills ({",".join(bench_snr.PEERS)})')
+    codecs.add_argument('--ours', type=_words, metavar='LIST',
+                        help='of ours, comma-separated (all that the mode has): ' + ', '.join(WAYS))
     codecs.add_argument('--rates', type=_numbers, metavar='LIST',
                         help='bits per pixel; with --stream and --loss kbit/s')
     codecs.add_argument('--downscales', type=_numbers, metavar='LIST',
@@ -97,6 +100,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     regions.add_argument('--regions', action='append', default=[], metavar='SOURCE',
                          help=f'code what perception looks at more finely: {SYNTAX}; may be given '
                          'several times')
+    regions.add_argument('--agreement', action='store_true',
+                         help='ours once more, sharing each packet as the detector of the '
+                         'regions agrees most')
     regions.add_argument('--objects', action='store_true',
                          help='ours sends the list of classes and boxes, too')
     link = parser.add_argument_group('lossy link')
@@ -184,17 +190,21 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         if name not in known:
             raise UsageError(f'no peer {name!r}; there are: {", ".join(sorted(known))}')
     still = mode == 'stills'
+    for name in arguments.ours or ():
+        if name not in WAYS:
+            raise UsageError(f'{name!r} is none of ours; there are: {", ".join(WAYS)}')
     images, fps = pictures(arguments, still, STILL_FRAMES if still else VIDEO_FRAMES)
     rates = {'stills': STILL_RATES, 'stream': VIDEO_RATES, 'loss': LOSS_RATES}[mode]
     return Plan(
         images=images, fps=fps, mode=mode, rates=arguments.rates or rates,
         downscales=arguments.downscales or (
             STILL_DOWNSCALES if mode == 'stills' else VIDEO_DOWNSCALES),
-        peers=arguments.peers, profile=arguments.profile, threads=arguments.threads,
-        workers=arguments.workers, gallery=len(images) // 2,
+        peers=arguments.peers, ours=arguments.ours, profile=arguments.profile,
+        threads=arguments.threads, workers=arguments.workers, gallery=len(images) // 2,
         link=LossyLink(arguments.loss or 0.0, arguments.mtu or MTU, arguments.rtt, arguments.seed),
         trials=arguments.trials if mode == 'loss' else 1,
-        regions=key_regions(arguments, images, fps), objects=arguments.objects)
+        regions=key_regions(arguments, images, fps), objects=arguments.objects,
+        agreement=arguments.agreement)
 
 
 def _about(arguments: argparse.Namespace, no_vsi: str | None,
@@ -239,6 +249,9 @@ def _show(console: Console, plan: Plan, comparison: Comparison) -> None:
         table.add_row(row['codec'], f'{row["rate"]:g}', *cells)
     Console().print(table)
     _show_equal(plan, comparison)
+    if comparison.listed is not None:
+        console.print(f'list of objects alone: {comparison.listed.bytes:.0f} bytes a frame, F1 '
+                      f'{comparison.listed.f1 or 0:.2f}')
     for codec in comparison.codecs:
         if codec.missing:
             console.print(f'missing: {codec.title}: {codec.missing}', markup=False)

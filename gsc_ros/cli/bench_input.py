@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from itertools import islice
 
-from gsc_ros.cli.error import DataError
+from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.evaluation.region_source import find, Found
 from gsc_ros.evaluation.resampling import centre
 from gsc_ros.perception.network.network import (
@@ -17,6 +17,7 @@ from gsc_ros.perception.network.network import (
     Task,
 )
 from gsc_ros.perception.network.opening import open_network
+from gsc_ros.perception.source.detector import DetectorSource
 from gsc_ros.perception.source.opening import open_sources
 from gsc_ros.perception.source.source import SourceError as RegionSourceError
 from gsc_ros.sources.frame import SourceError
@@ -51,6 +52,7 @@ def key_regions(arguments: argparse.Namespace, images: list[np.ndarray],
     :param images: uint8 [H, W, 3] RGB.
     :param fps: frames per second.
     :raises DataError: a source cannot be opened, or fails.
+    :raises UsageError: agreement is asked for, but no source is a detector.
     """
     if not arguments.regions:
         return None
@@ -59,7 +61,16 @@ def key_regions(arguments: argparse.Namespace, images: list[np.ndarray],
                               names=arguments.names)
     except RegionSourceError as error:
         raise DataError(str(error)) from error
-    found = find(', '.join(arguments.regions), source, images, fps)
+    judges = [each.judge for each in source.sources if isinstance(each, DetectorSource)]
+    if arguments.agreement and not judges:
+        raise UsageError('--agreement needs --regions detector:FILE')
+    try:
+        if arguments.agreement:
+            judges[0](images[0])
+    except RegionSourceError as error:
+        raise DataError(str(error)) from error
+    found = find(', '.join(arguments.regions), source, images, fps,
+                 judges[0] if judges else None)
     if source.failures:
         raise DataError(source.error)
     return found

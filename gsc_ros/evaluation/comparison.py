@@ -56,6 +56,7 @@ def compare(plan: Plan, scorer: Scorer, store: Store, report: Report) -> Compari
     own = OwnCodec(plan.profile, plan.threads)
     own.warm_up(plan.images[0])
     outcomes = {(): own_run.outcomes(plan, own, scorer)}
+    listed = own_run.listed(plan, own, scorer)
     run = PeerRun(plan, scorer, store)
     with ThreadPoolExecutor(plan.workers) as pool:
         pending = {pool.submit(run.curve, peer, factor): (peer, factor) for peer, factor in jobs}
@@ -71,4 +72,5 @@ def compare(plan: Plan, scorer: Scorer, store: Store, report: Report) -> Compari
     codecs += [Codec(peer.name, peer.title, peer.settings, missing=missing[peer.name])
                for peer in chosen]
     order = [(), *((peer.name, factor) for peer, factor in jobs)]
-    return Comparison(tuple(codecs), tuple(one for key in order for one in outcomes[key]))
+    return Comparison(tuple(codecs), tuple(one for key in order for one in outcomes[key]),
+                      listed)

@@ -32,6 +32,7 @@ def as_json(comparison: Comparison, plan: Plan, run: dict[str, Any]) -> dict[str
                      for row in equal_f1(comparison, plan.mode)
                      if row.peers or row.rate is not None],
         'region_costs': [asdict(row) for row in region_costs(comparison, plan)],
+        'object_list': None if comparison.listed is None else asdict(comparison.listed),
         'points': [{name: None if isinstance(value, float) and math.isnan(value) else value
                     for name, value in asdict(outcome.point).items()}
                    for outcome in comparison.outcomes]}

@@ -16,8 +16,10 @@ from gsc_ros.evaluation.curve import rate_at
 from gsc_ros.evaluation.plan import (
     Comparison,
     OWN,
+    OWN_AGREEMENT,
     OWN_REGIONS,
     OWN_STREAM,
+    OWN_STREAM_AGREEMENT,
     OWN_STREAM_REGIONS,
     Plan,
     Point,
@@ -26,7 +28,8 @@ from gsc_ros.evaluation.verdict import curve, present, rate_of
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 #: Which of ours is another one with regions added.
-WITHOUT = {OWN_REGIONS: OWN, OWN_STREAM_REGIONS: OWN_STREAM}
+WITHOUT = {OWN_REGIONS: OWN, OWN_AGREEMENT: OWN, OWN_STREAM_REGIONS: OWN_STREAM,
+           OWN_STREAM_AGREEMENT: OWN_STREAM}
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from gsc_ros.codec.error import CodecError, MissingReferenceError
 from gsc_ros.codec.frame import EncoderSettings, FrameDecoder, FrameEncoder, Reconstruction
 from gsc_ros.codec.packet import LATENT_CHANNELS
 from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.region.object_list import ObjectBox
 from gsc_ros.codec.region.region import KeyRegion
+from gsc_ros.codec.region.setting import RegionSettings
 from gsc_ros.evaluation.packet_loss import LossyLink
-from gsc_ros.evaluation.region_source import Found
+from gsc_ros.evaluation.region_source import Found, Judge
 from gsc_ros.evaluation.resampling import Picture
 
 #: The smallest packet that the encoder can be asked for.
@@ -89,40 +91,44 @@ class OwnCodec:
         self.code(image, EncoderSettings())
 
     def code(self, image: Picture, settings: EncoderSettings,
-             regions: Sequence[KeyRegion] | None = None) -> Coded:
+             regions: Sequence[KeyRegion] | None = None, judge: Judge | None = None) -> Coded:
         """
         Encode and decode one picture alone.
 
         :param regions: where perception looks; None for a whole frame alone.
+        :param judge: of the reconstruction, see :class:`FrameEncoder`.
         :raises CodecError: the codec cannot.
         """
-        frame = self._encoder.encode(image, settings, regions or ())
+        frame = self._encoder.encode(image, settings, regions or (), judge)
         decoded = self._decoder.decode(frame.payload)
         return Coded(len(frame.payload), decoded.image, frame.encode_ms, decoded.decode_ms,
                      None if regions is None else len(decoded.regions))
 
     def stills(self, images: Sequence[Picture], settings: Callable[[Picture], EncoderSettings],
-               found: Found | None = None) -> Iterator[Coded]:
+               found: Found | None = None, judged: bool = False) -> Iterator[Coded]:
         """
         Code pictures, each alone.
 
         :param settings: of each.
         :param found: where perception looks in them; the time that took counts.
+        :param judged: whether the judge of these decides how a packet is shared.
         :raises CodecError: as :meth:`code`.
         """
         for number, image in enumerate(images):
             regions, looked_ms = _found(found, number)
-            one = self.code(image, settings(image), regions)
+            one = self.code(image, settings(image), regions, _judge(found, image, judged))
             yield replace(one, encode_ms=one.encode_ms + looked_ms)
 
     def send(self, images: Sequence[Picture], fps: float, settings: EncoderSettings,
-             link: LossyLink, found: Found | None = None) -> Iterator[Sent]:
+             link: LossyLink, found: Found | None = None,
+             judged: bool = False) -> Iterator[Sent]:
         """
         Send a video over a link.
 
         :param settings: of every frame. In stream mode the first frame stands alone, and so does
             the one that answers a report of loss.
         :param found: where perception looks in them; the time that took counts.
+        :param judged: whether the judge of these decides how a packet is shared.
         :raises CodecError: a frame cannot be encoded.
         """
         # What another run has decoded would be taken for received.
@@ -134,7 +140,8 @@ class OwnCodec:
             if number in refresh:
                 self._encoder.refresh()
             regions, looked_ms = _found(found, number)
-            frame = self._encoder.encode(image, settings, regions or ())
+            frame = self._encoder.encode(
+                image, settings, regions or (), _judge(found, image, judged))
             size = len(frame.payload)
             arrived = all(link.carries(number, [size]))
             decoded = _received(decoder, frame.payload) if arrived else None
@@ -144,6 +151,26 @@ class OwnCodec:
             yield Sent(size, arrived, None if decoded is None else decoded.image,
                        frame.encode_ms + looked_ms, None if decoded is None else decoded.decode_ms,
                        None if regions is None else len(frame.regions))
+
+    def lists(self, images: Sequence[Picture],
+              found: Found) -> Iterator[tuple[int, int, tuple[ObjectBox, ...]]]:
+        """
+        Send lists of objects, with as little else as can be.
+
+        :return: of each picture the bytes of the packet, those of its list, and what arrived.
+        :raises CodecError: a frame cannot be encoded.
+        """
+        coarsest = int(self._profile.gains.mean(axis=1).argmin())
+        least = EncoderSettings(channels=1, quantizer=coarsest,
+                                regions=RegionSettings(objects=True, most=0))
+        for image, regions in zip(images, found.regions):
+            frame = self._encoder.encode(image, least, regions)
+            decoded = self._decoder.decode(frame.payload)
+            yield len(frame.payload), frame.sections['objects'], decoded.objects
+
+
+def _judge(found: Found | None, image: Picture, judged: bool) -> Judge | None:
+    return found.judge(image) if judged and found is not None and found.judge else None
 
 
 def _found(found: Found | None, number: int) -> tuple[tuple[KeyRegion, ...] | None, float]:

@@ -4,26 +4,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.frame import EncoderSettings
+from gsc_ros.codec.region.object_list import ObjectBox
 from gsc_ros.evaluation import average
 from gsc_ros.evaluation.own import OwnCodec, with_quantizer, within
 from gsc_ros.evaluation.plan import (
     Codec,
+    Listed,
     Outcome,
     OWN,
+    OWN_AGREEMENT,
     OWN_REGIONS,
     OWN_STREAM,
+    OWN_STREAM_AGREEMENT,
     OWN_STREAM_REGIONS,
     Plan,
     Point,
 )
 from gsc_ros.evaluation.resampling import Picture
 from gsc_ros.evaluation.score import Scorer
+from gsc_ros.perception.network.network import Detected
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class _Way:
     words: str
     stream: bool
     regions: bool
+    judged: bool = False
 
     def missing(self, own: OwnCodec) -> str:
         """Return why the profile cannot do it, or nothing."""
@@ -45,12 +52,19 @@ class _Way:
         return ''
 
 
+#: Names of all ways.
+WAYS = (OWN, OWN_REGIONS, OWN_AGREEMENT, OWN_STREAM, OWN_STREAM_REGIONS, OWN_STREAM_AGREEMENT)
 _WAYS = (
     _Way(OWN, 'gsc', 'every frame alone', False, False),
     _Way(OWN_REGIONS, 'gsc regions', 'every frame alone, key regions of {}', False, True),
+    _Way(OWN_AGREEMENT, 'gsc regions, agreement',
+         'every frame alone, key regions of {}, shared as its detector agrees', False, True, True),
     _Way(OWN_STREAM, 'gsc stream', 'frames from the one before', True, False),
     _Way(OWN_STREAM_REGIONS, 'gsc stream regions',
          'frames from the one before, key regions of {}', True, True),
+    _Way(OWN_STREAM_AGREEMENT, 'gsc stream regions, agreement',
+         'frames from the one before, key regions of {}, shared as its detector agrees', True, True,
+         True),
 )
 
 
@@ -78,15 +92,17 @@ def outcomes(plan: Plan, own: OwnCodec, scorer: Scorer) -> list[Outcome]:
 
 def _ways(plan: Plan) -> list[_Way]:
     return [way for way in _WAYS if (plan.mode != 'stills' or not way.stream)
-            and (plan.regions is not None or not way.regions)]
+            and (plan.regions is not None or not way.regions)
+            and (plan.agreement or not way.judged)
+            and (plan.ours is None or way.name in plan.ours)]
 
 
 def _settings(plan: Plan, own: OwnCodec, way: _Way) -> Iterator[
         tuple[str, Callable[[Picture], EncoderSettings]]]:
     """Yield settings in words, and what makes them for a picture or raises CodecError."""
     # A quantizer lets frames differ in size, as the peers do; with losses it takes too long. With
-    # regions, what they get is weighed against the budget of a frame.
-    if plan.mode != 'loss' and not way.regions:
+    # regions the limits of bytes are what is compared.
+    if plan.mode != 'loss' and plan.regions is None:
         for index in range(own.quantizers):
             yield f'quantizer {index}', lambda image, index=index: with_quantizer(index)
     for rate in plan.rates:
@@ -106,9 +122,36 @@ def _measured(plan: Plan, own: OwnCodec, scorer: Scorer, way: _Way,
         wanted = replace(settings(image), stream=way.stream)
         if looked is None:
             return wanted
-        return replace(wanted, regions=replace(wanted.regions, objects=plan.objects))
+        shared = replace(wanted.regions, objects=plan.objects)
+        return replace(wanted, regions=replace(shared, base_share=None) if way.judged else shared)
 
     if plan.mode == 'stills':
-        return average.mean(plan, scorer, own.stills(plan.images, made, looked))
+        return average.mean(plan, scorer, own.stills(
+            plan.images, made, looked, way.judged))
     return average.over_trials(plan, lambda link: average.mean_sent(plan, scorer, own.send(
-        plan.images, plan.fps, made(plan.images[0]), link, looked)))
+        plan.images, plan.fps, made(plan.images[0]), link, looked, way.judged)))
+
+
+def listed(plan: Plan, own: OwnCodec, scorer: Scorer) -> Listed | None:
+    """
+    Return what the list of objects tells; None without a detector or a source that knows classes.
+
+    :raises CodecError: a frame cannot be encoded.
+    """
+    if plan.regions is None or scorer.classes is None or not any(
+            region.class_id is not None for each in plan.regions.regions for region in each):
+        return None
+    sizes, lists, objects = zip(*own.lists(plan.images, plan.regions))
+    size = float(np.mean(sizes))
+    return Listed(size, float(np.mean(lists)), size * 8 * plan.fps / 1000,
+                  scorer.listed([_boxes(found, image) for found, image in
+                                 zip(objects, plan.images)]))
+
+
+def _boxes(objects: Sequence[ObjectBox], image: Picture) -> Detected:
+    """Return objects as a network would, with classes as lists number them."""
+    height, width = image.shape[:2]
+    boxes = np.array([one.box for one in objects], np.float32).reshape(-1, 4)
+    return Detected(boxes * np.array([width, height] * 2, np.float32),
+                    np.array([one.class_id for one in objects], np.int64),
+                    np.array([one.score for one in objects], np.float32))

@@ -113,6 +113,11 @@ def _regions(comparison: Comparison, plan: Plan) -> str:
     rows = region_costs(comparison, plan)
     if not rows:
         return ''
+    listed = comparison.listed
+    told = '' if listed is None else (
+        f'<p>The list of objects alone takes {listed.list_bytes:.0f} bytes a frame, in packets of '
+        f'{listed.bytes:.0f} bytes, {listed.kbps:.1f} kbit/s: against what the detector finds on '
+        f'the originals, F1 {_figure(listed.f1, "f1")}.</p>')
     titles = {codec.name: codec.title for codec in comparison.codecs}
     unit = rate_of(plan.mode)[1]
     body = [[f'{titles[row.codec]} at {row.rate:g} {unit}',
@@ -121,7 +126,7 @@ def _regions(comparison: Comparison, plan: Plan) -> str:
     found = table('the same limit of bytes', ['F1', 'MS-SSIM', 'encode, ms'], body)
     return ('<section><h2>What key regions change</h2>'
             f'{found}<p class="note">Against the same codec without regions. Time includes the '
-            'search for them.</p></section>')
+            f'search for them.</p>{told}</section>')
 
 
 def _rate(rate: float | None, plan: Plan) -> str:

@@ -16,6 +16,8 @@ OWN = 'gsc'
 OWN_STREAM = 'gsc-stream'
 OWN_REGIONS = 'gsc-regions'
 OWN_STREAM_REGIONS = 'gsc-stream-regions'
+OWN_AGREEMENT = 'gsc-regions-agreement'
+OWN_STREAM_AGREEMENT = 'gsc-stream-regions-agreement'
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Plan:
     :param rates: bits per pixel for stills, else kbit/s; ascending.
     :param downscales: factors that peers may choose from, ascending.
     :param peers: their names; None for all.
+    :param ours: names of the ways in which ours codes; None for all that the mode has.
     :param profile: ours, by name or folder.
     :param threads: of our graphs.
     :param workers: peers that run at a time.
@@ -100,6 +103,7 @@ class Plan:
     :param regions: where perception looks in each image, for ours and for the peers that can; None
         compares whole frames alone.
     :param objects: whether ours sends the list of classes and boxes, too.
+    :param agreement: whether ours also lets the source's detector decide how a packet is shared.
     :param gallery: number of the image whose reconstructions are kept to look at.
     """
 
@@ -109,6 +113,7 @@ class Plan:
     rates: Sequence[float]
     downscales: Sequence[float]
     peers: Sequence[str] | None = None
+    ours: Sequence[str] | None = None
     profile: str = 'tiny'
     threads: int = 2
     workers: int = 2
@@ -116,15 +121,41 @@ class Plan:
     trials: int = 1
     regions: Found | None = None
     objects: bool = False
+    agreement: bool = False
     gallery: int = 0
 
 
 @dataclass(frozen=True)
+class Listed:
+    """
+    The list of objects as the receiver gets it, without looking at a picture.
+
+    :param bytes: of a packet that holds it and as little else as can be.
+    :param list_bytes: of the list alone.
+    :param kbps: kbit/s of such packets at the frame rate of the input.
+    :param f1: agreement with what the detector finds on the originals; None when it finds nothing.
+    """
+
+    bytes: float
+    list_bytes: float
+    kbps: float
+    f1: float | None
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """What came out: the codecs, and their points in order of codec, downscale and setting."""
+    """
+    What came out.
+
+    :param codecs: all of them.
+    :param outcomes: their points in order of codec, downscale and setting.
+    :param listed: what the list of objects says; None where no source knows classes, or without a
+        detector.
+    """
 
     codecs: tuple[Codec, ...]
     outcomes: tuple[Outcome, ...]
+    listed: Listed | None = None
 
     @property
     def points(self) -> list[Point]:

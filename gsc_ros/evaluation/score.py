@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 from threading import Lock
 
@@ -13,7 +13,8 @@ from gsc_ros.evaluation import saliency
 from gsc_ros.evaluation.metric import both_ssim, MS_SSIM_MIN_SIDE, psnr, ssim
 from gsc_ros.evaluation.resampling import Picture
 from gsc_ros.perception.network.agreement import Agreement, agreement
-from gsc_ros.perception.network.network import DetectionNetwork
+from gsc_ros.perception.network.network import Detected, DetectionNetwork
+from gsc_ros.perception.source.class_id import class_ids
 import numpy as np
 
 # Equal images have no finite PSNR; a mean needs one. No codec here comes near.
@@ -53,6 +54,27 @@ class Scorer:
         self._with_vsi = with_vsi
         self._turn = Lock()  # of the detector, which serves one thread at a time
         self._detections = [detector(image) for image in originals] if detector else []
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Return the names of the detector's classes; None without a detector."""
+        return None if self._detector is None else self._detector.classes
+
+    def listed(self, lists: Sequence[Detected]) -> float | None:
+        """
+        Return F1 of objects that were told, against those the detector finds on the originals.
+
+        :param lists: of each original; classes numbered as in lists of objects, see
+            `gsc_ros.perception.source.class_id`.
+        :return: None when there are none in either.
+        """
+        # What has no number cannot be told.
+        ids = np.array([-1 if number is None else number
+                        for number in class_ids(self.classes or ())], np.int64)
+        found = Agreement()
+        for truth, told in zip(self._detections, lists):
+            found += agreement(replace(truth, classes=ids[truth.classes]), told)
+        return found.f1
 
     def mean(self, images: Iterable[Picture]) -> Score:
         """Return the mean over reconstructions, in the order of the originals; F1 over all."""

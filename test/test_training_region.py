@@ -206,7 +206,7 @@ def test_the_teacher_minds_blur_more_than_brightness_and_steps_follow(base, pict
     set_gains(model, pictures, teacher)
     matters = sensitivity(model, pictures, teacher)
     most, least = int(matters[:48].argmax()), int(matters[:48].argmin())
-    assert model.gains[15, most] > FINEST > model.gains[15, least]
+    assert model.gains[15, most] > model.gains[15, least] >= 0.999 * FINEST
 
 
 @pytest.mark.parametrize('content', [b'', b'not a network', bytes(64), b'\0\0\0\0TFL3' + bytes(8)])

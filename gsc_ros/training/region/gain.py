@@ -18,7 +18,8 @@ from torch import Tensor
 COARSEST, FINEST = 0.15, 1.7
 """Symbols per unit of latent of the first and the last level, on the average channel."""
 SPREAD = 1.6
-"""No channel's step is further than by this factor from the average."""
+"""No channel's step is finer than by this factor than the average, and none is coarser: a teacher minds
+colours little, but a brake light must not turn amber."""
 _NOISE = 0.35
 _REFERENCE = 48
 
@@ -37,7 +38,7 @@ def set_gains(model: RegionModel, images: Tensor, teacher: Teacher | None) -> No
     if teacher is not None:
         matters = sensitivity(model, images, teacher)
         mean = matters[:_REFERENCE].log().mean().exp()
-        factor = (matters / mean).sqrt().clamp(1 / SPREAD, SPREAD)
+        factor = (matters / mean).sqrt().clamp(1, SPREAD)
     model.log_gain.copy_((ladder[:, None] * factor).log())
 
 

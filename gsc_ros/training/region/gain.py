@@ -18,8 +18,8 @@ from torch import Tensor
 COARSEST, FINEST = 0.15, 1.7
 """Symbols per unit of latent of the first and the last level, on the average channel."""
 SPREAD = 1.6
-"""No channel's step is finer than by this factor than the average, and none is coarser: a teacher minds
-colours little, but a brake light must not turn amber."""
+"""No channel's step is finer than the average by more than this factor, and none is coarser: a
+teacher minds colours little, but a brake light must not turn amber."""
 _NOISE = 0.35
 _REFERENCE = 48
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import threading
+import time
 
 from gsc_ros.codec.region.region import FULL_WEIGHT, KeyRegion
 from gsc_ros.perception.network.label import COCO
@@ -284,6 +285,16 @@ def test_sources_are_ranked_together_and_bounded():
 
     found = Merged([Many(), parse_zones('0,0.5,1,1,0.5')], most=6).find(IMAGE, 0)
     assert [region.weight for region in found] == [20, 19, 18, 17, 16, 16]
+
+
+def test_a_flood_of_boxes_does_not_hold_up_a_frame():
+    flood = [KeyRegion((13 * (at % 60), 13 * (at // 60), 13 * (at % 60) + 12, 13 * (at // 60) + 12),
+                       1 + at % 7) for at in range(2000)]
+    start = time.monotonic()
+    merged = merge([*flood, KeyRegion(flood[6].box, 0.5, 'topic', 2, 0.1)], 32)
+    assert time.monotonic() - start < 2
+    assert [region.weight for region in merged] == [7] * 32
+    assert [region.class_id for region in merged] == [2] + [None] * 31, 'the lightest names one'
 
 
 def test_a_source_that_fails_is_counted_and_the_others_still_speak():

@@ -12,11 +12,13 @@ from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.perception.network.network import NetworkError
 from gsc_ros.perception.source.source import MAX_REGIONS, Picture, RegionSource, SourceError
 import numpy as np
+import numpy.typing as npt
 
 #: Two boxes that overlap by more, intersection over union, are one thing.
 SAME_IOU = 0.5
 #: A box without a class of which more lies in another of at least its weight says nothing new.
 INSIDE = 0.9
+_NO_CLASS = -1
 
 
 class Merged:
@@ -60,27 +62,42 @@ def merge(regions: Sequence[KeyRegion], most: int = MAX_REGIONS) -> list[KeyRegi
     of two classes stay two, and what has a class is never swallowed by what merely surrounds it.
 
     :param regions: of any sources; the order decides between equal weights.
-    :param most: regions returned.
+    :param most: regions returned, at least 1. Of those beyond, each costs a comparison with these.
     :return: heaviest first.
     """
     kept: list[KeyRegion] = []
+    boxes, classes = np.empty((most, 4)), np.empty(most, int)
     for region in sorted(regions, key=lambda region: -region.weight):
-        at = next((index for index, other in enumerate(kept) if _are_one(other, region)), None)
-        if at is None:
+        count = len(kept)
+        same = np.flatnonzero(_are_one(boxes[:count], classes[:count], region))
+        if len(same):
+            at = int(same[0])
+            if kept[at].class_id is None and region.class_id is not None:
+                kept[at] = replace(region, weight=kept[at].weight)
+        elif count < most:
+            at = count
             kept.append(region)
-        elif kept[at].class_id is None and region.class_id is not None:
-            kept[at] = replace(region, weight=kept[at].weight)
-    return kept[:most]
+        else:
+            continue
+        boxes[at] = kept[at].box
+        classes[at] = _NO_CLASS if kept[at].class_id is None else kept[at].class_id
+    return kept
 
 
-def _are_one(heavier: KeyRegion, lighter: KeyRegion) -> bool:
-    """Return whether two regions mean one thing."""
-    if None not in (heavier.class_id, lighter.class_id) and heavier.class_id != lighter.class_id:
-        return False
-    one, other = np.array(heavier.box), np.array(lighter.box)
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    shared = float(np.prod(np.maximum(sides, 0)))
-    areas = [float(np.prod(box[2:] - box[:2])) for box in (one, other)]
-    if shared > SAME_IOU * (sum(areas) - shared):
-        return True
-    return lighter.class_id is None and shared > INSIDE * areas[1]
+def _are_one(boxes: npt.NDArray[np.float64], classes: npt.NDArray[np.int_],
+             lighter: KeyRegion) -> npt.NDArray[np.bool_]:
+    """
+    Return which of several regions mean the same thing as one that is no heavier, bool [N].
+
+    :param boxes: float [N, 4].
+    :param classes: int [N], _NO_CLASS for none.
+    """
+    box = np.array(lighter.box)
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    shared = np.prod(np.maximum(sides, 0), axis=1)
+    area = np.prod(box[2:] - box[:2])
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    same = shared > SAME_IOU * (area + areas - shared)
+    if lighter.class_id is None:
+        return same | (shared > INSIDE * area)
+    return same & ((classes == _NO_CLASS) | (classes == lighter.class_id))

@@ -26,6 +26,7 @@ import numpy as np
 
 # Codecs and metrics alike fail on less.
 MIN_SIDE = 32
+_NO_JUDGE = '--agreement needs --regions detector:FILE'
 
 
 def open_judge(arguments: argparse.Namespace) -> DetectionNetwork | None:
@@ -55,6 +56,8 @@ def key_regions(arguments: argparse.Namespace, images: list[np.ndarray],
     :raises UsageError: agreement is asked for, but no source is a detector.
     """
     if not arguments.regions:
+        if arguments.agreement:
+            raise UsageError(_NO_JUDGE)
         return None
     try:
         source = open_sources(arguments.regions, arguments.threads, arguments.min_score,
@@ -63,7 +66,7 @@ def key_regions(arguments: argparse.Namespace, images: list[np.ndarray],
         raise DataError(str(error)) from error
     judges = [each.judge for each in source.sources if isinstance(each, DetectorSource)]
     if arguments.agreement and not judges:
-        raise UsageError('--agreement needs --regions detector:FILE')
+        raise UsageError(_NO_JUDGE)
     try:
         if arguments.agreement:
             judges[0](images[0])

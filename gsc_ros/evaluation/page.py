@@ -110,10 +110,9 @@ def _accuracy(comparison: Comparison, plan: Plan) -> str:
 
 
 def _regions(comparison: Comparison, plan: Plan) -> str:
-    rows = region_costs(comparison, plan)
-    if not rows:
+    rows, listed = region_costs(comparison, plan), comparison.listed
+    if not rows and listed is None:
         return ''
-    listed = comparison.listed
     told = '' if listed is None else (
         f'<p>The list of objects alone takes {listed.list_bytes:.0f} bytes a frame, in packets of '
         f'{listed.bytes:.0f} bytes, {listed.kbps:.1f} kbit/s: against what the detector finds on '

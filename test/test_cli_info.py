@@ -169,7 +169,7 @@ def test_objects_and_regions_are_listed(capsys, rich):
     assert shown['sections']['objects'] == 6
     assert shown['layers'] == len(shown['structure_layers']) + len(shown['regions'])
     (found,) = shown['objects']
-    assert (found['class'], found['score']) == (2, 0.9375)
+    assert (found['class'], found['name'], found['score']) == (2, 'car', 0.9375)
     assert found['box'] == pytest.approx(
         [WIDTH / 4, HEIGHT / 4, WIDTH / 2, HEIGHT * 3 / 4], rel=0.1)
     assert [region['box'] for region in shown['regions']] == [[16, 32, 64, 96], [8, 16, 32, 48]]
@@ -178,7 +178,7 @@ def test_objects_and_regions_are_listed(capsys, rich):
     # Beside the streams, there are the number of regions and the length.
     assert sum(region['bytes'] for region in shown['regions']) == shown['sections']['regions'] - 2
     lines = call(capsys, 'info', path, '--profile', profile).out.splitlines()
-    assert any('class 2' in line and '0.94' in line for line in lines)
+    assert any(line.split()[0] == 'car' and '0.94' in line for line in lines)
     assert any('48 x 64 at 16, 32' in line and 'scale 2' in line for line in lines)
 
 
@@ -223,8 +223,22 @@ def test_the_original_tells_what_each_layer_and_region_gains(capsys, rich, tmp_p
     assert gains[0]['gain_per_bit'] is None and gains[-1]['squared_error'] == 0
     assert gains[-3]['squared_error'] > 0 and gains[-1]['gain_per_bit'] > 0
     assert all(gain['weighted_error'] >= gain['squared_error'] for gain in gains)
-    lines = call(capsys, 'info', path, '--profile', profile, '--original', decoded).out
-    assert 'a bit' in lines
+    assert shown['region_weight'] == 32
+
+
+def test_the_errors_that_people_read_are_those_that_the_gains_are_of(capsys, rich, tmp_path):
+    path, profile = rich
+    decoded = tmp_path / 'decoded.png'
+    call(capsys, 'decode', path, '-o', decoded, '--profile', profile)
+    out = call(capsys, 'info', path, '--profile', profile, '--original', decoded).out
+    assert 'in regions 32 times' in out
+    rows = [line.split() for line in out.splitlines() if ' bytes, to ' in line]
+    assert rows[-1][:2] == ['region', '2']
+    # to 8 ch. N bytes, to ERROR, GAIN less a bit
+    errors = [float(row[row.index('bytes,') + 2].rstrip(',')) for row in rows]
+    for before, after, row in zip(errors, errors[1:], rows[1:]):
+        gain, size = float(row[-4]), int(row[row.index('bytes,') - 1])
+        assert gain == pytest.approx((before - after) / (8 * size), abs=1)
 
 
 def test_an_original_of_another_size_is_bad_data_and_one_for_a_folder_is_usage(

@@ -37,6 +37,8 @@ from gsc_ros.codec.packet import (
     VERSION,
 )
 from gsc_ros.codec.region.object_list import unpack_objects
+from gsc_ros.codec.region.region import FULL_WEIGHT
+from gsc_ros.perception.source.class_id import class_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +90,7 @@ def _describe_file(path: Path, arguments: argparse.Namespace) -> dict:
             # Imported here: nothing else of this needs ONNX Runtime.
             from gsc_ros.cli.info_gain import measure_gains
             description['gains'] = measure_gains(payload, arguments.profile, arguments.original)
+            description['region_weight'] = FULL_WEIGHT
     except CodecError as error:
         raise DataError(f'{path}: {error}') from error
     return description
@@ -136,7 +139,7 @@ def _describe_objects(packet: Packet) -> list[dict]:
     objects, _ = unpack_objects(packet.objects, packet.width, packet.height)
     size = (packet.width, packet.height, packet.width, packet.height)
     return [{
-        'class': one.class_id, 'score': one.score,
+        'class': one.class_id, 'name': class_name(one.class_id), 'score': one.score,
         'box': [round(share * side, 1) for share, side in zip(one.box, size)]} for one in objects]
 
 
@@ -201,11 +204,12 @@ def _table(description: dict) -> str:
             layers = zip(layer_counts(len(channels)), description['structure_layers'])
             rows += [(f'    to {count} ch.', f'{layer} bytes') for count, layer in layers]
         if name == 'objects':
-            rows += [(f'    class {one["class"]}', f'{_box(one["box"])}, score {one["score"]:.2f}')
+            rows += [(f'    {one["name"]}', f'{_box(one["box"])}, score {one["score"]:.2f}')
                      for one in description['objects']]
         if name == 'regions' and description['region_count']:
             rows += _region_rows(description)
-    rows += [_gain_row(gain) for gain in description.get('gains', ())]
+    if 'gains' in description:
+        rows += _gain_rows(description['gains'], description['region_weight'])
     return _columns(description['input'], rows)
 
 
@@ -217,10 +221,16 @@ def _region_rows(description: dict) -> list[tuple[str, str]]:
             for number, region in enumerate(description['regions'], 1)]
 
 
-def _gain_row(gain: dict) -> tuple[str, str]:
-    name = f'region {gain["regions"]}' if gain['regions'] else f'to {gain["channels"]} ch.'
-    worth = '' if gain['gain_per_bit'] is None else f', gains {gain["gain_per_bit"]:.0f} a bit'
-    return name, f'{gain["bytes"]} bytes, squared error {gain["squared_error"]:.0f}{worth}'
+def _gain_rows(gains: list[dict], region_weight: float) -> list[tuple[str, str]]:
+    """Return what the error falls to with each layer and region; see info_gain."""
+    weighed = f', in regions {region_weight:.0f} times' if gains[-1]['regions'] else ''
+    rows = [('error', 'against the original: squares of 8-bit differences, summed over pixels and '
+                      f'colours{weighed}')]
+    for gain in gains:
+        name = f'region {gain["regions"]}' if gain['regions'] else f'to {gain["channels"]} ch.'
+        worth = '' if gain['gain_per_bit'] is None else f', {gain["gain_per_bit"]:.0f} less a bit'
+        rows.append((f'  {name}', f'{gain["bytes"]} bytes, to {gain["weighted_error"]:.0f}{worth}'))
+    return rows
 
 
 def _box(sides: list[float]) -> str:

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator
+from pathlib import Path
 import time
 
 from gsc_ros.codec.frame import EncoderSettings, FrameEncoder
 from gsc_ros.codec.profile import load_profile
+from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.link.datagram.announcement import CameraAnnounce
 from gsc_ros.link.delivery import ReceivedCalibration, ReceivedControl, ReceivedFrame
 from gsc_ros.link.schedule.message import FrameMessage
@@ -26,6 +28,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
+from region_profile import region_profile
 from std_msgs.msg import UInt32
 
 PATIENCE_S = 20.0
@@ -144,6 +147,36 @@ def test_a_frame_that_leaves_in_two_pieces_is_answered_once(
     assert stage.wait(lambda: bool(stage.heard))
     stage.settle()
     assert [message.data for message in stage.heard] == [7]
+
+
+def test_key_regions_that_the_link_sheds_are_told(stage: Stage, end: RecordingEnd, tmp_path: Path):
+    encoder = FrameEncoder(region_profile(tmp_path / 'profile'))
+    ramp = np.add.outer(np.arange(192), np.arange(320)) % 256
+    coded = encoder.encode(np.dstack([ramp] * 3).astype(np.uint8), EncoderSettings(channels=64), [
+        KeyRegion((20, 20, 80, 80)), KeyRegion((200, 90, 280, 160))])
+    assert len(coded.regions) == 2 and len(coded.layer_ends) > 3
+    side = RoverSide(stage.node, end)
+    stage.start(side)
+    publisher = stage.listener.create_publisher(GscFrame, 'front/gsc', 1)
+    assert stage.wait(lambda: publisher.get_subscription_count() > 0)
+
+    def leaves(sequence: int, shed: int) -> str:
+        publisher.publish(GscFrame(
+            camera='front', sequence=sequence, session=3, payload=array('B', coded.payload),
+            layer_ends=list(coded.layer_ends)))
+        assert stage.wait(lambda: end.frames and end.frames[-1].sequence == sequence)
+        for layers in (len(coded.layer_ends) - shed, 1):  # whole, and then its base
+            end.frames[-1].render(layers)
+        (report,) = side.diagnose()
+        assert report.level is Level.OK
+        return f'{report.message}; {report.values["key_regions_shed"]} of ' + str(
+            report.values['key_regions'])
+
+    assert leaves(1, 0) == 'carrying; 0 of 2'
+    shedding = 'carrying, with key regions cut off: link full'
+    assert leaves(2, 1) == f'{shedding}; 1 of 4'
+    assert leaves(3, len(coded.layer_ends) - 1) == f'{shedding}; 3 of 6'
+    assert leaves(4, 0) == 'carrying; 3 of 8'
 
 
 def test_a_frame_that_the_link_gives_up_is_answered_too(stage: Stage, offered: FrameMessage):

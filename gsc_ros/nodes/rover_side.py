@@ -54,6 +54,9 @@ class Camera:
     received: int = 0
     invalid: int = 0
     reported_invalid: int = 0
+    key_regions: int = 0  # that the link was offered
+    key_regions_shed: int = 0  # of those, cut off frames that left without them
+    reported_shed: int = 0
     last_frame_s: float = 0.0
 
 
@@ -126,12 +129,16 @@ class RoverSide:
                 level, message = Level.WARN, 'no frames from the sender' if known else 'no sender'
             elif camera.gate.broken:
                 level, message = Level.WARN, 'waiting for a frame that stands alone'
+            elif camera.key_regions_shed > camera.reported_shed:
+                level, message = Level.OK, 'carrying, with key regions cut off: link full'
             else:
                 level, message = Level.OK, 'carrying'
             camera.reported_invalid = camera.invalid
+            camera.reported_shed = camera.key_regions_shed
             yield Report(camera.name, level, message, {
                 'received': camera.received, 'invalid': camera.invalid,
                 'refused': camera.gate.refused, 'refreshes': camera.gate.refreshes,
+                'key_regions': camera.key_regions, 'key_regions_shed': camera.key_regions_shed,
                 'calibration_bytes': len(camera.calibration)})
 
     def _take_frame(self, camera: Camera, frame: GscFrame) -> None:
@@ -149,8 +156,9 @@ class RoverSide:
         self.changes += camera.announced not in (None, announced)
         camera.announced = announced
         payload = bytes(frame.payload)
+        coded = packet.parse(payload)
         place = camera.gate.admit(
-            frame.session, frame.sequence, packet.parse(payload), payload,
+            frame.session, frame.sequence, coded, payload,
             cuttable=len(frame.layer_ends) > 1)
         if place is None:
             self._answer(camera, frame.sequence)
@@ -162,8 +170,10 @@ class RoverSide:
         def leave(layers: int) -> bytes:
             nonlocal left
             data = camera.captions.leave(offered, layers)
-            if not left:  # of a frame that leaves in two pieces the link asks twice
+            if not left:  # of a frame that leaves in two pieces the link asks twice, the base last
                 left = True
+                camera.key_regions += coded.region_count
+                camera.key_regions_shed += min(coded.region_count, len(offered.ends) - layers)
                 camera.gate.leaves(place)
                 self._answer(camera, frame.sequence)
             return data

@@ -11,6 +11,7 @@ from gsc_ros.codec.packet import cut, parse
 from gsc_ros.codec.profile import load_profile
 from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.codec.region.setting import RegionSettings
+from gsc_ros.codec.region.transform import RegionTransform
 from gsc_ros.codec.region.trial import SHARES
 import numpy as np
 import pytest
@@ -137,6 +138,123 @@ def test_the_choice_is_explained(codec):
     assert len(frame.allocation) > len(chosen) == len(frame.regions)
     worth = [offer.gain_per_bit for offer in frame.allocation]
     assert worth == sorted(worth, reverse=True) and all(value > 0 for value in worth)
+    # What was taken is told as it was sent: its bytes, and its box within the picture.
+    assert sum(offer.bytes for offer in chosen) == sum(region.bytes for region in frame.regions)
+    assert [offer.box for offer in chosen] == [region.box for region in frame.regions]
+    corner = encoder.encode(IMAGE[:150, :250], limited(700), [KeyRegion((190, 90, 250, 150))])
+    assert all(0 <= left < right <= 250 and 0 <= top < bottom <= 150
+               for left, top, right, bottom in (offer.box for offer in corner.allocation))
+
+
+@pytest.mark.parametrize('share', [0.4, None])
+def test_an_explanation_has_the_base_too(codec, share):
+    encoder, decoder = codec
+    frame = encoder.encode(IMAGE, limited(500, base_share=share, explain=True), WANTED)
+    base = [offer for offer in frame.allocation if offer.part == 'base']
+    (taken,) = (offer for offer in base if offer.chosen)
+    assert taken.level == frame.quantizer and len({offer.level for offer in base}) > 2
+    assert taken.bytes + sum(frame.sections[name] for name in ('regions',)) == pytest.approx(
+        len(frame.payload), abs=3)
+    by_bytes = sorted((offer for offer in base if not offer.chosen), key=lambda one: one.bytes)
+    assert by_bytes[0].gain < by_bytes[-1].gain
+    # About what the error of a gray picture is more than that of the base.
+    found = decoder.decode(frame.payload).image if not frame.regions else decoder.decode(
+        cut(frame.payload, len(frame.layer_ends) - len(frame.regions), frame.layer_ends)).image
+    weights = np.ones((160, 256, 1))
+    weights[62:138, 52:158] = WANTED[0].weight
+    saved = (weights * (np.square(IMAGE - 127.5) - np.square(IMAGE - found.astype(float)))).sum()
+    assert taken.gain == pytest.approx(saved, rel=0.25)
+
+
+SMALL = [(edge, count, stream) for edge, count in ((64, 9), (96, 16), (160, 16))
+         for stream in (False, True)]
+
+
+@pytest.mark.parametrize(('edge', 'count', 'stream'), SMALL)
+@pytest.mark.parametrize('max_bytes', [None, 500, 2000])
+def test_many_regions_of_a_small_picture_are_kept_within_bounds(
+        codec, edge, count, stream, max_bytes):
+    encoder, decoder = (one.branch() for one in codec)
+    image, side = IMAGE[:edge, :edge], round(count ** 0.5)
+    wanted = [KeyRegion(((x + 0.35) * edge / side, (y + 0.35) * edge / side,
+                         (x + 0.65) * edge / side, (y + 0.65) * edge / side))
+              for x in range(side) for y in range(side)]
+    settings = EncoderSettings(channels=320, max_bytes=max_bytes, stream=stream)
+    for _ in range(4 if stream else 1):
+        frame = encoder.encode(image, settings, wanted)
+        assert frame.regions and not frame.region_failure
+        assert len(decoder.decode(frame.payload).regions) == len(frame.regions)
+
+
+@pytest.mark.parametrize('part', ['analyse', 'synthesise'])
+def test_a_failure_in_regions_costs_no_frame(codec, monkeypatch, part):
+    encoder, decoder = (one.branch() for one in codec)
+    settings = EncoderSettings(channels=320, max_bytes=500, stream=True)
+    decoder.decode(encoder.encode(IMAGE, settings, WANTED).payload)
+
+    def broken(*_):
+        raise RuntimeError('out of memory')
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RegionTransform, part, broken)
+        for _ in range(2):
+            bare = encoder.encode(IMAGE[::-1].copy(), settings, WANTED)
+            assert not bare.regions and 'out of memory' in bare.region_failure
+            decoder.decode(bare.payload)
+    again = encoder.encode(IMAGE, settings, WANTED)
+    assert again.regions and not again.region_failure
+    assert decoder.decode(again.payload).regions
+
+
+@pytest.mark.parametrize('count', [17, 32])
+@pytest.mark.parametrize('max_bytes', [60, 120, 195])
+def test_the_list_of_objects_is_shortened_to_what_fits(codec, count, max_bytes):
+    encoder, decoder = codec
+    crowd = [KeyRegion((5 + 7 * k, 5, 12 + 7 * k, 100), 1.0 + k, class_id=k)
+             for k in range(count)]
+    frame = encoder.encode(IMAGE, limited(max_bytes), crowd)
+    found = decoder.decode(frame.payload).objects
+    assert 0 < len(found) < count and len(frame.payload) <= max_bytes
+    assert [one.class_id for one in found] == [count - 1 - k for k in range(len(found))]
+    least = next(size for size in range(8, 60) if _fits(encoder, size))
+    assert encoder.encode(IMAGE, limited(least), crowd).sections['objects'] == 0
+
+
+def _fits(encoder, max_bytes):
+    """Return whether a base fits."""
+    try:
+        return bool(encoder.encode(IMAGE, limited(max_bytes)))
+    except CodecError:
+        return False
+
+
+@pytest.mark.parametrize('bad', [
+    {'box': (100.0, 50.0, np.nextafter(100.0, 200), 120.0)}, {'box': (0.0, 50.0, 5e-324, 120.0)},
+    {'weight': 5e-324}, {'weight': 1e-200}])
+def test_a_degenerate_region_is_left_out(codec, bad):
+    encoder, decoder = codec
+    odd = KeyRegion(**({'box': (10.0, 10.0, 50.0, 50.0), 'class_id': 1} | bad))
+    frame = encoder.encode(IMAGE, limited(600), [odd, *WANTED])
+    plain = encoder.encode(IMAGE, limited(600, objects=False), WANTED)
+    assert [region.source for region in frame.regions] == ['zones']
+    if 'box' in bad:
+        assert frame.payload == plain.payload
+
+
+@pytest.mark.parametrize('weight', [1e30, 1e200, 1e308])
+def test_whatever_the_weight_the_packet_is_used(codec, weight):
+    encoder, _ = codec
+    frame = encoder.encode(IMAGE, limited(600), [KeyRegion(BOX, weight)])
+    assert frame.regions and len(frame.payload) > 540
+
+
+def test_what_regions_leave_the_base_gets(codec):
+    encoder, _ = codec
+    flat = IMAGE.copy()
+    flat[40:100, 40:120] = 128
+    frame = encoder.encode(flat, limited(400), [KeyRegion((60, 60, 100, 80))])
+    plain = encoder.encode(flat, limited(400))
+    assert len(frame.payload) > 0.9 * len(plain.payload)
 
 
 def test_the_list_of_objects_crosses(codec):

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import time
+
 from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.region.grid import Grid
 from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.codec.region.spot import MARGIN, objects, Spot, spots
+import numpy as np
 import pytest
 
 SIZE = 640, 480
@@ -39,6 +42,16 @@ def test_a_chain_of_boxes_does_not_become_the_whole_picture():
     chain = [KeyRegion((20 * k, 15 * k, 20 * k + 90, 15 * k + 90)) for k in range(24)]
     found = spots(chain, *SIZE, 32)
     assert max(spot.area for spot in found) < 0.15 * SIZE[0] * SIZE[1]
+
+
+def test_of_thousands_of_boxes_the_weightiest_are_found_soon():
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 460, (3000, 2))
+    many = [KeyRegion((x, y, x + 6, y + 6), 1 + k % 7) for k, (x, y) in enumerate(corners)]
+    start = time.process_time()
+    found = spots([*many, KeyRegion((600, 440, 630, 470), 30)], *SIZE, 32)
+    assert time.process_time() - start < 1
+    assert len(found) == 32 and found[0].weight == 30 and found[-1].weight == 7
 
 
 @pytest.mark.parametrize('scale', [1, 2, 4])

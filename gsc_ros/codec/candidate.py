@@ -82,6 +82,11 @@ class LatentCoder:
         return self._symbols(list(range(len(self._latent))), quantizer)
 
     @property
+    def latent(self) -> np.ndarray:
+        """What is coded, float32 ``[320, h, w]``."""
+        return self._latent
+
+    @property
     def follows(self) -> int | None:
         """Quantizer of the frame before; None for a frame that stands alone."""
         return None if self._previous is None else self._previous.quantizer

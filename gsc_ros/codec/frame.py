@@ -21,7 +21,7 @@ import time
 
 from gsc_ros.codec import packet as wire
 from gsc_ros.codec import text
-from gsc_ros.codec.candidate import Candidate, LatentCoder
+from gsc_ros.codec.candidate import Candidate, head_bytes, LatentCoder
 from gsc_ros.codec.error import CodecError, PacketError, ProfileError, ProfileMismatchError
 from gsc_ros.codec.generator.generator import Condition
 from gsc_ros.codec.profile import Profile
@@ -29,19 +29,23 @@ from gsc_ros.codec.rate_control import fit
 from gsc_ros.codec.rate_distortion import choose, choose_within, ErrorMeter
 from gsc_ros.codec.region.bitstream import decode_regions
 from gsc_ros.codec.region.canvas import Canvas, PlacedRegion
-from gsc_ros.codec.region.encoder import EncodedRegions, Followed
-from gsc_ros.codec.region.frame import FrameRegions, WantedRegions
-from gsc_ros.codec.region.object_list import ObjectBox, unpack_objects
+from gsc_ros.codec.region.encoder import Followed
+from gsc_ros.codec.region.frame import FrameRegions
+from gsc_ros.codec.region.object_list import ObjectBox, pack_within, unpack_objects
 from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.codec.region.scene import BaseCanvas, Scene
 from gsc_ros.codec.region.setting import Offer, RegionSettings, SentRegion
+from gsc_ros.codec.region.share import Shared, Sharing
 from gsc_ros.codec.region.transform import RegionTransform
-from gsc_ros.codec.region.trial import Judge, trials, weighted_error
+from gsc_ros.codec.region.trial import Judge
 from gsc_ros.codec.region.window import base_canvas
 from gsc_ros.codec.selection import most_similar, Selection
 from gsc_ros.codec.stream import Remembered, StreamMemory
 from gsc_ros.codec.structure import Analysis, check_image, Synthesis
 import numpy as np
+
+# Of what a limit leaves beside header and text, the share that the list of objects may take.
+_OBJECT_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,10 @@ class EncodedFrame:
     :param height: image height in pixels.
     :param encode_ms: wall-clock time of the encoding in milliseconds.
     :param regions: the key regions sent, in the order of the packet.
-    :param allocation: the ways to spend bits on regions that were compared, and which were taken.
+    :param allocation: the ways to spend bits on the base and regions that were compared, and which
+        were taken; those of the base only where the settings ask for an explanation.
+    :param region_failure: why there are no regions; empty unless something went wrong in them, for
+        which the rest of the frame is never given up.
     """
 
     payload: bytes
@@ -111,6 +118,7 @@ class EncodedFrame:
     encode_ms: float
     regions: tuple[SentRegion, ...] = ()
     allocation: tuple[Offer, ...] = ()
+    region_failure: str = ''
 
 
 @dataclass(frozen=True)
@@ -247,15 +255,30 @@ class FrameEncoder:
         coder = LatentCoder(
             self._profile, latent, None if before is None else before.symbols,
             layered=not settings.stream)
-        head = wire.Packet(
+        bare = wire.Packet(
             profile_hash=self._profile.short_hash, width=width, height=height, channels=(0,),
             quantizer=quantizer, seed=settings.seed, text=caption, caption_id=caption_id,
             stream_reference=None if before is None else before.reference)
         wanted = self._regions.wanted(
             image, key_regions, () if before is None else self._followed, settings.regions)
-        head = replace(head, objects=wanted.objects)
-        candidate, regions = self._candidates(
-            settings, coder, work, image, head, wanted, judge)
+        head = replace(bare, objects=_packed_objects(wanted.objects, bare, settings.max_bytes))
+
+        def shared_with(head: wire.Packet) -> tuple[Sharing, Shared]:
+            def choose_base(max_bytes: int | None) -> Candidate:
+                return self._choose(replace(settings, max_bytes=max_bytes), coder, work, head)
+            sharing = Sharing(self._regions, self._profile, image, head, wanted, choose_base,
+                              settings.max_bytes, settings.stream)
+            return sharing, sharing.best(settings.regions, judge)
+
+        try:
+            sharing, shared = shared_with(head)
+        except CodecError:
+            if not head.objects:
+                raise
+            # The base first.
+            head = bare
+            sharing, shared = shared_with(head)
+        candidate, regions = shared.candidate, shared.regions
         packet, ends = candidate.packet(head), candidate.packet_ends(head)
         if regions is not None:
             coded = regions.coded
@@ -271,60 +294,9 @@ class FrameEncoder:
             quantizer=packet.quantizer, stream_reference=packet.stream_reference, width=width,
             height=height, encode_ms=(time.perf_counter() - start) * 1e3,
             regions=() if regions is None else regions.sent,
-            allocation=() if regions is None else regions.offers)
-
-    def _candidates(
-        self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, image: np.ndarray,
-        head: wire.Packet, wanted: WantedRegions, judge: Judge | None,
-    ) -> tuple[Candidate, EncodedRegions | None]:
-        """Return the way to send the base, and the regions that share the packet with it."""
-        if not wanted.any:
-            return self._choose(settings, coder, work, head), None
-        model = self._profile.manifest.regions
-        tried = trials(settings.regions, settings.max_bytes is not None, judge is not None,
-                       model.default_quantizer, model.quantizers)
-        found = []
-        for regions in tried:
-            if regions is None:
-                found.append((self._choose(settings, coder, work, head), None))
-            else:
-                found.append(self._shared(replace(settings, regions=regions), coder, work, image,
-                                          head, wanted))
-        if len(found) == 1:
-            return found[0]
-        prices = settings.regions
-        worth = []
-        for candidate, encoded in found:
-            packet = candidate.packet(head)
-            picture = self._regions.picture(packet, candidate.symbols, wanted, encoded)
-            value = (-weighted_error(image, picture, wanted.spots) if judge is None
-                     else judge(picture))
-            size = candidate.size(head) + (0 if encoded is None else len(encoded.coded.stream))
-            worth.append(prices.alpha * value - prices.beta * 8 * size)
-        return found[int(np.argmax(worth))]
-
-    def _shared(
-        self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, image: np.ndarray,
-        head: wire.Packet, wanted: WantedRegions,
-    ) -> tuple[Candidate, EncodedRegions | None]:
-        """Return a base with its share of the limit, and the regions in the rest of it."""
-        share = settings
-        if settings.max_bytes is not None:
-            share = replace(
-                settings, max_bytes=int(settings.max_bytes * settings.regions.base_share))
-        try:
-            candidate = self._choose(share, coder, work, head)
-        except CodecError:
-            if share is settings:
-                raise
-            # What is too little for a part of it may be enough for the base alone.
-            return self._choose(settings, coder, work, head), None
-        regions = self._regions.encode(
-            image, candidate.packet(head), candidate.symbols, wanted, settings.regions,
-            settings.max_bytes, keep=settings.stream)
-        if regions is None and share is not settings:
-            candidate = self._choose(settings, coder, work, head)
-        return candidate, regions
+            allocation=_offers(sharing, shared, coder) if settings.regions.explain
+            else () if regions is None else regions.offers,
+            region_failure=shared.failure)
 
     def _choose(
         self, settings: EncoderSettings, coder: LatentCoder, work: np.ndarray, head: wire.Packet,
@@ -374,6 +346,22 @@ class FrameEncoder:
                 f'quantizer {settings.quantizer} is not in '
                 f'0..{self._profile.manifest.quantizers - 1}')
         return settings.quantizer
+
+
+def _offers(sharing: Sharing, shared: Shared, coder: LatentCoder) -> tuple[Offer, ...]:
+    """Return what has competed for a packet, base and regions, most gain for a bit first."""
+    offers = sharing.base_offers(shared.candidate, coder)
+    offers += () if shared.regions is None else shared.regions.offers
+    return tuple(sorted(offers, key=lambda offer: -offer.gain_per_bit))
+
+
+def _packed_objects(
+    objects: Sequence[ObjectBox], head: wire.Packet, max_bytes: int | None,
+) -> bytes:
+    """Return the list of objects, no longer than what a limit has for it."""
+    room = None if max_bytes is None else int(
+        _OBJECT_SHARE * max(max_bytes - head_bytes(head, (0,)), 0))
+    return pack_within(objects, head.width, head.height, room)
 
 
 class FrameDecoder:

@@ -29,6 +29,7 @@ _RISE = 1.4
 _NEAR = 0.93
 
 Items = tuple[tuple[int, Option], ...]
+Write = Callable[[Items], 'tuple[Coded, list[int | None]] | None']
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,13 @@ class Allocation:
 
     :param choices: of all regions that compete.
     :param write: codes options, given with the index of their choices; returns the stream and the
-        bits that each of them takes, or None when there is nothing to code, not even regions
-        without symbols.
+        bits that each of them takes (None for what the bounds of a packet do not allow, which is
+        left out), or None when there is nothing to code, not even regions without symbols.
     :param fixed_bits: what regions take that are sent in any case.
     """
 
     def __init__(
-        self, choices: Sequence[Choices], write: Callable[[Items], tuple[Coded, list[int]] | None],
-        fixed_bits: float = 0.0,
+        self, choices: Sequence[Choices], write: Write, fixed_bits: float = 0.0,
     ):
         self._choices = choices
         self._write = write
@@ -143,7 +143,8 @@ class Allocation:
             return None
         coded, bits = written
         for (index, option), size in zip(items, bits):
-            self._choices[index].learn(option, size - HEAD_BITS)
+            if size is not None:
+                self._choices[index].learn(option, size - HEAD_BITS)
         return Chosen(items, coded, price)
 
     def _ranked(self, price: float) -> Items:

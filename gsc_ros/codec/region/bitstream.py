@@ -123,7 +123,7 @@ def encode_regions(
     if not 1 <= len(regions) <= MAX_REGIONS:
         raise CodecError(f'{len(regions)} regions are not in 1..{MAX_REGIONS}')
     encoder = SymbolEncoder()
-    room = _Room(frame_width, frame_height)
+    room = Room(frame_width, frame_height)
     if not _distinct(regions):
         raise CodecError('two regions continue the same one')
     for region in regions:
@@ -156,7 +156,7 @@ def decode_regions(
     :raises PacketError: when no regions give this stream, or they are too large together.
     """
     decoder = SymbolDecoder(stream)
-    room = _Room(frame_width, frame_height)
+    room = Room(frame_width, frame_height)
     regions = []
     for _ in range(count):
         head = _read_head(decoder, frame_width, frame_height, tracked)
@@ -189,7 +189,7 @@ def region_bits(
     return bits
 
 
-class _Room:
+class Room:
     """
     How many cells and symbols the regions of a packet may still have.
 
@@ -202,11 +202,14 @@ class _Room:
         self._symbols = most_symbols(frame_width, frame_height)
 
     def take(self, region: CodedRegion) -> bool:
-        """Take room for a region; return whether there was enough."""
+        """Take room for a region; return whether there was enough, or nothing is taken."""
         cells = region.width * region.height
+        symbols = cells * region.channels
+        if cells > self._cells or symbols > self._symbols:
+            return False
         self._cells -= cells
-        self._symbols -= cells * region.channels
-        return self._cells >= 0 and self._symbols >= 0
+        self._symbols -= symbols
+        return True
 
 
 def _distinct(regions: Sequence[CodedRegion]) -> bool:

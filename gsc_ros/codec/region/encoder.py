@@ -20,11 +20,12 @@ import cv2
 from gsc_ros.codec.entropy import Coded
 from gsc_ros.codec.packet import MAX_REGIONS
 from gsc_ros.codec.profile import Profile
-from gsc_ros.codec.region.allocation import Allocation, Chosen, Items
+from gsc_ros.codec.region.allocation import Allocation, Items
 from gsc_ros.codec.region.bitstream import CodedRegion, encode_regions, NO_MOTION
 from gsc_ros.codec.region.canvas import Canvas
 from gsc_ros.codec.region.motion import corners, find
 from gsc_ros.codec.region.option import Choices, Option
+from gsc_ros.codec.region.plan import affordable, arranged, Planned
 from gsc_ros.codec.region.setting import Offer, RegionSettings, SentRegion
 from gsc_ros.codec.region.spot import overlap, Spot
 from gsc_ros.codec.region.track import compose, Place, Track
@@ -79,25 +80,6 @@ class EncodedRegions:
     followed: tuple[Followed, ...]
 
 
-@dataclass(frozen=True)
-class _Planned:
-    """
-    A region that may be sent.
-
-    :param spot: what it is for.
-    :param index: the region that it continues; None for a new one.
-    :param motion: change of the velocity.
-    :param missed: frames in a row in which no source has named it.
-    :param gain: what showing it again gains, without symbols.
-    """
-
-    spot: Spot
-    index: int | None = None
-    motion: Place = NO_MOTION
-    missed: int = 0
-    gain: float = 0.0
-
-
 class RegionEncoder:
     """
     Encodes regions. It remembers nothing; encoders of several cameras may share one.
@@ -134,7 +116,7 @@ class RegionEncoder:
         shown = Canvas(base.picture.copy(), base.confidence.copy())
         for plan in planned:
             if plan.index is not None:
-                before[plan.index][0].track.moved(plan.motion).draw(shown)
+                plan.track.draw(shown)
         taken = np.zeros((height, width), bool)
         competing, choices = [], []
         for place, plan in enumerate(planned):
@@ -147,15 +129,16 @@ class RegionEncoder:
             taken[top:bottom, left:right] = True
 
         def write(items: Items) -> tuple[Coded, list[int]] | None:
-            options = {competing[index]: option for index, option in items}
-            order = _order(planned, options)
-            if not order:
+            sent = arranged(planned, {competing[index]: option for index, option in items},
+                            width, height)
+            if not sent:
                 return None
             coded = encode_regions(
-                self._model, _regions(planned, order, options), width, height, len(before))
+                self._model, _regions(planned, sent), width, height, len(before))
             bits = {place: 8 * (end - start) for place, start, end in zip(
-                order, (0, *coded.ends), coded.ends)}
-            return coded, [bits[competing[index]] for index, _ in items]
+                sent, (0, *coded.ends), coded.ends)}
+            return coded, [bits.get(competing[index]) if sent.get(competing[index]) is option
+                           else None for index, option in items]
 
         continued = sum(plan.index is not None for plan in planned)
         allocation = Allocation(choices, write, continued * _CONTINUED_BITS)
@@ -164,9 +147,9 @@ class RegionEncoder:
                   else allocation.within(max_bytes, least))
         if chosen is None:
             return None
-        options = {competing[index]: option for index, option in chosen.items}
-        order = _order(planned, options)
-        coded = _regions(planned, order, options)
+        sent = arranged(planned, {competing[index]: option for index, option in chosen.items},
+                        width, height)
+        coded = _regions(planned, sent)
         followed = ()
         if keep:
             tracks, _ = compose(
@@ -174,12 +157,11 @@ class RegionEncoder:
                 [known.track for known, _ in before], self.transform)
             gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
             followed = tuple(
-                self._followed(track, planned[place], gray, place in options, before)
-                for track, place in zip(tracks, order))
+                self._followed(track, planned[place], gray, sent[place] is not None, before)
+                for track, place in zip(tracks, sent))
         return EncodedRegions(
-            chosen.coded, tuple(coded),
-            self._sent(planned, order, options, chosen, before, width, height),
-            _offers(choices, [option for _, option in chosen.items]), followed)
+            chosen.coded, tuple(coded), _sent(planned, sent, chosen.coded, width, height),
+            _offers(choices, sent, chosen.coded, width, height), followed)
 
     def found(self, known: Followed, gray: np.ndarray) -> Place:
         """
@@ -199,22 +181,26 @@ class RegionEncoder:
     def _planned(
         self, image: np.ndarray, base: Canvas, spots: Sequence[Spot],
         before: Sequence[tuple[Followed, Place]],
-    ) -> list[_Planned]:
+    ) -> list[Planned]:
         """Return what is continued because that gains something, then the other spots."""
-        free = list(spots)
-        planned = []
+        height, width = image.shape[:2]
+        continued = []
         for index, (known, motion) in enumerate(before):
             track = known.track.moved(motion)
             gain = _shown_gain(image, base, track, known.spot.weight)
-            if gain <= 0:
-                continue
-            spot = max(free, key=lambda spot: overlap(spot.box, track.box), default=None)
-            if spot is not None and overlap(spot.box, track.box) >= _SAME:
+            if gain > 0:
+                continued.append(
+                    Planned(known.spot, index, track, motion, known.missed + 1, gain))
+        free, planned = list(spots), []
+        for plan in affordable(continued, width, height):
+            box = plan.track.box
+            spot = max(free, key=lambda spot: overlap(spot.box, box), default=None)
+            if spot is not None and overlap(spot.box, box) >= _SAME:
                 free.remove(spot)
-                planned.append(_Planned(spot, index, motion, 0, gain))
-            elif known.missed < _LINGERING:
-                planned.append(_Planned(known.spot, index, motion, known.missed + 1, gain))
-        return planned + [_Planned(spot) for spot in free[:max(MAX_REGIONS - len(planned), 0)]]
+                planned.append(replace(plan, spot=spot, missed=0))
+            elif plan.missed <= _LINGERING:
+                planned.append(plan)
+        return planned + [Planned(spot) for spot in free[:max(MAX_REGIONS - len(planned), 0)]]
 
     def _least_price(
         self, choices: Sequence[Choices], settings: RegionSettings, max_bytes: int | None,
@@ -229,7 +215,7 @@ class RegionEncoder:
         return choices[0].price_of(2, level) / settings.alpha
 
     def _followed(
-        self, track: Track, plan: _Planned, gray: np.ndarray, renewed: bool,
+        self, track: Track, plan: Planned, gray: np.ndarray, renewed: bool,
         before: Sequence[tuple[Followed, Place]],
     ) -> Followed:
         if not renewed:
@@ -238,52 +224,53 @@ class RegionEncoder:
         original = gray[track.top:track.top + rows, track.left:track.left + columns].copy()
         return Followed(track, original, corners(original), plan.spot)
 
-    @staticmethod
-    def _sent(
-        planned: Sequence[_Planned], order: Sequence[int], options: dict[int, Option],
-        chosen: Chosen, before: Sequence[tuple[Followed, Place]], width: int, height: int,
-    ) -> tuple[SentRegion, ...]:
-        sent, start = [], 0
-        for place, end in zip(order, chosen.coded.ends):
-            plan, option = planned[place], options.get(place)
-            if option is None:
-                track = before[plan.index][0].track.moved(plan.motion)
-                box, scale, level = track.inside(width, height), track.scale, track.level
-            else:
-                left, top, right, bottom = option.cells.pixels
-                box = left, top, min(right, width), min(bottom, height)
-                scale, level = option.cells.scale, option.level
-            gain = plan.gain + (0.0 if option is None else option.gain)
-            sent.append(SentRegion(
-                box, scale, level, end - start, gain, plan.spot.source, plan.index is not None))
-            start = end
-        return tuple(sent)
-
-
-def _order(planned: Sequence[_Planned], options: dict[int, Option]) -> list[int]:
-    """Return which regions are sent: first those that continue, then by gain for a bit."""
-    continued = [place for place, plan in enumerate(planned) if plan.index is not None]
-    return continued + [place for place in options if planned[place].index is None]
-
 
 def _regions(
-    planned: Sequence[_Planned], order: Sequence[int], options: dict[int, Option],
+    planned: Sequence[Planned], sent: dict[int, Option | None],
 ) -> list[CodedRegion]:
     """Return the regions as they cross the link."""
-    return [
-        options[place].coded(planned[place].index, planned[place].motion) if place in options
-        else CodedRegion.continued(planned[place].index, planned[place].motion)
-        for place in order]
+    return [planned[place].coded(option) for place, option in sent.items()]
 
 
-def _offers(choices: Sequence[Choices], chosen: Sequence[Option]) -> tuple[Offer, ...]:
+def _sent(
+    planned: Sequence[Planned], sent: dict[int, Option | None], coded: Coded, width: int,
+    height: int,
+) -> tuple[SentRegion, ...]:
+    """Return what is sent, explained."""
+    found, start = [], 0
+    for (place, option), end in zip(sent.items(), coded.ends):
+        plan, gain = planned[place], planned[place].gain
+        if option is None:
+            box, scale, level = (
+                plan.track.inside(width, height), plan.track.scale, plan.track.level)
+        else:
+            box, scale, level = (
+                _pixels(option, width, height), option.cells.scale, option.level)
+            gain += option.gain
+        found.append(SentRegion(
+            box, scale, level, end - start, gain, plan.spot.source, plan.index is not None))
+        start = end
+    return tuple(found)
+
+
+def _offers(
+    choices: Sequence[Choices], sent: dict[int, Option | None], coded: Coded, width: int,
+    height: int,
+) -> tuple[Offer, ...]:
     """Return all that was worked out for regions, most gain for a bit first."""
-    taken = {id(option) for option in chosen}
+    taken = {id(option): end - start for option, start, end in zip(
+        sent.values(), (0, *coded.ends), coded.ends) if option is not None}
     offers = [
-        Offer('region', option.cells.pixels, option.cells.scale, option.level, option.bits / 8,
-              option.gain, id(option) in taken)
+        Offer('region', _pixels(option, width, height), option.cells.scale, option.level,
+              taken.get(id(option), choice.bits(option) / 8), option.gain, id(option) in taken)
         for choice in choices for option in choice.options]
     return tuple(sorted(offers, key=lambda offer: -offer.gain_per_bit))
+
+
+def _pixels(option: Option, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return the box of an option in the image."""
+    left, top, right, bottom = option.cells.pixels
+    return left, top, min(right, width), min(bottom, height)
 
 
 def _shown_gain(image: np.ndarray, base: Canvas, track: Track, weight: float) -> float:

@@ -14,7 +14,7 @@ from gsc_ros.codec.error import CodecError
 from gsc_ros.codec.profile import Profile
 from gsc_ros.codec.region.canvas import Canvas
 from gsc_ros.codec.region.encoder import EncodedRegions, Followed, RegionEncoder
-from gsc_ros.codec.region.object_list import pack_objects
+from gsc_ros.codec.region.object_list import ObjectBox
 from gsc_ros.codec.region.region import KeyRegion
 from gsc_ros.codec.region.setting import RegionSettings
 from gsc_ros.codec.region.spot import objects, Spot, spots
@@ -34,14 +34,16 @@ class WantedRegions:
     """
     What sources want of a frame.
 
-    :param objects: the list of objects; empty for none.
+    :param objects: what may be in the list of objects, the most important first.
     :param spots: where perception looks.
     :param before: the regions of the packet referred to, and how their velocity has changed.
+    :param failure: why the others are missing; empty unless something went wrong.
     """
 
-    objects: bytes
-    spots: Sequence[Spot]
-    before: Sequence[tuple[Followed, Place]]
+    objects: Sequence[ObjectBox] = ()
+    spots: Sequence[Spot] = ()
+    before: Sequence[tuple[Followed, Place]] = ()
+    failure: str = ''
 
     @property
     def any(self) -> bool:
@@ -79,13 +81,15 @@ class FrameRegions:
         _check(settings, self._profile)
         height, width = image.shape[:2]
         listed = objects(key_regions, width, height) if settings.objects else ()
-        packed = pack_objects(listed, width, height) if listed else b''
         if self._encoder is None:
-            return WantedRegions(packed, (), ())
-        gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if followed else None
-        return WantedRegions(
-            packed, spots(key_regions, width, height, settings.most),
-            [(known, self._encoder.found(known, gray)) for known in followed])
+            return WantedRegions(listed)
+        try:
+            gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if followed else None
+            return WantedRegions(
+                listed, spots(key_regions, width, height, settings.most),
+                [(known, self._encoder.found(known, gray)) for known in followed])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the frame must arrive
+            return WantedRegions(listed, failure=f'{type(error).__name__}: {error}')
 
     def encode(
         self, image: np.ndarray, packet: wire.Packet, symbols: np.ndarray, wanted: WantedRegions,
@@ -115,7 +119,6 @@ class FrameRegions:
              for left, top, right, bottom in boxes])
         return self._encoder.encode(
             image, canvas, wanted.spots, wanted.before, settings, room, keep)
-
 
     def picture(
         self, packet: wire.Packet, symbols: np.ndarray, wanted: WantedRegions,

@@ -97,6 +97,24 @@ def pack_objects(objects: Sequence[ObjectBox], width: int, height: int) -> bytes
     return (value << 8 * size - used).to_bytes(size, 'big')
 
 
+def pack_within(
+    objects: Sequence[ObjectBox], width: int, height: int, max_bytes: int | None,
+) -> bytes:
+    """
+    Return a list of as many of the first objects as fit, as bytes; none where none fits.
+
+    :param objects: the most important first.
+    :param width: image width in pixels.
+    :param height: image height in pixels.
+    :param max_bytes: how long the list may be; None for no limit.
+    :raises CodecError: when an object is out of range.
+    """
+    count = min(len(objects), MAX_OBJECTS)
+    while count and max_bytes is not None and packed_bytes(count) > max_bytes:
+        count -= 1
+    return pack_objects(objects[:count], width, height)
+
+
 def unpack_objects(
     data: bytes, width: int, height: int,
 ) -> tuple[tuple[ObjectBox, ...], int]:

@@ -29,6 +29,8 @@ class RegionSettings:
     :param thrift: what the bits of a symbol must save of the squared error, in squares of the step,
         over 0 and up to 1: next to nothing rounds to the nearest. For the least squared error 0.15
         is best; networks see more in textures that are coarser but whole.
+    :param explain: whether the offers that are told have the base, too, as it is and as it would be
+        at other levels, which takes some milliseconds.
     """
 
     objects: bool = True
@@ -38,6 +40,7 @@ class RegionSettings:
     level: int | None = None
     base_share: float | None = 0.45
     thrift: float = 0.03
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class Offer:
     :param box: of a region, in pixels; None for the base.
     :param scale: of a region; 0 for the base.
     :param level: quantizer.
-    :param bytes: what it takes, estimated unless it was chosen.
+    :param bytes: what it takes, estimated unless it was chosen; the base has all of the packet but
+        regions.
     :param gain: the weighted squared error that it takes away, in squares of 8-bit values.
     :param chosen: whether it was sent.
     """

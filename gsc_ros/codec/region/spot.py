@@ -15,6 +15,13 @@ from gsc_ros.codec.region.transform import Cells
 
 # Pixels around a box that belong to it: what is in it is told from what is around.
 MARGIN = 8.0
+# A box in the image that is thinner is none, in pixels.
+_THINNEST = 0.5
+# How often an error may count: under the first it is not worth a bit, and more than the last makes
+# no difference.
+_LEAST_WEIGHT, _MOST_WEIGHT = 1e-3, 1e6
+# Boxes that are looked at, the weightiest ones: to unite them takes the square of the time.
+_MOST_BOXES = 256
 # Boxes are united when the box of all is larger than what they cover by no more than this.
 _WASTE = 1.2
 # A cell belongs to a box that covers more than this share of it along each axis.
@@ -61,13 +68,15 @@ def spots(regions: Sequence[KeyRegion], width: int, height: int, most: int) -> l
     :param most: how many at most.
     """
     found: list[Spot] = []
-    for region in regions:
-        left, top, right, bottom = region.box
-        box = (max(left - MARGIN, 0.0), max(top - MARGIN, 0.0),
-               min(right + MARGIN, float(width)), min(bottom + MARGIN, float(height)))
-        if region.within(width, height) is not None:
-            found.append(Spot(box, region.weight, region.source))
-    return sorted(_united(found), key=lambda spot: -spot.weight)[:most]
+    for region in sorted(regions, key=lambda region: -region.weight):
+        if region.weight < _LEAST_WEIGHT or len(found) == _MOST_BOXES:
+            break
+        if _part(region, width, height) is not None:
+            left, top, right, bottom = region.box
+            box = (max(left - MARGIN, 0.0), max(top - MARGIN, 0.0),
+                   min(right + MARGIN, float(width)), min(bottom + MARGIN, float(height)))
+            found.append(Spot(box, min(region.weight, _MOST_WEIGHT), region.source))
+    return sorted(_united(found[::-1]), key=lambda spot: -spot.weight)[:most]
 
 
 def objects(regions: Sequence[KeyRegion], width: int, height: int) -> tuple[ObjectBox, ...]:
@@ -80,12 +89,20 @@ def objects(regions: Sequence[KeyRegion], width: int, height: int) -> tuple[Obje
     """
     found = []
     for region in sorted(regions, key=lambda region: -region.weight):
-        box = region.within(width, height)
+        box = _part(region, width, height)
         if box is not None and region.class_id is not None:
             shares = (box[0] / width, box[1] / height, box[2] / width, box[3] / height)
             found.append(ObjectBox(
                 region.class_id, 1.0 if region.score is None else region.score, shares))
     return tuple(found[:MAX_OBJECTS])
+
+
+def _part(region: KeyRegion, width: int, height: int) -> Box | None:
+    """Return the part of a region's box in an image; None for none, or next to none."""
+    box = region.within(width, height)
+    if box is None or min(box[2] - box[0], box[3] - box[1]) < _THINNEST:
+        return None
+    return box
 
 
 def overlap(one: Box, other: Box) -> float:
@@ -115,13 +132,15 @@ def _united(found: list[Spot]) -> list[Spot]:
 def _unite(one: Spot, other: Spot) -> Spot | None:
     """Return one spot for two that overlap and fill it well; None for others."""
     a, b = one.box, other.box
+    if a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] or b[1] >= a[3]:
+        return None
     shared = _area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
     both = (min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3]))
     # What was named counts, not what earlier unions have added, or a chain of boxes would become
     # the whole picture.
     covered = [spot.area if spot.named is None else spot.named for spot in (one, other)]
     named = min(max(sum(covered) - shared, *covered), _area(both))
-    if not shared or _area(both) > _WASTE * named:
+    if _area(both) > _WASTE * named:
         return None
     names = dict.fromkeys([*one.source.split(','), *other.source.split(',')])
     return Spot(both, max(one.weight, other.weight), ','.join(names), named)

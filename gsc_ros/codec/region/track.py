@@ -72,13 +72,7 @@ class Track:
         :param before: what was followed to here, of which nothing is given up.
         """
         height, width = canvas.confidence.shape
-        left, top, right, bottom = cells.grown(HALO).pixels
-        left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
-        if before is not None:
-            box = before.inside(width, height)
-            if box[0] < box[2] and box[1] < box[3]:
-                left, top = min(left, box[0]), min(top, box[1])
-                right, bottom = max(right, box[2]), max(bottom, box[3])
+        left, top, right, bottom = anchor_box(cells, before, width, height)
         part = np.s_[top:bottom, left:right]
         return cls(canvas.picture[part].copy(), canvas.confidence[part].copy(), left, top,
                    cells.scale, level, STILL, STILL if before is None else before.velocity)
@@ -149,6 +143,27 @@ class Track:
             cv2.warpAffine(self.confidence, matrix, size, flags=_LINEAR,
                            borderMode=cv2.BORDER_REPLICATE),
             cv2.warpAffine(mask, matrix, size, flags=_LINEAR, borderMode=cv2.BORDER_CONSTANT))
+
+
+def anchor_box(
+    cells: Cells, before: Track | None, width: int, height: int,
+) -> tuple[int, int, int, int]:
+    """
+    Return the pixels that are kept of a region whose symbols come: left, top, right and bottom.
+
+    :param cells: where the symbols are.
+    :param before: what was followed to here, in the frame at hand.
+    :param width: frame width in pixels.
+    :param height: frame height in pixels.
+    """
+    left, top, right, bottom = cells.grown(HALO).pixels
+    left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    if before is not None:
+        box = before.inside(width, height)
+        if box[0] < box[2] and box[1] < box[3]:
+            left, top = min(left, box[0]), min(top, box[1])
+            right, bottom = max(right, box[2]), max(bottom, box[3])
+    return left, top, right, bottom
 
 
 _LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -63,9 +63,14 @@ def weighted_error(image: np.ndarray, picture: np.ndarray, spots: Sequence[Spot]
     :param picture: of the same shape.
     :param spots: where perception looks.
     """
-    weights = np.ones(image.shape[:2])
+    squares = np.square(image.astype(np.int32) - picture).sum(axis=2)
+    return float((squares * error_weights(*image.shape[:2], spots)).sum())
+
+
+def error_weights(height: int, width: int, spots: Sequence[Spot]) -> np.ndarray:
+    """Return how often an error counts, float64 ``[height, width]``: the weightiest spot says."""
+    weights = np.ones((height, width))
     for spot in reversed(spots):
         left, top, right, bottom = (round(side) for side in spot.box)
         weights[top:bottom, left:right] = spot.weight
-    squares = np.square(image.astype(np.int32) - picture).sum(axis=2)
-    return float((squares * weights).sum())
+    return weights

@@ -11,9 +11,11 @@ from pathlib import Path
 from demo_recording import HEIGHT, make_departures, make_recording, REGION, WIDTH
 from gsc_ros.demo import picture
 from gsc_ros.demo.recording import Recording
+from gsc_ros.demo.region_section import region_section
 from gsc_ros.demo.report import write_report
 from gsc_ros.demo.score import score_frames
 from gsc_ros.demo.setting import default_sources, DemoSettings
+from gsc_ros.demo.statistic import statistic
 from gsc_ros.demo.summary import Ending, summarise, Summary
 from gsc_ros.link.audit import verify_budget
 import pytest
@@ -68,6 +70,15 @@ def test_the_page_shows_boxes_and_confidence(tmp_path: Path, recording: Recordin
     assert '1 regions, 50 bytes; objects 6 bytes' in text
     assert '9 × car' in text
     assert text.count('<figure>') == 4
+    # Two beside each other, large enough to read what is written at a box.
+    assert '<div class="views pairs"><figure>' in text
+
+
+@pytest.mark.parametrize(('share', 'said'), [(0.3, False), (0.5, True)])
+def test_the_page_says_when_regions_are_much_of_the_picture(
+        recording: Recording, share: float, said: bool):
+    figures = replace(summary_of(recording).regions, share=statistic([share]))
+    assert ('are much of the picture' in region_section(figures)) is said
 
 
 def test_the_contact_sheet_has_a_column_more(tmp_path: Path, recording: Recording):

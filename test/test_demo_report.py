@@ -164,6 +164,17 @@ def test_a_chart_keeps_within_its_frame():
         assert 0 <= float(number) <= 560
 
 
+def test_bars_cover_no_numbers_of_an_axis():
+    svg = chart([Series([0, 1, 5, 2000], [1, 2, 3, 4], 'a'),
+                 Series([0, 900, 2000], [3, 2, 1], 'b', 'bars')], 'x', 'y')
+    bars = re.findall(r'<rect x="(-?[\d.]+)" y="[\d.]+" width="([\d.]+)"', svg)
+    axis = float(re.search(r'class="axis" x1="([\d.]+)"', svg)[1])
+    end = float(re.search(r'class="axis" x1="[\d.]+" x2="([\d.]+)"', svg)[1])
+    assert len(bars) == 3
+    for left, width in bars:
+        assert axis <= float(left) and float(left) + float(width) <= end
+
+
 @pytest.mark.parametrize('values', ([], [float('nan')], [3.0], [0.0, 0.0], [-1e-9, 1e9]))
 def test_a_chart_of_odd_values_is_drawn(values):
     assert chart([Series(list(range(len(values))), values)], 'x', 'y')

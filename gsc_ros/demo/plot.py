@@ -68,7 +68,11 @@ def chart(series: Sequence[Series], x_label: str, y_label: str, limit: Limit | N
     if not points:
         return '<p class="empty">No data.</p>'
     values = [y for _, y in points] + ([limit.value] if limit else [])
-    x_axis = _axis(min(x for x, _ in points), max(x for x, _ in points), LEFT, _PLOT_WIDTH, False)
+    # Bars stand on their values, half of each before its own.
+    beside = max((_spacing([x for x, y in zip(one.x, one.y) if math.isfinite(y)], 0.0) / 2
+                  for one in series if one.kind == 'bars'), default=0.0)
+    x_axis = _axis(min(x for x, _ in points) - beside, max(x for x, _ in points) + beside, LEFT,
+                   _PLOT_WIDTH, False)
     y_axis = _axis(0 if from_zero else min(values), max(values), TOP + _PLOT_HEIGHT, -_PLOT_HEIGHT,
                    True)
     parts = [
@@ -99,6 +103,11 @@ def _axis(low: float, high: float, start: float, length: float, rounded: bool) -
             high = low + step
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return _Axis(low, high, tuple(step * index for index in range(first, last + 1)), start, length)
+
+
+def _spacing(positions: Sequence[float], alone: float) -> float:
+    """Return the least distance of neighbours; `alone` where there are none."""
+    return min((right - left for left, right in zip(positions, positions[1:])), default=alone)
 
 
 def _number(value: float) -> str:
@@ -136,8 +145,7 @@ def _drawn(series: Series, x_axis: _Axis, y_axis: _Axis) -> str:
     if series.kind == 'bars':
         bottom = y_axis.at(max(0.0, y_axis.low))
         # The bars of neighbours must not touch, however unevenly they are spaced.
-        spacing = min((right - left for (left, _), (right, _) in zip(at, at[1:])),
-                      default=_PLOT_WIDTH / 10)
+        spacing = _spacing([x for x, _ in at], _PLOT_WIDTH / 10)
         width = max(1.0, 0.75 * spacing)
         return ''.join(f'<rect x="{x - width / 2:.1f}" y="{y:.1f}" width="{width:.1f}" '
                        f'height="{max(0.0, bottom - y):.1f}" fill="{colour}"/>' for x, y in at)

@@ -9,6 +9,9 @@ from html import escape
 from gsc_ros.demo.region import RegionFigures
 from gsc_ros.demo.statistic import words
 
+# Of a picture with more of it in regions little is left to take their bytes from.
+MUCH = 1 / 3
+
 
 def region_section(figures: RegionFigures | None) -> str:
     """Return the part of the page; empty for a run without sources of regions."""
@@ -27,6 +30,9 @@ def region_section(figures: RegionFigures | None) -> str:
         f'<tr><td>{name}</td><td>{words(psnr.mean, "{:.2f}")}</td>'
         f'<td>{words(confidence.mean, "{:.0f}")}</td></tr>' for name, psnr, confidence in parts)
     classes = ', '.join(f'{count} × {name}' for name, count in figures.classes.items())
+    much = '' if (figures.share.mean or 0) < MUCH else (
+        ' <b>The regions are much of the picture</b>, so that little is left to take their bytes '
+        'from: they gain little, and the rest loses.')
     body = ''.join(f'<tr><td>{name}</td><td>{value}</td></tr>' for name, value in rows)
     return (
         '<section><h2>Objects and regions</h2><div class="tables"><div><table><thead><tr><th>'
@@ -34,5 +40,5 @@ def region_section(figures: RegionFigures | None) -> str:
         '<tr><th>Part of the picture</th><th>PSNR, dB</th><th>confidence, 0 to 255</th></tr>'
         f'</thead><tbody>{compared}</tbody></table></div></div><p class="note">Where perception '
         f'looks is said by <code>{escape(", ".join(figures.sources))}</code>. '
-        f'{figures.frames} frames have regions. Objects told of: {escape(classes) or "none"}.</p>'
-        '</section>')
+        f'{figures.frames} frames have regions. Objects told of: {escape(classes) or "none"}.{much}'
+        '</p></section>')

@@ -131,14 +131,16 @@ def _video(video: Video | None) -> str:
 def _gallery(shown: Sequence[Views]) -> str:
     if not shown:
         return '<section><h2>Pictures</h2><p class="empty">No frame arrived.</p></section>'
-    rows = ''.join(f'<div class="views">{_figures(views)}</div>' for views in shown)
+    rows = ''.join(
+        f'<div class="views{" pairs" * (views.generated is None and views.overlay is not None)}">'
+        f'{_figures(views)}</div>' for views in shown)
     note = 'Confidence: bright where the decoder expects its picture to be right, dark where not.'
     if shown[0].generated is not None:
         note += (' It is that in the generated picture: what the generator changed of the '
                  'structure picture was not measured.')
     if shown[0].overlay is not None:
-        note += (' Objects are as a detector found them in the original, on the rover; dashed '
-                 'boxes are regions, coded better than the rest.')
+        note += (' Objects are as a detector on the rover found them in the original, with its '
+                 'mistakes; dashed boxes are regions, coded better than the rest.')
     return f'<section><h2>Frame by frame</h2><p class="note">{note}</p>{rows}</section>'
 
 

@@ -36,6 +36,7 @@ video { width: 100%; max-width: 960px; display: block; margin: 0 auto; border-ra
 section > video + .note { text-align: center; }
 .views { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 12px;
   margin-bottom: 14px; }
+.views.pairs { grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); margin-bottom: 36px; }
 figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 6px; }
 figcaption { display: flex; justify-content: space-between; gap: 12px; font-size: 13px;
   padding: 4px 2px; } figcaption span { color: var(--muted); }

@@ -184,6 +184,13 @@ def test_of_very_many_boxes_the_most_certain_ones_count():
         [1 / (1 + index) for index in range(32)])
 
 
+def test_what_is_not_certain_at_all_goes_last():
+    objects = [DetectedObject(class_id=number, score=score, width=9.0, height=9.0)
+               for number, score in enumerate([0.0, 0.9, -2.0, 0.1])]
+    regions = detection.from_message(DetectedObjectArray(objects=objects))
+    assert [region.class_id for region in regions] == [1, 3, 0, 2]
+
+
 @pytest.mark.parametrize('score', [0.0, -3.0, math.nan, 7.0])
 def test_a_score_that_is_none_does_no_harm(score: float):
     objects = [DetectedObject(score=score, width=9.0, height=9.0)]

@@ -287,6 +287,32 @@ def test_sources_are_ranked_together_and_bounded():
     assert [region.weight for region in found] == [20, 19, 18, 17, 16, 16]
 
 
+@pytest.mark.parametrize('failure', [IndexError('80'), TypeError('None'), MemoryError('room')])
+def test_a_source_that_fails_in_a_way_of_its_own_is_named_too(failure: Exception):
+    class Odd:
+        name = 'odd'
+
+        def find(self, image, stamp_ns):
+            raise failure
+
+    merged = Merged([Odd(), parse_zones('0,0,1,1')])
+    assert [region.source for region in merged.find(IMAGE, 0)] == ['zones']
+    assert merged.failures == {'odd': 1} and merged.error == f'odd: {failure!r}'
+
+
+def test_what_was_told_of_the_end_of_the_world_is_cut_at_the_edge():
+    told = Told('topic', 1)
+    told.tell([KeyRegion((-1e308, 5, 1e308, 1e308)), KeyRegion((1, 1, 9, 9))], 20, 10, 0)
+    assert [region.box for region in told.find(IMAGE, 0)] == [
+        (0, 50, 200, 100), (10, 10, 90, 90)]
+
+
+@pytest.mark.parametrize('kind', [-1, 3, 10 ** 6])
+def test_a_class_that_a_network_has_no_name_for_is_none(kind: int):
+    region, = DetectorSource(Finder(((10, 10, 30, 40), kind, 0.8))).find(IMAGE, 0)
+    assert region.class_id is None and region.weight == pytest.approx(0.8 * FULL_WEIGHT)
+
+
 def test_a_flood_of_boxes_does_not_hold_up_a_frame():
     flood = [KeyRegion((13 * (at % 60), 13 * (at // 60), 13 * (at % 60) + 12, 13 * (at // 60) + 12),
                        1 + at % 7) for at in range(2000)]

@@ -26,6 +26,8 @@ from std_msgs.msg import Header
 # Of a message that names more boxes the most certain ones count.
 MAX_DETECTIONS = 64
 TOPIC = 'topic'
+# Certainty, 0..1, with which a box is looked at of which a message says that it has none.
+_LEAST_CERTAINTY = 1 / 256
 
 
 @lru_cache(maxsize=1)
@@ -129,9 +131,10 @@ def _region(box: Iterable[float], class_id: int | None, score: float | None) -> 
     """Return a box as a key region; None when it is none."""
     if score is not None:
         score = min(max(float(score), 0.0), 1.0)
+    certainty = 1.0 if score is None else max(score, _LEAST_CERTAINTY)
     try:
         return KeyRegion(
-            tuple(map(float, box)), FULL_WEIGHT * (score or 1.0), TOPIC, class_id, score)
+            tuple(map(float, box)), FULL_WEIGHT * certainty, TOPIC, class_id, score)
     except CodecError:
         return None
 

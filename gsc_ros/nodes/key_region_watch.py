@@ -90,11 +90,7 @@ class KeyRegionWatch:
         camera.width, camera.height = size
         camera.stamp_ns = stamp_ns
         before = sum(camera.merged.failures.values())
-        try:
-            found = camera.merged.find(image, stamp_ns)
-        except Exception as error:  # noqa: BLE001 - the frame goes without regions
-            self._failed(name, repr(error))
-            found = []
+        found = camera.merged.find(image, stamp_ns)
         if sum(camera.merged.failures.values()) > before:
             self._failed(name, camera.merged.error)
         camera.found += len(found)

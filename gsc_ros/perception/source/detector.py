@@ -82,14 +82,18 @@ class DetectorSource:
             certainty = min(float(score), 1.0)
             if left < right and top < bottom and certainty > 0:
                 regions.append(KeyRegion((left, top, right, bottom), FULL_WEIGHT * certainty, NAME,
-                                         self._ids[kind], certainty))
+                                         self._id(int(kind)), certainty))
         return regions[:self._most]
+
+    def _id(self, kind: int) -> int | None:
+        """Return the number of a class of the network; None of one that it has no name for."""
+        return self._ids[kind] if 0 <= kind < len(self._ids) else None
 
     def _patches(self, labels: np.ndarray) -> list[KeyRegion]:
         """Return the patches of a class map, int32 [H, W], as regions, largest first."""
         found = []
         for kind in np.unique(labels):
-            if self._network.classes[kind].lower() in _REST:
+            if not 0 <= kind < len(self._ids) or self._network.classes[kind].lower() in _REST:
                 continue
             mask = (labels == kind).astype(np.uint8)
             _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)

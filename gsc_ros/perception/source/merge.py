@@ -25,7 +25,8 @@ class Merged:
     """
     Several sources as one.
 
-    A source that fails is left out of the frame and counted: the others still say what they see.
+    A source that fails is left out of the frame and counted, in whatever way it fails: the others
+    still say what they see.
 
     :param sources: asked in this order.
     :param most: regions that are returned, the most important ones.
@@ -48,9 +49,14 @@ class Merged:
             try:
                 found += source.find(image, stamp_ns)
             except (SourceError, NetworkError) as error:
-                self.failures[source.name] += 1
-                self.error = f'{source.name}: {error}'
+                self._count(source, str(error))
+            except Exception as error:  # noqa: BLE001 - networks, and sources of other packages
+                self._count(source, repr(error))
         return merge(found, self._most)
+
+    def _count(self, source: RegionSource, reason: str) -> None:
+        self.failures[source.name] += 1
+        self.error = f'{source.name}: {reason}'
 
 
 def merge(regions: Sequence[KeyRegion], most: int = MAX_REGIONS) -> list[KeyRegion]:

@@ -86,10 +86,11 @@ class Told:
                 continue
             across, down = width / word.width, height / word.height
             for region in word.regions:
-                left, top, right, bottom = region.box
-                scaled = replace(region, source=self.name, box=(
-                    left * across, top * down, right * across, bottom * down))
-                inside = scaled.within(width, height)
-                if inside is not None:
-                    found.append(replace(scaled, box=inside))
+                # Of a box that is cut first, whatever was said stays a number.
+                inside = region.within(word.width, word.height)
+                if inside is None:
+                    continue
+                left, top, right, bottom = inside
+                found.append(replace(region, source=self.name, box=(
+                    left * across, top * down, right * across, bottom * down)))
         return found[:self._most]

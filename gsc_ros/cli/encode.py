@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         selection=Selection(arguments.selection),
         max_bytes=arguments.max_bytes,
         stream=arguments.stream)
-    finder = KeyRegionFinder(arguments)
+    finder = KeyRegionFinder(arguments, [job.source for job in jobs])
     settings = replace(settings, regions=finder.settings)
     captions = Captions(arguments)
     try:
@@ -108,10 +108,14 @@ def _encode(
         settings = replace(
             settings, max_bytes=int(target_bpp * image.shape[0] * image.shape[1] / 8))
     try:
+        key_regions = finder.find(image, job.source)
         frame = encoder.encode(
-            image, captions.settings(image, settings), finder.find(image, job.source))
+            image, captions.settings(image, settings), key_regions,
+            finder.judge(image) if key_regions else None)
     except CodecError as error:
         raise DataError(f'{job.source}: {error}') from error
+    if frame.region_failure:
+        print(f'{job.source}: sent without regions: {frame.region_failure}', file=sys.stderr)
     write_bytes(job.target, frame.payload)
     return _result(job, frame, captions.text, profile)
 

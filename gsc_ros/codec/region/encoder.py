@@ -90,7 +90,7 @@ class RegionEncoder:
 
     def __init__(self, profile: Profile, threads: int = 1):
         self.transform = RegionTransform(profile, threads)
-        self.transform.load()
+        self.transform.load_analysis()
         self._model = profile.region_context
         self._default_level = profile.manifest.regions.default_quantizer
 

@@ -24,8 +24,9 @@ class RegionSettings:
     :param most: regions at most, 0..32.
     :param level: quantizer of the region model that tells the price where neither ``beta`` nor a
         limit of bytes does; None for the profile's default.
-    :param base_share: share of a limit of bytes that is kept for the rest of the frame, 0..1; None
-        to try several, which takes as many times as long.
+    :param base_share: share of a limit of bytes that is kept for the rest of the frame, 0..1, and
+        at least a byte for 2000 pixels; None to try several shares, which takes as many times as
+        long.
     :param thrift: what the bits of a symbol must save of the squared error, in squares of the step,
         over 0 and up to 1: next to nothing rounds to the nearest. For the least squared error 0.15
         is best; networks see more in textures that are coarser but whole.

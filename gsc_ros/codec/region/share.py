@@ -11,7 +11,7 @@ itself and the frame is sent. What regions leave of a limit, the base gets.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 from gsc_ros.codec import packet as wire
@@ -26,6 +26,8 @@ from gsc_ros.codec.region.trial import error_weights, Judge, trials, weighted_er
 from gsc_ros.codec.structure import dequantize
 import numpy as np
 
+# Pixels for which the base has a byte at least: with less, a whole road may turn green.
+_PIXELS_FOR_A_BYTE = 2000
 # Of a limit, what regions may leave before the base is coded again with it.
 _LEFT_OVER = 0.1
 # Quantizers of the base, finer and coarser than the one taken, that an explanation has.
@@ -94,7 +96,8 @@ class Sharing:
             self._tried = [Shared(self._choose(self._max_bytes), None, self._wanted.failure)]
             return self._tried[0]
         model = self._profile.manifest.regions
-        tried = trials(settings, self._max_bytes is not None, judge is not None,
+        most = min(settings.most, max(len(self._wanted.spots), 1))
+        tried = trials(replace(settings, most=most), self._max_bytes is not None, judge is not None,
                        model.default_quantizer, model.quantizers)
         self._tried = [self._alone() if one is None else self._with(one) for one in tried]
         if len(self._tried) == 1:
@@ -138,7 +141,8 @@ class Sharing:
             candidate = self._choose(None)
             return Shared(candidate, *self._encode(candidate, settings))
         try:
-            candidate = self._choose(int(limit * settings.base_share))
+            least = self._head.width * self._head.height // _PIXELS_FOR_A_BYTE
+            candidate = self._choose(min(max(int(limit * settings.base_share), least), limit))
         except CodecError:
             # What is too little for a part of it may be enough for the base alone.
             return self._alone()
@@ -159,8 +163,9 @@ class Sharing:
         """Return the regions on a base, and why there are none if that is a failure."""
         try:
             return self._regions.encode(
-                self._image, candidate.packet(self._head), candidate.symbols, self._wanted,
-                settings, self._max_bytes, keep=self._stream), ''
+                self._image, candidate.packet(self._head), candidate.symbols,
+                replace(self._wanted, spots=self._wanted.spots[:settings.most]), settings,
+                self._max_bytes, keep=self._stream), ''
         except Exception as error:  # noqa: BLE001 - whatever it is, the base must arrive
             return None, f'{type(error).__name__}: {error}'
 

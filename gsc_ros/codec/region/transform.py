@@ -103,9 +103,13 @@ class RegionTransform:
         self._profile = profile
         self._threads = threads
 
-    def load(self) -> None:
-        """Open both graphs now, and the tables."""
-        _ = self._analysis, self._synthesis, self.gains, self._profile.region_context
+    def load_analysis(self) -> None:
+        """Open now what encoding takes; a stream takes the synthesis, too, once it has begun."""
+        _ = self._analysis, self.gains, self._profile.region_context
+
+    def load_synthesis(self) -> None:
+        """Open now what decoding takes."""
+        _ = self._synthesis, self.gains, self._profile.region_context
 
     @property
     def gains(self) -> np.ndarray:

@@ -32,7 +32,7 @@ def trials(
     """
     Return the settings to try, the usual ones first; None stands for no regions.
 
-    :param settings: those of the frame.
+    :param settings: those of the frame, with no more regions than there are.
     :param limited: whether the packet has a limit of bytes.
     :param judged: whether a judge looks at the pictures.
     :param default_level: level of the region model where nothing tells another one.
@@ -52,7 +52,7 @@ def trials(
     if judged:
         tried += [replace(tried[0], thrift=_THRIFT),
                   replace(tried[0], most=max(settings.most // 2, 1))]
-    return [*tried, None] if len(tried) > 1 else tried
+    return [*dict.fromkeys(tried), None] if len(tried) > 1 else tried
 
 
 def weighted_error(image: np.ndarray, picture: np.ndarray, spots: Sequence[Spot]) -> float:

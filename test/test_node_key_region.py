@@ -5,15 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
+import time
 
 from codec_image import picture
+from gsc_ros.codec.frame import EncoderSettings, FrameEncoder
+from gsc_ros.codec.profile import load_profile
 from gsc_ros.codec.region.region import FULL_WEIGHT, KeyRegion
 from gsc_ros.codec.region.setting import RegionSettings
 from gsc_ros.msg import DetectedObject, DetectedObjectArray, RegionRequest
 from gsc_ros.nodes import key_region_watch, stamp
+from gsc_ros.nodes.diagnostic import Level
 from gsc_ros.nodes.key_region_schema import CameraRegionParameters, RegionParameters, SourceName
 from gsc_ros.nodes.key_region_watch import KeyRegionWatch
+from gsc_ros.nodes.schema import SenderCameraParameters
+from gsc_ros.nodes.sender_camera import Camera
 from gsc_ros.perception.source.source import RegionSource, SourceError
 import numpy as np
 import pytest
@@ -224,6 +231,37 @@ def test_the_encoder_is_told_what_the_parameters_say():
     assert (settings.most, settings.level, settings.base_share) == (3, None, None)
     assert not settings.objects
     assert RegionParameters().settings() == RegionSettings()
+
+
+@pytest.mark.parametrize(('share', 'said'), [
+    (-1.0, True), (1e-9, True), (1.0, True), (0.0, False), (-0.5, False)])
+def test_a_share_that_the_encoder_would_refuse_is_no_parameter(share: float, said: bool):
+    spec = next(field for field in fields(RegionParameters) if field.name == 'base_share')
+    assert (spec.metadata['spec'].refusal(share) is None) is said
+
+
+def test_a_failure_of_the_coding_of_regions_is_reported_as_one_of_a_source():
+    bench = Bench('request')
+    bench.watch.report('front', 'no room')
+    assert bench.watch.values('front')['key_region_failures'] == 1
+    assert 'no room' in bench.watch.take_trouble('front') and 'no room' in bench.log[0]
+
+
+def test_objects_for_which_a_packet_has_no_room_are_counted_and_told():
+    regions = [KeyRegion((5.0 * at, 5.0, 5.0 * at + 20, 40.0), 1 + at, 'topic', 2, 0.5)
+               for at in range(20)]
+    encoder = FrameEncoder(load_profile('tiny'))
+    camera = Camera('front', 0, SenderCameraParameters(), None, None, None,
+                    subscriptions=[None], last_image_s=time.monotonic())
+    camera.count(encoder.encode(IMAGE, EncoderSettings(), regions), regions)
+    assert (camera.counters.objects, camera.counters.objects_left_out) == (20, 0)
+    assert camera.cause() == (Level.OK, 'coding')
+    camera.count(encoder.encode(IMAGE, EncoderSettings(max_bytes=150), regions), regions)
+    counters = camera.counters
+    assert 20 < counters.objects < 40 and counters.objects + counters.objects_left_out == 40
+    assert camera.cause() == (Level.OK, 'coding, with objects left out: max_bytes')
+    camera.reported = replace(counters)
+    assert camera.cause() == (Level.OK, 'coding')
 
 
 def test_a_camera_may_have_sources_of_its_own_or_none():

@@ -47,8 +47,12 @@ def _topic_refusal(topic: str) -> str | None:
     return topic_refusal(topic) if topic else None
 
 
-def _share_refusal(value: float) -> str | None:
+def _period_refusal(value: float) -> str | None:
     return 'less than none' if -1.0 < value < 0.0 else None
+
+
+def _share_refusal(value: float) -> str | None:
+    return 'neither -1 nor above 0' if -1.0 < value <= 0.0 else None
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class RegionParameters:
     base_share: float = parameter(
         RegionSettings.base_share, 'Share of max_bytes that is kept for the rest of the frame; -1 '
         'tries several, which takes as many times as long.', minimum=-1, maximum=1, live=True,
-        check=_share_refusal)
+        check=_share_refusal, constraint='-1, or above 0')
     agreement: bool = parameter(
         False, 'With the source detector: of several ways to share a packet send the one in whose '
         'picture the detector finds most of what it has found in the original, which takes several '
@@ -135,7 +139,7 @@ class CameraRegionParameters:
         check=_topic_refusal, constraint='a relative topic')
     period_s: float = parameter(
         -1.0, 'Seconds between two pictures that importance and detector look at.', minimum=-1,
-        maximum=3600, check=_share_refusal)
+        maximum=3600, check=_period_refusal)
     max: int = parameter(-1, 'Regions of a frame, at most.', minimum=-1, maximum=32, live=True)
 
     def over(self, shared: RegionParameters) -> RegionParameters:

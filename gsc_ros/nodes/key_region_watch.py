@@ -92,7 +92,7 @@ class KeyRegionWatch:
         before = sum(camera.merged.failures.values())
         found = camera.merged.find(image, stamp_ns)
         if sum(camera.merged.failures.values()) > before:
-            self._failed(name, camera.merged.error)
+            self.report(name, camera.merged.error)
         camera.found += len(found)
         camera.look_ms = 1e3 * (time.perf_counter() - start_s)
         return found
@@ -111,14 +111,14 @@ class KeyRegionWatch:
         try:
             agreement = self._detector.judge(image)
         except SourceError as error:
-            self._failed(name, str(error))
+            self.report(name, str(error))
             return None
 
         def judge(picture: np.ndarray) -> float:
             try:
                 return agreement(picture)
             except SourceError as error:
-                self._failed(name, str(error))
+                self.report(name, str(error))
                 return 0.0
         return judge
 
@@ -143,6 +143,13 @@ class KeyRegionWatch:
         except CodecError:  # the region desk refuses it in words
             return
         _tell(camera, kind, [region], 0, ttl_s if ttl_s > 0 else None)
+
+    def report(self, name: str, reason: str) -> None:
+        """Count a failure, of a source or of the coding of its regions, and remember why."""
+        camera = self._cameras[name]
+        camera.failures += 1
+        camera.trouble = f'no key regions: {reason}'
+        self._log(f'{name}: {camera.trouble}')
 
     def values(self, name: str) -> Mapping[str, object]:
         """Return the counters of a camera."""
@@ -189,12 +196,6 @@ class KeyRegionWatch:
         camera = self._cameras[name]
         camera.messages += 1
         _tell(camera, topic, regions, stamp_ns)
-
-    def _failed(self, name: str, reason: str) -> None:
-        camera = self._cameras[name]
-        camera.failures += 1
-        camera.trouble = f'no key regions: {reason}'
-        self._log(f'{name}: {camera.trouble}')
 
 
 def _tell(camera: _Camera, what: str, regions: list[KeyRegion], stamp_ns: int,

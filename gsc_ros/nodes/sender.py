@@ -27,7 +27,7 @@ import time
 from gsc_ros.codec.frame import EncoderSettings, FrameEncoder, Selection
 from gsc_ros.codec.profile import load_profile, Profile
 from gsc_ros.msg import GscFrame, GscRegion, RegionRequest
-from gsc_ros.nodes import calibration, conversion, detection, stamp
+from gsc_ros.nodes import calibration, conversion, detection, memory, stamp
 from gsc_ros.nodes.captioning import Captioning
 from gsc_ros.nodes.diagnostic import Level, Report
 from gsc_ros.nodes.key_region_schema import RegionParameters, SourceName
@@ -72,6 +72,7 @@ class Sender(ManagedNode):
         self._captioning = Captioning(encoder, self.settings, self._log)
         self._regions = RegionDesk(self._profile, encoder, lambda: self.settings, self._log)
         self._session = secrets.randbelow(2 ** 16)
+        self._has_sent_regions = False
         for number, name in enumerate(self.settings.cameras):
             events = PublisherEventCallbacks(matched=lambda _, name=name: self._follow(name))
             camera = self._cameras[name] = Camera(
@@ -273,7 +274,13 @@ class Sender(ManagedNode):
         # Before the link can take the frame: the answer names it by its number.
         camera.sequence = (camera.sequence + 1) % 2 ** 32
         camera.frames.publish(frame)
-        camera.count(encoded)
+        if encoded.regions and not self._has_sent_regions:
+            # Their graphs are open now, which took more than they will.
+            self._has_sent_regions = True
+            memory.release_freed()
+        if encoded.region_failure:
+            self._watch.report(name, encoded.region_failure)
+        camera.count(encoded, key_regions if coding.regions.objects else ())
 
     def _log(self, text: str) -> None:
         if self.context.ok():  # else the process ends

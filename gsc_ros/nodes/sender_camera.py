@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 import time
 
 from gsc_ros.codec.frame import EncodedFrame
 from gsc_ros.codec.region.object_list import OBJECT_BITS, OBJECT_COUNT_BITS
+from gsc_ros.codec.region.region import KeyRegion
+from gsc_ros.codec.region.spot import objects
 from gsc_ros.nodes.diagnostic import Level
 from gsc_ros.nodes.schema import SenderCameraParameters, SenderParameters
 from gsc_ros.nodes.throttle import FrameClock, Throttle
@@ -37,6 +40,7 @@ class SenderCounters:
     key_regions: int = 0  # sent
     key_region_bytes: int = 0
     objects: int = 0  # sent
+    objects_left_out: int = 0  # as max_bytes has no room for the whole list
 
 
 @dataclass
@@ -72,16 +76,22 @@ class Camera:
         return replace(settings, **{
             name: value for name, value in own.items() if value not in (-1, '')})
 
-    def count(self, encoded: EncodedFrame) -> None:
-        """Count a frame that was sent."""
+    def count(self, encoded: EncodedFrame, listed: Sequence[KeyRegion]) -> None:
+        """
+        Count a frame that was sent.
+
+        :param listed: those of which the list of objects was to tell.
+        """
         counters = self.counters
         counters.sent += 1
         counters.sent_bytes += len(encoded.payload)
         counters.key_regions += len(encoded.regions)
         counters.key_region_bytes += encoded.sections['regions']
         # Less than an object's bits are left over.
-        counters.objects += max(
-            0, 8 * encoded.sections['objects'] - OBJECT_COUNT_BITS) // OBJECT_BITS
+        sent = max(0, 8 * encoded.sections['objects'] - OBJECT_COUNT_BITS) // OBJECT_BITS
+        counters.objects += sent
+        counters.objects_left_out += len(
+            objects(listed, encoded.width, encoded.height)) - sent
 
     def cause(self) -> tuple[Level, str]:
         """Return what limits the camera now."""
@@ -98,4 +108,6 @@ class Camera:
             return Level.OK, 'coding as the link takes frames'
         if self.clock.stands_still:
             return Level.WARN, 'stamps stand still'
+        if self.counters.objects_left_out > self.reported.objects_left_out:
+            return Level.OK, 'coding, with objects left out: max_bytes'
         return Level.OK, 'coding'

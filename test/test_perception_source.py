@@ -330,9 +330,25 @@ def test_a_source_that_fails_is_counted_and_the_others_still_speak():
     assert merged.failures == {'broken': 3} and 'no picture today' in merged.error
 
 
+@pytest.mark.parametrize('failure', [RuntimeError('Gather'), IndexError('0'), NetworkError('no')])
+def test_a_network_that_fails_in_any_way_is_a_source_that_fails(failure: Exception):
+    class Failing(Finder):
+        def __call__(self, image):
+            if image.any():
+                raise failure
+            return super().__call__(image)
+
+    source = DetectorSource(Failing())
+    source.find(IMAGE, 0)
+    with pytest.raises(SourceError, match=str(failure)):
+        source.find(IMAGE + 1, 0)
+    with pytest.raises(SourceError, match=str(failure)):
+        source.judge(IMAGE)(IMAGE + 1)
+
+
 @pytest.mark.parametrize('words', [
     'importanse', 'importance:', 'detector', 'detector:', 'zones', 'zones:', '',
-    'detector:/nowhere/x.onnx', 'zones:1,2,3,4'])
+    'detector:/nowhere/x.onnx', 'zones:1,2,3,4', 'detector:' + 5000 * 'x'])
 def test_words_that_are_no_source_are_refused(words: str):
     with pytest.raises(SourceError):
         open_source(words)

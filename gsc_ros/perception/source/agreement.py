@@ -10,7 +10,8 @@ Analysis", which trades |V(x_hat) - V(x)| against bits, where a detector runs on
 from __future__ import annotations
 
 from gsc_ros.perception.network.agreement import agreement
-from gsc_ros.perception.network.network import Detected, DetectionNetwork, NetworkError, Task
+from gsc_ros.perception.network.network import Detected, DetectionNetwork, Task
+from gsc_ros.perception.source.looking import look
 from gsc_ros.perception.source.source import Picture, SourceError
 
 
@@ -30,7 +31,7 @@ class AgreementJudge:
             raise SourceError(f'{network.name} is a network for {network.task.value}: agreement is '
                               'that of a detector')
         self._network = network
-        self._found = self._look(image) if found is None else found
+        self._found = look(network, image) if found is None else found
 
     def __call__(self, picture: Picture) -> float:
         """
@@ -41,11 +42,5 @@ class AgreementJudge:
         :param picture: uint8 [H, W, 3] RGB, of the size of the frame.
         :raises SourceError: the network fails.
         """
-        score = agreement(self._found, self._look(picture)).f1
+        score = agreement(self._found, look(self._network, picture)).f1
         return 1.0 if score is None else score
-
-    def _look(self, picture: Picture) -> Detected:
-        try:
-            return self._network(picture)
-        except NetworkError as error:
-            raise SourceError(str(error)) from error

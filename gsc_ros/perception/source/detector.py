@@ -9,12 +9,12 @@ from gsc_ros.codec.region.region import FULL_WEIGHT, KeyRegion
 from gsc_ros.perception.network.network import (
     Detected,
     DetectionNetwork,
-    NetworkError,
     SegmentationNetwork,
     Task,
 )
 from gsc_ros.perception.source.agreement import AgreementJudge
 from gsc_ros.perception.source.class_id import class_ids
+from gsc_ros.perception.source.looking import look
 from gsc_ros.perception.source.source import MAX_REGIONS, Picture, SourceError
 import numpy as np
 
@@ -53,10 +53,7 @@ class DetectorSource:
 
     def find(self, image: Picture, stamp_ns: int) -> list[KeyRegion]:
         """Return what the network finds; see RegionSource."""
-        try:
-            answer = self._network(image)
-        except NetworkError as error:
-            raise SourceError(str(error)) from error
+        answer = look(self._network, image)
         if isinstance(answer, Detected):
             self._seen = image, answer
             return self._objects(answer, *image.shape[:2])

@@ -77,6 +77,8 @@ def _detector(model: str, threads: int, min_score: float | None, most: int,
             network = open_network('onnx-detector', settings, Task.DETECTION)
     except NetworkError as error:
         raise SourceError(str(error)) from error
+    except Exception as error:  # a file of anybody, tried on a first picture
+        raise SourceError(f'{model}: cannot be opened: {error!r}') from error
     return DetectorSource(network, most)
 
 

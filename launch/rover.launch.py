@@ -80,6 +80,10 @@ def generate_launch_description() -> LaunchDescription:
             'detector', default_value='',
             description='With the source detector, its file or directory'),
         DeclareLaunchArgument(
+            'zones', default_value='',
+            description='With the source zones, boxes as left,top,right,bottom in shares of the '
+                        'picture, semicolons between them'),
+        DeclareLaunchArgument(
             'receiver', default_value='false', choices=['true', 'false'],
             description='With sim, start the ground side on this machine too'),
         DeclareLaunchArgument(
@@ -112,6 +116,7 @@ def generate_launch_description() -> LaunchDescription:
                     'regions.sources': ParameterValue(
                         LaunchConfiguration('regions'), value_type=list[str]),
                     'regions.detector': text('detector'),
+                    'regions.zones': text('zones'),
                 },
                 LaunchConfiguration('params_file'),
                 lifecycle,

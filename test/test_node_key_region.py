@@ -191,7 +191,7 @@ def test_a_source_that_fails_leaves_the_regions_of_the_others(looker: Looker):
 @pytest.mark.parametrize(('sources', 'parameters', 'reason'), [
     (('detector',), {}, 'names no file'),
     (('detector',), {'detector': 'missing.onnx'}, 'missing.onnx'),
-    (('zones',), {}, '0 zones')])
+    (('zones',), {}, 'regions.zones')])
 def test_a_source_that_cannot_be_opened_says_why(
         sources: tuple[str, ...], parameters: dict[str, str], reason: str, tmp_path: Path):
     with pytest.raises(SourceError, match=reason):
@@ -238,6 +238,14 @@ def test_the_encoder_is_told_what_the_parameters_say():
 def test_a_share_that_the_encoder_would_refuse_is_no_parameter(share: float, said: bool):
     spec = next(field for field in fields(RegionParameters) if field.name == 'base_share')
     assert (spec.metadata['spec'].refusal(share) is None) is said
+
+
+@pytest.mark.parametrize(('names', 'fine'), [
+    (['none'], True), (['importance', 'zones'], True), (['importance', 'none'], False)])
+def test_none_is_no_source_beside_others(names: list[str], fine: bool):
+    for parameters in (RegionParameters, CameraRegionParameters):
+        spec = next(field for field in fields(parameters) if field.name == 'sources')
+        assert (spec.metadata['spec'].refusal(names) is None) is fine
 
 
 def test_a_failure_of_the_coding_of_regions_is_reported_as_one_of_a_source():

@@ -31,7 +31,9 @@ _NAMES = tuple(name.value for name in SourceName)
 
 def _sources_refusal(names: list[str] | None) -> str | None:
     unknown = [name for name in names or [] if name and name not in (*_NAMES, NONE)]
-    return f'{unknown[0]!r} is not one of {", ".join((*_NAMES, NONE))}' if unknown else None
+    if unknown:
+        return f'{unknown[0]!r} is not one of {", ".join((*_NAMES, NONE))}'
+    return f'{NONE!r} stands alone' if names and NONE in names and len(names) > 1 else None
 
 
 def _zones_refusal(zones: str) -> str | None:

@@ -173,6 +173,8 @@ class KeyRegionWatch:
             elif kind is SourceName.REQUEST:
                 told[kind.value] = Told(kind.value, UNHURRIED_S, replaces=False)
             elif kind is SourceName.ZONES:
+                if not parameters.zones:
+                    raise SourceError('regions.zones: names no box for the source zones')
                 sources.append(parse_zones(parameters.zones))
             else:
                 looker = self._open_detector(parameters) if kind is SourceName.DETECTOR else (

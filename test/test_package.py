@@ -194,6 +194,16 @@ def test_both_sides_take_a_params_file_and_the_rover_hands_the_ground_its_own():
                       "'transport': 'sim'}.items()"]
 
 
+def test_what_sources_of_regions_need_is_an_argument_of_the_rover():
+    rover = REPOSITORY / 'launch' / 'rover.launch.py'
+    assert {'regions', 'detector', 'zones'} <= set(arguments_of(rover))
+    handed = {ast.literal_eval(key): ast.unparse(value)
+              for node in ast.walk(ast.parse(rover.read_text())) if isinstance(node, ast.Dict)
+              for key, value in zip(node.keys, node.values) if isinstance(key, ast.Constant)}
+    assert handed['regions.detector'] == "text('detector')"
+    assert handed['regions.zones'] == "text('zones')"
+
+
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.stem)
 def test_a_launch_file_has_no_logic(path: Path):
     logic = (ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.Lambda, ast.ListComp)

@@ -44,8 +44,8 @@ def encode(capsys, setup, *words, regions='boxes.json'):
 
 def test_the_share_of_the_base_can_be_said(capsys, setup):
     sizes = [encode(capsys, setup, '--base-share', share).json['sections']['structure']
-             for share in (0.2, 0.4)]
-    assert sizes[0] < sizes[1] < 0.4 * 500
+             for share in (0.2, 0.7)]
+    assert sizes[0] < sizes[1] < 0.7 * 500
 
 
 def test_the_share_of_the_base_can_be_found(capsys, setup):

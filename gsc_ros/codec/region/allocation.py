@@ -20,13 +20,16 @@ from gsc_ros.codec.region.option import Choices, Option
 
 # Bits of the head of a region, about.
 HEAD_BITS = 30.0
-# Steps by which the price is halved, and codings of all regions at most.
-_HALVINGS = 9
+# Steps towards the price, and codings of all regions at most.
+_STEPS = 7
 _CODINGS = 5
-# By what the price rises where the estimate does not help.
-_RISE = 1.4
+# The share of the room that estimates are held to at first, and by what less it becomes each time
+# that they have been too low.
+_FIRST_SHARE, _LESS = 0.97, 0.97
+# By what the price rises where nothing is allowed.
+_RISE = 8.0
 # The part of the room that is near enough.
-_NEAR = 0.93
+_NEAR = 0.94
 
 Items = tuple[tuple[int, Option], ...]
 Write = Callable[[Items], 'tuple[Coded, list[int | None]] | None']
@@ -79,30 +82,32 @@ class Allocation:
         :return: None when nothing fits.
         """
         best: Chosen | None = None
+        price, items, share = least, (), _FIRST_SHARE
         # Prices that are known to be too low and high enough.
-        low, high = least, math.inf
-        price, items, chosen = least, (), None
+        low, high = 0.0, math.inf
         for _ in range(_CODINGS if self._choices else 0):
-            price = self._price(8 * max_bytes, least)
-            if price != least and not low < price < high:
-                price = _RISE * low if high == math.inf else math.sqrt(low * high)
-            before, items = items, self._ranked(price)
-            if chosen is None or items != before:
-                chosen = self._code(items, price)
-            if chosen is None or chosen.coded.ends[-1] <= max_bytes:
-                high = price
-            else:
-                low = price
+            price = self._price(8 * max_bytes * share, least)
+            if price <= low and high < math.inf:
+                price = math.sqrt(low * high)
+            before, items = items, self._filled(self._ranked(price), 8 * max_bytes * share)
+            chosen = None if items == before else self._code(items, price)
+            if chosen is None and items and items != before:
+                # The bounds of a packet allow nothing that fine.
+                least = _RISE * price
                 continue
             if chosen is None:
-                if price <= least:
-                    break
-                continue
+                break
             size = chosen.coded.ends[-1]
+            if size > max_bytes:
+                # What each takes is known now; what changes may take more again.
+                share, low = share * _LESS, max(low, price)
+                continue
+            high = price
             if best is None or size > best.coded.ends[-1]:
                 best = chosen
             if size >= _NEAR * max_bytes or price <= least:
                 break
+            share = max(share, 1.0)
         # What gains least is left out until the rest fits, be it nothing.
         while best is None:
             chosen = self._code(items, price)
@@ -111,31 +116,26 @@ class Allocation:
             elif not items:
                 break
             items = items[:len(items) // 2]
-        if best is None or best.price <= least:
-            return best
-        return self._filled(best, max_bytes) or best
+        return best
 
-    def _filled(self, chosen: Chosen, max_bytes: int) -> Chosen | None:
-        """Return the options with some a level finer, where there is room; None for none."""
-        room = 8 * (max_bytes - chosen.coded.ends[-1])
-        items = list(chosen.items)
+    def _filled(self, items: Items, room_bits: float) -> Items:
+        """Return options with some a level finer, where there is about the room for it."""
+        room = room_bits - self._fixed_bits - sum(
+            self._choices[index].bits(option) + HEAD_BITS for index, option in items)
+        filled = list(items)
         while True:
             found = []
-            for place, (index, option) in enumerate(items):
+            for place, (index, option) in enumerate(filled):
                 choice, finer = self._choices[index], self._choices[index].finer(option)
                 if finer is not None and finer.gain > option.gain:
                     more = max(choice.bits(finer) - choice.bits(option), 1.0)
                     if more <= room:
                         found.append(((finer.gain - option.gain) / more, place, finer, more))
             if not found:
-                break
+                return tuple(filled)
             _, place, finer, more = max(found, key=lambda entry: entry[:2])
-            items[place] = items[place][0], finer
+            filled[place] = filled[place][0], finer
             room -= more
-        if tuple(items) == chosen.items:
-            return None
-        filled = self._code(tuple(items), chosen.price)
-        return filled if filled.coded.ends[-1] <= max_bytes else None
 
     def _code(self, items: Items, price: float) -> Chosen | None:
         written = self._write(items)
@@ -145,6 +145,7 @@ class Allocation:
         for (index, option), size in zip(items, bits):
             if size is not None:
                 self._choices[index].learn(option, size - HEAD_BITS)
+        self._fixed_bits = 8 * coded.ends[-1] - sum(size for size in bits if size is not None)
         return Chosen(items, coded, price)
 
     def _ranked(self, price: float) -> Items:
@@ -158,21 +159,28 @@ class Allocation:
 
     def _price(self, room_bits: float, least: float) -> float:
         """Return about the lowest price, at least ``least``, at which what is chosen fits."""
-        def fits(price: float) -> bool:
-            bits = sum(self._choices[index].bits(option) + HEAD_BITS
-                       for index, option in self._ranked(price))
-            return self._fixed_bits + bits <= room_bits
+        def need(price: float) -> float:
+            return self._fixed_bits + sum(
+                self._choices[index].bits(option) + HEAD_BITS
+                for index, option in self._ranked(price))
 
-        if fits(least):
-            return least
         low, high = math.log(least), math.log(self._highest(least))
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            if fits(math.exp(middle)):
-                high = middle
+        point, short, near = (low + high) / 2, False, False
+        for _ in range(_STEPS):
+            bits = need(math.exp(point))
+            if bits <= room_bits:
+                high = point
+                near = bits > _NEAR * room_bits
+                if near:
+                    break
             else:
-                low = middle
-        return math.exp(high)
+                low, short = point, True
+            # Bits fall about as prices rise; options that are far off need not be worked out.
+            guess = point + math.log(max(bits, 1.0) / room_bits)
+            edge = (high - low) / 5
+            point = min(max(guess, low + edge), high - edge)
+        # The finest options take the most time to work out, so they come last.
+        return math.exp(high) if short or near or need(least) > room_bits else least
 
     def _highest(self, least: float) -> float:
         """Return a price at which hardly anything is bought, more than ``least``."""

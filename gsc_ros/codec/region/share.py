@@ -26,8 +26,9 @@ from gsc_ros.codec.region.trial import error_weights, Judge, trials, weighted_er
 from gsc_ros.codec.structure import dequantize
 import numpy as np
 
-# Pixels for which the base has a byte at least: with less, a whole road may turn green.
-_PIXELS_FOR_A_BYTE = 2000
+# Pixels for which the base has a byte at least, in a stream and elsewhere: with less, a whole road
+# may turn green, and what surrounds the regions loses more than they gain.
+_PIXELS_FOR_A_BYTE = {True: 2400, False: 1200}
 # Of a limit, what regions may leave before the base is coded again with it.
 _LEFT_OVER = 0.1
 # Quantizers of the base, finer and coarser than the one taken, that an explanation has.
@@ -141,7 +142,7 @@ class Sharing:
             candidate = self._choose(None)
             return Shared(candidate, *self._encode(candidate, settings))
         try:
-            least = self._head.width * self._head.height // _PIXELS_FOR_A_BYTE
+            least = self._head.width * self._head.height // _PIXELS_FOR_A_BYTE[self._stream]
             candidate = self._choose(min(max(int(limit * settings.base_share), least), limit))
         except CodecError:
             # What is too little for a part of it may be enough for the base alone.

@@ -192,6 +192,10 @@ def compose(
     height, width = canvas.confidence.shape
     followed = [None if region.track is None else before[region.track].moved(region.motion)
                 for region in regions]
+    # Known before anything is drawn: packets that are refused must not cost the time of it.
+    if sum(_pixels(region, track, width, height)
+           for region, track in zip(regions, followed)) > MAX_COVER * height * width:
+        raise PacketError('the regions are too large together')
     for track in followed:
         if track is not None:
             track.draw(canvas)
@@ -199,19 +203,23 @@ def compose(
         if region.channels:
             canvas.change(transform.synthesise(region, canvas.picture))
     tracks, placed = [], []
-    room = MAX_COVER * height * width
     for region, track in zip(regions, followed):
         box = None if track is None else track.inside(width, height)
         if region.channels:
             track = Track.taken(canvas, Cells.of(region), region.level, track)
             box = region.box(width, height)
-        room -= track.confidence.size
-        if room < 0:
-            raise PacketError('the regions are too large together')
         tracks.append(track)
         placed.append(PlacedRegion(
             box, track.scale, track.level, region.channels, region.track is not None))
     return tuple(tracks), tuple(placed)
+
+
+def _pixels(region: CodedRegion, track: Track | None, width: int, height: int) -> int:
+    """Return the pixels of the anchor that is kept of a region, which continues ``track``."""
+    if not region.channels:
+        return track.confidence.size
+    left, top, right, bottom = anchor_box(Cells.of(region), track, width, height)
+    return max(right - left, 0) * max(bottom - top, 0)
 
 
 def _held(value: int, limit: int) -> int:

@@ -389,7 +389,7 @@ class FrameDecoder:
         self._memory = StreamMemory()
         self._transform = RegionTransform(profile, threads) if profile.has_regions else None
         if self._transform is not None:
-            self._transform.load()
+            self._transform.load_synthesis()
 
     def branch(self) -> FrameDecoder:
         """Return a decoder for another stream, on any thread; both use the same graphs."""

@@ -39,7 +39,7 @@ class RegionSettings:
     beta: float = 0.0
     most: int = 16
     level: int | None = None
-    base_share: float | None = 0.45
+    base_share: float | None = 0.5
     thrift: float = 0.03
     explain: bool = False
 

@@ -41,7 +41,7 @@ def error(image, box=BOX):
     return np.square(image[part].astype(float) - IMAGE[part]).mean()
 
 
-@pytest.mark.parametrize('max_bytes', [350, 600, 1200])
+@pytest.mark.parametrize('max_bytes', [450, 600, 1200])
 def test_within_the_same_bytes_a_region_is_finer(codec, max_bytes):
     encoder, decoder = codec
     plain = decoder.decode(encoder.encode(IMAGE, limited(max_bytes)).payload)

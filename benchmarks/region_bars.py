@@ -46,6 +46,9 @@ STILL_BYTES = (300, 600, 900, 1300, 2000, 3000, 4500, 7000)
 PIXELS = 1216 * 352
 VIDEO_RATES = (6, 12, 25, 50, 100, 190)
 LOSS_RATE = 20
+# Below a half no bytes are set aside for the base, which would leave none for regions in frames of
+# 140 bytes.
+FEW_BYTES_SHARE, FEW_BYTES_RATES = 0.45, (11.2, 16)
 SLOW_BYTES = 600
 STILL_PEERS = 'av1,hevc,av1-regions,hevc-regions'
 ALONE, STREAM = 'gsc-regions', 'gsc-stream-regions'
@@ -131,7 +134,8 @@ def moving(setting: Setting) -> list[Bar]:
     """Compare frames that stand alone with video of a moving camera."""
     found = setting.bench(
         'moving', setting.gray, '--stream', '--peers', 'x265', '--downscales', VIDEO_SCALES,
-        '--rates', _list(VIDEO_RATES), '--ours', f'gsc,{ALONE},{ALONE}-agreement')
+        '--base-share', FEW_BYTES_SHARE, '--rates', _list((*FEW_BYTES_RATES, *VIDEO_RATES)),
+        '--ours', f'gsc,{ALONE},{ALONE}-agreement')
     return [as_x265(found, f'moving camera, {codec}', codec, 0.25, 1)
             for codec in ways(found, ALONE)]
 

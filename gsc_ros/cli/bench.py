@@ -28,6 +28,7 @@ from gsc_ros.cli.bench_input import key_regions, MIN_SIDE, open_judge, pictures
 from gsc_ros.cli.error import DataError, UsageError
 from gsc_ros.cli.number import bounded
 from gsc_ros.codec.error import CodecError
+from gsc_ros.codec.region.setting import RegionSettings
 from gsc_ros.evaluation import ffmpeg, saliency
 from gsc_ros.evaluation.comparison import compare, peers_of
 from gsc_ros.evaluation.content import as_json
@@ -103,6 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     regions.add_argument('--agreement', action='store_true',
                          help='ours once more, sharing each packet as the detector of the '
                          'regions agrees most')
+    regions.add_argument('--base-share', type=bounded(float, 1e-6, 1), metavar='X',
+                         default=RegionSettings.base_share, help='share of a packet that ours '
+                         'keeps for the whole picture (%(default)s)')
     regions.add_argument('--objects', action='store_true',
                          help='ours sends the list of classes and boxes, too')
     link = parser.add_argument_group('lossy link')
@@ -204,7 +208,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         link=LossyLink(arguments.loss or 0.0, arguments.mtu or MTU, arguments.rtt, arguments.seed),
         trials=arguments.trials if mode == 'loss' else 1,
         regions=key_regions(arguments, images, fps), objects=arguments.objects,
-        agreement=arguments.agreement)
+        agreement=arguments.agreement, base_share=arguments.base_share)
 
 
 def _about(arguments: argparse.Namespace, no_vsi: str | None,

@@ -122,7 +122,7 @@ def _measured(plan: Plan, own: OwnCodec, scorer: Scorer, way: _Way,
         wanted = replace(settings(image), stream=way.stream)
         if looked is None:
             return wanted
-        shared = replace(wanted.regions, objects=plan.objects)
+        shared = replace(wanted.regions, objects=plan.objects, base_share=plan.base_share)
         return replace(wanted, regions=replace(shared, base_share=None) if way.judged else shared)
 
     if plan.mode == 'stills':

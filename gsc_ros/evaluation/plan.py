@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 import math
 
+from gsc_ros.codec.region.setting import RegionSettings
 from gsc_ros.evaluation.packet_loss import LossyLink
 from gsc_ros.evaluation.region_source import Found
 from gsc_ros.evaluation.resampling import Picture
@@ -104,6 +105,7 @@ class Plan:
         compares whole frames alone.
     :param objects: whether ours sends the list of classes and boxes, too.
     :param agreement: whether ours also lets the source's detector decide how a packet is shared.
+    :param base_share: share of a packet's bytes that ours keeps for the whole picture.
     :param gallery: number of the image whose reconstructions are kept to look at.
     """
 
@@ -122,6 +124,7 @@ class Plan:
     regions: Found | None = None
     objects: bool = False
     agreement: bool = False
+    base_share: float = RegionSettings.base_share
     gallery: int = 0
 
 

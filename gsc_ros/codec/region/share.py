@@ -142,7 +142,10 @@ class Sharing:
             candidate = self._choose(None)
             return Shared(candidate, *self._encode(candidate, settings))
         try:
-            least = self._head.width * self._head.height // _PIXELS_FOR_A_BYTE[self._stream]
+            pixels = self._head.width * self._head.height
+            # Who gives the base less than its half knows what that costs.
+            least = (pixels // _PIXELS_FOR_A_BYTE[self._stream]
+                     if settings.base_share >= RegionSettings.base_share else 0)
             candidate = self._choose(min(max(int(limit * settings.base_share), least), limit))
         except CodecError:
             # What is too little for a part of it may be enough for the base alone.

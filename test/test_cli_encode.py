@@ -8,7 +8,7 @@ import zlib
 from command_line import call, HEIGHT, WIDTH, write_picture
 import cv2
 from gsc_ros.cli.picture import read_image
-from gsc_ros.codec.packet import parse
+from gsc_ros.codec.packet import parse, SECTIONS
 import numpy as np
 import pytest
 
@@ -34,7 +34,7 @@ def test_json_is_one_object_with_the_promised_fields(capsys, tmp_path, picture):
     size = packet.stat().st_size
     assert shown['bytes'] == size == sum(shown['sections'].values())
     assert shown['bpp'] == pytest.approx(8 * size / (WIDTH * HEIGHT))
-    assert set(shown['sections']) == {'header', 'text', 'channel_set', 'structure', 'regions'}
+    assert set(shown['sections']) == set(SECTIONS)
     assert shown['channels'] == list(parse(packet.read_bytes()).channels)
     assert shown['caption'] == 'a wall'
     assert shown['encode_ms'] > 0

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 import json
 import os
 from pathlib import Path
@@ -114,7 +115,8 @@ def test_a_branch_of_the_embedded_configuration_is_trained_on_crops(pictures, tm
                 '--output', tmp_path / 'run', '--crop', 64, '--steps', 1, '--accumulation', 1,
                 '--batch', 2, '--precision', 'no', '--samples', 1) == 0
     info = read_info(tmp_path / 'run' / 'control.safetensors')
-    assert info.config == TINY.control
+    # Without a detector there are no lists of objects.
+    assert info.config == replace(TINY.control, objects=False)
     assert (tmp_path / 'run' / 'samples' / '000001-0.png').is_file()
 
 

@@ -137,8 +137,11 @@ def test_a_short_training_lowers_the_objective_and_leaves_the_symbols_alone(base
     assert torch.equal(trainer.bare.g_a.transform.weight, transform)
     assert torch.equal(trainer.bare.g_s.transform.weight, transform)
     assert torch.equal(trainer.bare.gains, gains)
-    saved = load_weights(tmp_path / 'best.safetensors', RegionModel)
-    assert torch.allclose(saved.gains, gains, rtol=1e-2)
+    for name in ('best', 'state'):
+        saved = load_weights(tmp_path / f'{name}.safetensors', RegionModel)
+        assert torch.allclose(saved.gains, gains, rtol=1e-2)
+        bias = saved.g_s.image_head[0].bias
+        assert torch.allclose(bias, trainer.average['g_s.image_head.0.bias'], atol=1e-2)
 
 
 @torch.no_grad()

@@ -51,7 +51,8 @@ def add_region_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_export_region_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``gsc train export-region``."""
-    parser.add_argument('checkpoint', type=Path, help='best.safetensors of a training')
+    parser.add_argument('checkpoint', type=Path,
+                        help='best.safetensors of a training, or state.safetensors: the average')
     _add_data(parser)
     parser.add_argument('--profile', type=Path, required=True,
                         help='directory of the profile that gets the model')

@@ -427,15 +427,22 @@ def load_weights(
     """
     Build the model that a checkpoint of :func:`save_weights` describes, in float32.
 
+    The state of a run is one, too: its averaged weights are taken.
+
     :param kind: the model's class.
     :raises ValueError: when the file has no configuration or does not fit it.
     """
     with safe_open(path, 'pt') as handle:
         metadata = handle.metadata() or {}
-    if 'config' not in metadata:
+    if not metadata.keys() & {'config', 'run'}:
         raise ValueError(f'{path}: not a checkpoint of a structure model')
-    model = kind(StructureConfig.from_dict(json.loads(metadata['config'])))
-    tensors = {n: v.float() if v.is_floating_point() else v for n, v in load_file(path).items()}
+    stored = load_file(path)
+    if 'run' in metadata:
+        config, stored = json.loads(metadata['run'])['config'], under(stored, 'average.')
+    else:
+        config = json.loads(metadata['config'])
+    model = kind(StructureConfig.from_dict(config))
+    tensors = {n: v.float() if v.is_floating_point() else v for n, v in stored.items()}
     try:
         model.load_state_dict(tensors)
     except (KeyError, RuntimeError) as error:

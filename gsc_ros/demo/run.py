@@ -46,6 +46,8 @@ GENERATING_S = 30.0
 # The longest that a run lasts after the last original, in times on the link beside the quiet.
 DRAIN_FRAMES = 4
 SPIN_S = 0.05
+# With key regions a frame has so many times the bytes: in few there is no room for any.
+_REGION_BYTES = 3
 
 
 def run_demo(settings: DemoSettings, display: Display) -> Summary:
@@ -138,7 +140,8 @@ def _parameters(settings: DemoSettings, outputs: Outputs,
               'caption': settings.caption}
     coding = {name: getattr(settings, name) for name in ('channels', 'quantizer', 'max_bytes')}
     chosen = {name: value for name, value in coding.items() if value is not None}
-    sender.update(chosen or {'max_bytes': replay.pace.packet_bytes})
+    packet_bytes = replay.pace.packet_bytes * (_REGION_BYTES if settings.regions else 1)
+    sender.update(chosen or {'max_bytes': packet_bytes})
     bridge = {**cameras, 'link_bps': settings.link_bps, 'target_fps': replay.pace.fps,
               'trace_file': str(outputs.trace), 'sim.delay_ms': settings.delay_ms,
               'sim.loss': settings.loss}

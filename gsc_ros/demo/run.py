@@ -46,7 +46,7 @@ GENERATING_S = 30.0
 # The longest that a run lasts after the last original, in times on the link beside the quiet.
 DRAIN_FRAMES = 4
 SPIN_S = 0.05
-# With key regions a frame has so many times the bytes: in few there is no room for any.
+# With key regions a frame has so many times the bytes, and the time: few have no room for any.
 _REGION_BYTES = 3
 
 
@@ -136,13 +136,14 @@ def _parameters(settings: DemoSettings, outputs: Outputs,
                 replay: _Replay) -> dict[str, dict[str, ParameterValue]]:
     """Return the parameters of the nodes behind the camera, in the order in which they start."""
     cameras: dict[str, ParameterValue] = {'cameras': [settings.camera]}
-    sender = {**cameras, 'profile': settings.profile, 'max_fps': replay.pace.fps,
+    slower = _REGION_BYTES if settings.regions else 1
+    fps = replay.pace.fps / slower
+    sender = {**cameras, 'profile': settings.profile, 'max_fps': fps,
               'caption': settings.caption}
     coding = {name: getattr(settings, name) for name in ('channels', 'quantizer', 'max_bytes')}
     chosen = {name: value for name, value in coding.items() if value is not None}
-    packet_bytes = replay.pace.packet_bytes * (_REGION_BYTES if settings.regions else 1)
-    sender.update(chosen or {'max_bytes': packet_bytes})
-    bridge = {**cameras, 'link_bps': settings.link_bps, 'target_fps': replay.pace.fps,
+    sender.update(chosen or {'max_bytes': replay.pace.packet_bytes * slower})
+    bridge = {**cameras, 'link_bps': settings.link_bps, 'target_fps': fps,
               'trace_file': str(outputs.trace), 'sim.delay_ms': settings.delay_ms,
               'sim.loss': settings.loss}
     if settings.burst_bits is not None:

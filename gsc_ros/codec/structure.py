@@ -100,16 +100,7 @@ class _Transform:
         :param outputs: those wanted, with the shapes that the manifest promises.
         :raises ProfileError: when the graph does not keep the promise.
         """
-        try:
-            results = self._session.run(list(outputs), inputs)
-        except Exception as error:  # ONNX Runtime raises bare exceptions of its own
-            raise ProfileError(f'{self.graph} of profile {self._profile.name}: {error}') from error
-        for result, (name, shape) in zip(results, outputs.items()):
-            if result.shape != shape or result.dtype != np.float32:
-                raise ProfileError(
-                    f'{self.graph} of profile {self._profile.name}: {name} is '
-                    f'{result.dtype} {list(result.shape)}, not float32 {list(shape)}')
-        return results
+        return run_graph(self._session, self._profile, self.graph, inputs, outputs)
 
 
 class Analysis(_Transform):
@@ -314,6 +305,28 @@ def open_session(
             profile.graph(file_name), options, providers=['CPUExecutionProvider'])
     except Exception as error:  # ONNX Runtime raises bare exceptions of its own
         raise ProfileError(f'{file_name} of profile {profile.name}: {error}') from error
+
+
+def run_graph(
+    session: onnxruntime.InferenceSession, profile: Profile, file_name: str,
+    inputs: dict[str, np.ndarray], outputs: dict[str, tuple[int, ...]],
+) -> list[np.ndarray]:
+    """
+    Run a graph of the profile.
+
+    :param outputs: those wanted, with the shapes that the manifest promises.
+    :raises ProfileError: when the graph does not keep the promise.
+    """
+    try:
+        results = session.run(list(outputs), inputs)
+    except Exception as error:  # ONNX Runtime raises bare exceptions of its own
+        raise ProfileError(f'{file_name} of profile {profile.name}: {error}') from error
+    for result, (name, shape) in zip(results, outputs.items()):
+        if result.shape != shape or result.dtype != np.float32:
+            raise ProfileError(
+                f'{file_name} of profile {profile.name}: {name} is '
+                f'{result.dtype} {list(result.shape)}, not float32 {list(shape)}')
+    return results
 
 
 def _tiles(height: int, width: int, stride: int) -> Iterator[tuple[Tile, Tile]]:

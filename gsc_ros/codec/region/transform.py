@@ -23,12 +23,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
-from gsc_ros.codec.error import ProfileError
 from gsc_ros.codec.packet import LATENT_CHANNELS
 from gsc_ros.codec.profile import Profile, REGION_ANALYSIS_FILE, REGION_SYNTHESIS_FILE
 from gsc_ros.codec.region.bitstream import CodedRegion
 from gsc_ros.codec.region.grid import CELL
-from gsc_ros.codec.structure import dequantize, ERROR_OF_NO_CONFIDENCE, open_session
+from gsc_ros.codec.structure import dequantize, ERROR_OF_NO_CONFIDENCE, open_session, run_graph
 import numpy as np
 import onnxruntime
 
@@ -134,8 +133,9 @@ class RegionTransform:
             the region, float32 ``[h, w]``, in pixels of 0..1.
         """
         ours, theirs = _planes(image, cells), _planes(prediction, cells)
-        y = self._run(
-            self._analysis, REGION_ANALYSIS_FILE, {'image': ours, 'prediction': theirs},
+        y = run_graph(
+            self._analysis, self._profile, REGION_ANALYSIS_FILE,
+            {'image': ours, 'prediction': theirs},
             {'y': (1, LATENT_CHANNELS, cells.height, cells.width)})[0][0]
         squares = np.square(ours - theirs).sum(axis=(0, 1))
         energy = squares.reshape(cells.height, CELL, cells.width, CELL).sum(axis=(1, 3))
@@ -154,8 +154,8 @@ class RegionTransform:
         latent[0, :region.channels, HALO:-HALO, HALO:-HALO] = dequantize(
             region.symbols, self.gains[region.level][:region.channels])
         finest = max(len(self.gains) - 1, 1)
-        picture, error = self._run(
-            self._synthesis, REGION_SYNTHESIS_FILE,
+        picture, error = run_graph(
+            self._synthesis, self._profile, REGION_SYNTHESIS_FILE,
             {'y_hat': latent, 'prediction': below,
              'level': np.array([region.level / finest], np.float32)},
             {'image': below.shape, 'error': (1, 1, *below.shape[2:])})
@@ -175,22 +175,6 @@ class RegionTransform:
     @cached_property
     def _synthesis(self) -> onnxruntime.InferenceSession:
         return open_session(self._profile, REGION_SYNTHESIS_FILE, self._threads)
-
-    def _run(
-        self, session: onnxruntime.InferenceSession, name: str, inputs: dict[str, np.ndarray],
-        outputs: dict[str, tuple[int, ...]],
-    ) -> list[np.ndarray]:
-        """Run a graph and hold it to the shapes that the profile promises."""
-        try:
-            results = session.run(list(outputs), inputs)
-        except Exception as error:  # ONNX Runtime raises bare exceptions of its own
-            raise ProfileError(f'{name} of profile {self._profile.name}: {error}') from error
-        for result, (output, shape) in zip(results, outputs.items()):
-            if result.shape != shape or result.dtype != np.float32:
-                raise ProfileError(
-                    f'{name} of profile {self._profile.name}: {output} is {result.dtype} '
-                    f'{list(result.shape)}, not float32 {list(shape)}')
-        return results
 
 
 def feather(
